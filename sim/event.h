@@ -1,0 +1,67 @@
+/*
+ * The event queue: what happens next in virtual time.
+ *
+ * Events are intrusive: their owner embeds a struct event (a packet its delivery, a connection its timer), so scheduling
+ * never allocates. The order is (at_ns, seq), both set by the owner of the queue before a push; seq is unique, so the
+ * order is total and cannot depend on addresses or on the shape of the queue.
+ *
+ * Invariant: an event is in the queue exactly when event_pending() says so; its owner may not free it then.
+ */
+#ifndef TOLLGATE_SIM_EVENT_H
+#define TOLLGATE_SIM_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Virtual time in nanoseconds since the start of the run. Never negative. */
+typedef int64_t sim_ns;
+
+#define SIM_NEVER INT64_MAX
+#define NS_PER_US INT64_C(1000)
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S  INT64_C(1000000000)
+
+struct sim;
+struct event;
+
+typedef void event_fn(struct sim *sim, struct event *event);
+
+struct event {
+	sim_ns at_ns;
+	uint64_t seq;
+	struct event *next;
+	struct event **link; /* what points at this event while it is queued; NULL when it is not */
+	uint32_t place;      /* the queue's own: which tier and bucket hold it */
+	uint32_t span;       /* the queue's own */
+	event_fn *fire;
+	const char *timer;   /* name of the timer, for the record; NULL for a packet under way */
+	uint64_t cause;      /* tag of the message during whose handling this was scheduled */
+};
+
+static inline bool event_pending(const struct event *event)
+{
+	return event->link != NULL;
+}
+
+/* The object of TYPE that embeds the event EV as MEMBER. */
+#define event_owner(ev, type, member) ((type *)(void *)((char *)(ev) - offsetof(type, member)))
+
+struct equeue;
+
+/* An empty queue. Aborts when memory runs out. Owned by the caller, freed by equeue_free(). */
+struct equeue *equeue_new(void);
+/* Frees the queue, not the events still in it. */
+void equeue_free(struct equeue *q);
+/* Adds an event whose at_ns and seq are set. O(1) amortised. */
+void equeue_push(struct equeue *q, struct event *event);
+/* Removes and returns the first event by (at_ns, seq), NULL when empty. */
+struct event *equeue_pop(struct equeue *q);
+/* The time of the first event, SIM_NEVER when empty. */
+sim_ns equeue_peek_ns(struct equeue *q);
+/* Removes a pending event. O(1). */
+void equeue_cancel(struct equeue *q, struct event *event);
+/* How many events are pending. */
+size_t equeue_count(const struct equeue *q);
+
+#endif
