@@ -36,6 +36,7 @@ struct key_news {
 	const char *role;      /* "krb.session", "krb.reply", "krb.server", "subkey", "esp.up.cipher", ... */
 	const char *algorithm; /* "des3-cbc", "hmac-sha1", "rsa-2048", ... */
 	const char *how;       /* "generated", "loaded", "unwrapped", "derived:LABEL" */
+	const char *context;   /* what it serves, for key logs: "sc/sc1@REALM", "10.1.0.2 10.9.0.5 0x1234abcd"; "" if nothing */
 	uint8_t id[KEY_ID_LEN];      /* first bytes of SHA-256 over the key (public key for RSA) */
 	bool has_parent;
 	uint8_t parent[KEY_ID_LEN];

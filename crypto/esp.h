@@ -26,6 +26,7 @@ struct esp_options {
 	bool implicit_iv;       /* IV from sequence number and SPI [0075], none on the wire */
 	bool no_auth;           /* esp.auth off: neither sent nor checked */
 	bool no_replay_window;  /* esp.replay_window off */
+	bool no_start_sn_limit; /* esp.start_sn_limit off: the derived starting number as it is (attack E5) */
 };
 
 enum esp_verdict {
@@ -40,9 +41,12 @@ extern const char *const esp_verdict_names[];
 
 struct esp_sa;
 
-/* label: "CTA-SC signaling", ...; the sub-key must be in the module. NULL: no such key. Owned by the caller. */
+/*
+ * label: "CTA-SC signaling", ...; the sub-key must be in the module; it may be destroyed afterwards. context: "SRC DST
+ * 0xSPI" for key logs. Roles told: "esp.cipher" and "esp.auth". NULL: no such key. Owned by the caller; the module must outlive it.
+ */
 struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const char *label, enum esp_direction direction,
-                          uint32_t spi, const struct esp_options *options);
+                          uint32_t spi, const char *context, const struct esp_options *options);
 /* Wipes it and tells its keys' death. */
 void esp_sa_free(struct esp_sa *sa);
 /* Lets the cipher contexts go until the next packet. */

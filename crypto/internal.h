@@ -52,7 +52,7 @@ struct sm_key {
 struct sm_key *sm_lookup(const struct secure_module *sm, key_handle handle, enum sm_kind kind);
 /* Adds a symmetric key and tells its birth (or, told by how "unwrapped"/"loaded", that it is held). parent may be NULL. */
 key_handle sm_add(struct secure_module *sm, enum sm_kind kind, const char *role, const uint8_t *bytes, size_t len,
-                  const char *how, const struct sm_key *parent);
+                  const char *how, const char *context, const struct sm_key *parent);
 /* The RSA key object, made when it sleeps. NULL: no such key. Borrowed. */
 EVP_PKEY *sm_rsa_pkey(struct secure_module *sm, key_handle handle);
 const struct random_source *sm_random(const struct secure_module *sm);
@@ -61,7 +61,7 @@ const uint8_t *sm_root(const struct secure_module *sm, size_t *len);
 
 /* Tells the watcher of a key that lives outside the handle table (ESP and RTP keys). */
 void key_tell(struct crypto *crypto, enum key_life life, const char *owner, const char *role, const char *algorithm,
-              const char *how, const uint8_t *secret, size_t len, const uint8_t *parent_id);
+              const char *how, const char *context, const uint8_t *secret, size_t len, const uint8_t *parent_id);
 void key_id_of(struct crypto *crypto, const uint8_t *secret, size_t len, uint8_t id[KEY_ID_LEN]);
 
 /* RFC 3961 des3-cbc-sha1-kd over raw keys (kerberos_crypto.c). out has room for krb_sealed_len(len). */

@@ -11,9 +11,12 @@
 
 struct rtp_cipher;
 
-/* Keys from the sub-key under the label "CTA-CTA RTP". direction: ESP_UP is caller to callee. NULL: no such key. */
+/*
+ * Keys from the sub-key under the label "CTA-CTA RTP": the cipher key and, with mac, the authentication key. direction:
+ * ESP_UP is caller to callee. context: "SRC:PORT DST:PORT" for key logs; roles told: "rtp.cipher", "rtp.auth". NULL: no such key.
+ */
 struct rtp_cipher *rtp_cipher_new(struct secure_module *sm, key_handle subkey, const char *label,
-                                  enum esp_direction direction, bool mac);
+                                  enum esp_direction direction, const char *context, bool mac);
 void rtp_cipher_free(struct rtp_cipher *cipher);
 /* Encrypts the RTP packet of len bytes in place; RTP_SEAL_EXTRA_MAX writable bytes behind. Returns the new length. */
 size_t rtp_seal(struct rtp_cipher *cipher, uint8_t *packet, size_t len);

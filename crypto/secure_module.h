@@ -26,8 +26,8 @@ const char *sm_owner(const struct secure_module *sm);
 
 /* The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. */
 key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const char *name, unsigned bits);
-/* A 3-key 3DES key installed by an operator (a server key shared with the KDC [0044]); len 24. */
-key_handle sm_install_des3(struct secure_module *sm, const char *role, const uint8_t key[24]);
+/* A 3-key 3DES key installed by an operator: a server key shared with the KDC [0044]. context: its principal, for key logs. */
+key_handle sm_install_des3(struct secure_module *sm, const char *role, const char *context, const uint8_t key[24]);
 /* A random 3-key 3DES key with parity. */
 key_handle sm_generate_des3(struct secure_module *sm, const char *role);
 /* The root verification key [0061]: DER of a self-signed CA certificate, copied. Replaces the one before. */

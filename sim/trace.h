@@ -26,6 +26,7 @@ enum trace_kind {
 	TRACE_KEY = 1 << 5,      /* key lineage, never key bytes */
 	TRACE_SAMPLE = 1 << 6,   /* metrics */
 	TRACE_CALL = 1 << 7,     /* calls and call records */
+	TRACE_MEDIA = 1 << 9,    /* messages that are media packets; without it they are not announced at all */
 	TRACE_REFUSAL = 1 << 8,  /* a check refused something, whether or not it was a tagged message */
 };
 
@@ -55,6 +56,7 @@ struct trace_message {
 	const uint8_t *bytes;   /* the message in clear as its sender built it */
 	size_t len;
 	describe_fn *describe;  /* may be NULL */
+	bool media;             /* a media packet: only observers of TRACE_MEDIA hear of it */
 	uint64_t cause;         /* tag of the message it answers, or 0 */
 	const char *timer;      /* name of the timer that made it, or NULL */
 };
@@ -128,8 +130,9 @@ struct trace_send { /* what a sender says of a message; the rest is filled in fr
 	const uint8_t *bytes;
 	size_t len;
 	describe_fn *describe;
+	bool media;
 };
-/* Registers a message about to be sent; returns the tag to put on its packets (0 when nobody observes messages). */
+/* Registers a message about to be sent; returns the tag to put on its packets (0 when nobody observes such messages). */
 uint64_t trace_sent(struct sim *sim, const struct trace_send *send);
 /* Says what became of a message. Only the first final fate at the addressed receiver counts; tag 0 is ignored. */
 void trace_fate(struct sim *sim, uint64_t tag, const struct node *at, enum fate fate, const char *why);
