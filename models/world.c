@@ -1,0 +1,324 @@
+/*
+ * The shared ground of a run; see world.h. Switch values, modules, server keys, and the census of keys that is fed by what the
+ * modules tell.
+ */
+#include "models/world.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "crypto/derive.h"
+#include "models/authority.h"
+
+#define SWITCHES_MAX 64
+#define CENSUS_BUCKETS_FIRST 256
+
+struct census_key { /* a key somebody holds, or one from which a held key descends */
+	uint8_t id[KEY_ID_LEN];
+	struct census_key *parent, *next;
+	unsigned holders, below; /* modules that hold it; live keys derived from it */
+};
+
+struct world {
+	struct sim *sim;
+	struct crypto *crypto;
+	struct key_pool *pool;
+	struct authorities *authorities;
+	const char *values[SWITCHES_MAX]; /* owned; NULL: the default */
+	char *defaults[SWITCHES_MAX];
+	void (*listen)(void *ctx, const struct key_news *news);
+	void *listen_ctx;
+	struct census_key **buckets;
+	size_t bucket_count, census_count;
+	struct module_random { /* the streams of modules, which live as long as the world */
+		struct module_random *next;
+		struct node_random random;
+	} *randoms;
+};
+
+static size_t bucket_of(const struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	uint64_t h;
+
+	memcpy(&h, id, sizeof h); /* already a digest */
+	return h & (world->bucket_count - 1);
+}
+
+static struct census_key *census_find(const struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	struct census_key *k = world->buckets[bucket_of(world, id)];
+
+	while (k && memcmp(k->id, id, KEY_ID_LEN) != 0)
+		k = k->next;
+	return k;
+}
+
+static void census_grow(struct world *world)
+{
+	struct census_key **old = world->buckets;
+	size_t old_count = world->bucket_count;
+
+	world->bucket_count *= 2;
+	world->buckets = sim_alloc(world->bucket_count * sizeof *world->buckets);
+	for (size_t i = 0; i < old_count; i++)
+		while (old[i]) {
+			struct census_key *k = old[i];
+			size_t b = bucket_of(world, k->id);
+
+			old[i] = k->next;
+			k->next = world->buckets[b];
+			world->buckets[b] = k;
+		}
+	free(old);
+}
+
+static struct census_key *census_enter(struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	struct census_key *k = census_find(world, id);
+	size_t b;
+
+	if (k)
+		return k;
+	if (world->census_count++ == world->bucket_count)
+		census_grow(world);
+	k = sim_alloc(sizeof *k);
+	memcpy(k->id, id, KEY_ID_LEN);
+	b = bucket_of(world, id);
+	k->next = world->buckets[b];
+	world->buckets[b] = k;
+	return k;
+}
+
+static void census_leave(struct world *world, struct census_key *k)
+{
+	while (k && !k->holders && !k->below) {
+		struct census_key *parent = k->parent, **at = &world->buckets[bucket_of(world, k->id)];
+
+		while (*at != k)
+			at = &(*at)->next;
+		*at = k->next;
+		free(k);
+		world->census_count--;
+		if (parent)
+			parent->below--;
+		k = parent;
+	}
+}
+
+static void census_news(struct world *world, const struct key_news *news)
+{
+	struct census_key *k;
+
+	if (news->life == KEY_LIFE_DEAD) {
+		k = census_find(world, news->id);
+		if (k && k->holders) {
+			k->holders--;
+			census_leave(world, k);
+		}
+		return;
+	}
+	k = census_enter(world, news->id);
+	k->holders++;
+	if (news->has_parent && !k->parent && memcmp(news->parent, news->id, KEY_ID_LEN) != 0) {
+		k->parent = census_enter(world, news->parent);
+		k->parent->below++;
+	}
+}
+
+unsigned world_key_holders(const struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	const struct census_key *k = census_find(world, id);
+
+	return k ? k->holders + k->below : 0;
+}
+
+static void watch_keys(void *ctx, const struct key_news *news)
+{
+	struct world *world = ctx;
+
+	census_news(world, news);
+	if (trace_wants(world->sim, TRACE_KEY)) {
+		struct trace_key key = { .holder = news->owner, .role = news->role, .algorithm = news->algorithm,
+			                 .how = news->how, .has_parent = news->has_parent };
+
+		key.step = news->life == KEY_LIFE_DEAD ? KEY_DEAD : news->life == KEY_LIFE_BORN ? KEY_BORN : KEY_HELD;
+		memcpy(key.fingerprint, news->id, KEY_FINGERPRINT_LEN);
+		memcpy(key.parent, news->parent, KEY_FINGERPRINT_LEN);
+		trace_key(world->sim, &key);
+	}
+	if (world->listen)
+		world->listen(world->listen_ctx, news);
+}
+
+static char *first_value(const char *values)
+{
+	char *copy = sim_strdup(values);
+
+	copy[strcspn(copy, "|")] = '\0';
+	return copy;
+}
+
+struct world *world_new(struct sim *sim, uint64_t pool_seed, const char *cache_dir)
+{
+	struct world *world = sim_alloc(sizeof *world);
+
+	world->sim = sim;
+	world->bucket_count = CENSUS_BUCKETS_FIRST;
+	world->buckets = sim_alloc(world->bucket_count * sizeof *world->buckets);
+	for (size_t i = 0; switch_table[i].name; i++) {
+		assert(i < SWITCHES_MAX);
+		world->defaults[i] = first_value(switch_table[i].values);
+	}
+	world->crypto = crypto_new();
+	if (!world->crypto) {
+		world_free(world);
+		return NULL;
+	}
+	crypto_set_key_watcher(world->crypto, watch_keys, world);
+	world->pool = key_pool_new(world->crypto, pool_seed, cache_dir);
+	world->authorities = authorities_new(world->crypto, world->pool, sim->epoch_s);
+	sim->crypto = world;
+	return world;
+}
+
+void world_free(struct world *world)
+{
+	if (!world)
+		return;
+	authorities_free(world->authorities);
+	if (world->pool)
+		key_pool_free(world->pool);
+	if (world->crypto)
+		crypto_free(world->crypto);
+	for (size_t i = 0; i < SWITCHES_MAX; i++) {
+		free((char *)world->values[i]);
+		free(world->defaults[i]);
+	}
+	for (size_t i = 0; i < world->bucket_count; i++)
+		while (world->buckets[i]) {
+			struct census_key *k = world->buckets[i];
+
+			world->buckets[i] = k->next;
+			free(k);
+		}
+	free(world->buckets);
+	while (world->randoms) {
+		struct module_random *r = world->randoms;
+
+		world->randoms = r->next;
+		free(r);
+	}
+	free(world);
+}
+
+struct world *world_of(const struct sim *sim)
+{
+	return sim->crypto;
+}
+
+struct crypto *world_crypto(struct world *world)
+{
+	return world->crypto;
+}
+
+struct key_pool *world_key_pool(struct world *world)
+{
+	return world->pool;
+}
+
+struct authorities *world_authorities(struct world *world)
+{
+	return world->authorities;
+}
+
+static bool value_known(const char *values, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = values; *p; p += strcspn(p, "|"), p += *p == '|')
+		if (strcspn(p, "|") == len && strncmp(p, value, len) == 0)
+			return true;
+	return false;
+}
+
+bool world_switch_set(struct world *world, const char *name, const char *value, char error[MODEL_ERROR_LEN])
+{
+	size_t at = 0;
+
+	for (size_t i = 0; switch_table[i].name; i++) {
+		if (strcmp(switch_table[i].name, name) != 0)
+			continue;
+		if (!value_known(switch_table[i].values, value)) {
+			snprintf(error, MODEL_ERROR_LEN, "switch %s has no value '%s'; it takes %s", name, value,
+			         switch_table[i].values);
+			return false;
+		}
+		free((char *)world->values[i]);
+		world->values[i] = sim_strdup(value);
+		return true;
+	}
+	at = (size_t)snprintf(error, MODEL_ERROR_LEN, "no switch '%s'; known are", name);
+	for (size_t i = 0; switch_table[i].name && at < MODEL_ERROR_LEN; i++)
+		at += (size_t)snprintf(error + at, MODEL_ERROR_LEN - at, " %s", switch_table[i].name);
+	return false;
+}
+
+const char *world_switch(const struct world *world, const char *name)
+{
+	for (size_t i = 0; switch_table[i].name; i++)
+		if (strcmp(switch_table[i].name, name) == 0)
+			return world->values[i] ? world->values[i] : world->defaults[i];
+	assert(!"a switch of the table");
+	return "";
+}
+
+void world_set_key_listener(struct world *world, void (*listen)(void *ctx, const struct key_news *news), void *ctx)
+{
+	world->listen = listen;
+	world->listen_ctx = ctx;
+}
+
+static void fill_from_rng(void *ctx, uint8_t *out, size_t len)
+{
+	struct node_random *random = ctx;
+
+	rng_bytes(&random->rng, out, len);
+}
+
+struct random_source node_random_source(struct node_random *random, struct node *node, const char *purpose)
+{
+	rng_init(&random->rng, node->sim->seed, node->name, purpose);
+	return (struct random_source){ fill_from_rng, random };
+}
+
+struct secure_module *world_module(struct world *world, struct node *node, const char *purpose)
+{
+	struct module_random *r = sim_alloc(sizeof *r);
+	struct random_source source = node_random_source(&r->random, node, purpose);
+
+	r->next = world->randoms;
+	world->randoms = r;
+	return sm_new(world->crypto, node->name, &source);
+}
+
+key_handle world_server_key(struct world *world, struct secure_module *sm, const char *principal)
+{
+	struct rng rng;
+	uint8_t key[24];
+	char context[KRB_NAME_MAX + KRB_REALM_MAX + 2];
+	key_handle handle;
+
+	rng_init(&rng, world->sim->seed, principal, "server-key");
+	rng_bytes(&rng, key, sizeof key);
+	des_parity(key, sizeof key);
+	snprintf(context, sizeof context, "%s@%s", principal, WORLD_REALM);
+	handle = sm_install_des3(sm, "krb.server", context, key);
+	crypto_wipe(key, sizeof key);
+	return handle;
+}
+
+struct krb_time world_now(const struct sim *sim)
+{
+	return (struct krb_time){ sim_unix_s(sim), sim_unix_us(sim) };
+}
