@@ -1,0 +1,345 @@
+/* Security associations and policy; see ipsec.h. RFC 2401, 2406; flows.md 3. */
+#include "models/ipsec.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "crypto/derive.h"
+#include "models/wire/radius.h"
+#include "models/wire/sip.h"
+#include "sim/service.h"
+
+#define SPI_FIRST 0x100 /* 1..255 are reserved */
+
+struct ipsec {
+	struct node *node;
+	struct secure_module *sm;
+	bool server;
+	bool backend;                   /* backend.ipsec */
+	struct esp_options options;
+	struct association **by_spi, **by_peer;
+	uint32_t bucket_count, count;
+	struct rng spis;
+	bool spis_ready;
+	struct ip_security hook;
+	void (*unknown)(void *ctx, uint32_t peer_ip);
+	void *unknown_ctx;
+};
+
+static uint32_t inbound_spi(const struct association *a)
+{
+	return a->initiator ? a->spi + 1 : a->spi;
+}
+
+static uint32_t mix(uint32_t v)
+{
+	v ^= v >> 16;
+	v *= 0x7feb352dU;
+	v ^= v >> 15;
+	v *= 0x846ca68bU;
+	return v ^ v >> 16;
+}
+
+static struct association **spi_bucket(const struct ipsec *s, uint32_t spi)
+{
+	return &s->by_spi[mix(spi) & (s->bucket_count - 1)];
+}
+
+static struct association **peer_bucket(const struct ipsec *s, uint32_t ip)
+{
+	return &s->by_peer[mix(ip) & (s->bucket_count - 1)];
+}
+
+static struct association *find_inbound(const struct ipsec *s, uint32_t spi, uint32_t peer_ip)
+{
+	if (!s->bucket_count)
+		return NULL;
+	for (struct association *a = *spi_bucket(s, spi); a; a = a->next)
+		if (inbound_spi(a) == spi && a->peer_ip == peer_ip)
+			return a;
+	return NULL;
+}
+
+struct association *ipsec_find(const struct ipsec *s, uint32_t peer_ip, const char *label)
+{
+	if (!s->bucket_count)
+		return NULL;
+	for (struct association *a = *peer_bucket(s, peer_ip); a; a = a->next_peer)
+		if (a->peer_ip == peer_ip && (!label || strcmp(a->label, label) == 0))
+			return a;
+	return NULL;
+}
+
+bool ipsec_alive(const struct ipsec *s, const struct association *association)
+{
+	for (uint32_t b = 0; b < s->bucket_count; b++)
+		for (const struct association *a = s->by_spi[b]; a; a = a->next)
+			if (a == association)
+				return true;
+	return false;
+}
+
+/* Links an association at the heads of its buckets. */
+static void enter(struct ipsec *s, struct association *a)
+{
+	struct association **b = spi_bucket(s, inbound_spi(a));
+
+	a->next = *b;
+	*b = a;
+	b = peer_bucket(s, a->peer_ip);
+	a->next_peer = *b;
+	*b = a;
+}
+
+static void leave(struct ipsec *s, struct association *a)
+{
+	struct association **at = spi_bucket(s, inbound_spi(a));
+
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
+	at = peer_bucket(s, a->peer_ip);
+	while (*at != a)
+		at = &(*at)->next_peer;
+	*at = a->next_peer;
+}
+
+static int by_age(const void *x, const void *y)
+{
+	const struct association *a = *(struct association *const *)x, *b = *(struct association *const *)y;
+
+	return a->born_ns < b->born_ns ? -1 : a->born_ns > b->born_ns;
+}
+
+static void grow(struct ipsec *s)
+{
+	struct association **all = sim_alloc((s->count + 1) * sizeof *all);
+	uint32_t n = 0;
+
+	for (uint32_t b = 0; b < s->bucket_count; b++)
+		for (struct association *a = s->by_spi[b]; a; a = a->next)
+			all[n++] = a;
+	/* The newest must come first again; equal ages keep SPI order out of it, as they never share a peer. */
+	qsort(all, n, sizeof *all, by_age);
+	free(s->by_spi);
+	free(s->by_peer);
+	s->bucket_count = s->bucket_count ? s->bucket_count * 4 : IPSEC_BUCKETS_FIRST;
+	s->by_spi = sim_alloc(s->bucket_count * sizeof *s->by_spi);
+	s->by_peer = sim_alloc(s->bucket_count * sizeof *s->by_peer);
+	for (uint32_t i = 0; i < n; i++)
+		enter(s, all[i]);
+	free(all);
+}
+
+static void destroy(struct association *a)
+{
+	struct ipsec *s = a->ipsec;
+
+	leave(s, a);
+	s->count--;
+	sim_cancel(s->node->sim, &a->expiry);
+	esp_sa_free(a->in);
+	esp_sa_free(a->out);
+	sm_destroy_key(s->sm, a->wrap);
+	sm_destroy_key(s->sm, a->subkey);
+	free(a);
+}
+
+void ipsec_remove(struct association *association)
+{
+	if (association)
+		destroy(association);
+}
+
+static void on_expiry(struct sim *sim, struct event *event)
+{
+	struct association *a = event_owner(event, struct association, expiry);
+
+	(void)sim;
+	if (a->expired)
+		a->expired(a);
+	destroy(a);
+}
+
+/* What the crypto layer needs to say in a key log: who sends to whom under which SPI. */
+static void context_of(const struct ipsec *s, uint32_t src, uint32_t dst, uint32_t spi, char out[64])
+{
+	char a[IP_TEXT_LEN], b[IP_TEXT_LEN];
+
+	(void)s;
+	snprintf(out, 64, "%s %s 0x%08x", ip_text(src, a), ip_text(dst, b), spi);
+}
+
+static struct esp_sa *direction(struct ipsec *s, const struct association_request *r, enum esp_direction dir, uint32_t own_ip)
+{
+	bool ours = (dir == ESP_UP) == r->initiator;
+	uint32_t spi = dir == ESP_UP ? r->spi : r->spi + 1;
+	char context[64];
+
+	context_of(s, ours ? own_ip : r->peer_ip, ours ? r->peer_ip : own_ip, spi, context);
+	return esp_sa_new(s->sm, r->subkey, r->label, dir, spi, context, &s->options);
+}
+
+struct association *ipsec_add(struct ipsec *s, const struct association_request *r)
+{
+	uint32_t own_ip = ip_source_for(s->node, r->peer_ip), spi_in = r->initiator ? r->spi + 1 : r->spi;
+	struct association *a;
+	struct esp_sa *up = NULL, *down = NULL;
+
+	if (s->count >= IPSEC_ASSOCIATIONS_MAX || !(up = direction(s, r, ESP_UP, own_ip)) ||
+	    !(down = direction(s, r, ESP_DOWN, own_ip))) {
+		esp_sa_free(up);
+		sm_destroy_key(s->sm, r->subkey);
+		return NULL;
+	}
+	ipsec_remove(find_inbound(s, spi_in, r->peer_ip));
+	if (s->count >= s->bucket_count)
+		grow(s);
+	a = sim_alloc(sizeof *a);
+	a->ipsec = s;
+	a->peer_ip = r->peer_ip;
+	a->spi = r->spi;
+	a->initiator = r->initiator;
+	a->label = r->label;
+	snprintf(a->peer, sizeof a->peer, "%s", r->peer ? r->peer : "");
+	a->subkey = r->subkey;
+	a->wrap = sm_derive_des3(s->sm, r->subkey, LABEL_WRAP, "wrap");
+	a->in = r->initiator ? down : up;
+	a->out = r->initiator ? up : down;
+	a->expired = r->expired;
+	a->owner = r->owner;
+	a->born_ns = s->node->sim->now_ns;
+	s->count++;
+	enter(s, a);
+	sim_after(s->node->sim, &a->expiry, r->lifetime_ns, on_expiry, "association.lifetime");
+	return a;
+}
+
+uint32_t ipsec_new_spi(struct ipsec *s)
+{
+	if (!s->spis_ready)
+		rng_init(&s->spis, s->node->sim->seed, s->node->name, "spi");
+	s->spis_ready = true;
+	return (uint32_t)(SPI_FIRST + rng_below(&s->spis, UINT32_MAX - SPI_FIRST - 2)) & ~1u;
+}
+
+static bool protected_port(uint16_t port)
+{
+	return port == SIP_PORT || port == RADIUS_AUTH_PORT || port == RADIUS_ACCT_PORT;
+}
+
+static void charge(struct node *node, uint32_t bytes)
+{
+	service_charge(node, &(struct service_cost){ .cipher_bytes = bytes, .hash_bytes = bytes });
+}
+
+static enum ip_out_verdict out(struct node *node, void *ctx, struct ip_info *info, struct packet *packet)
+{
+	struct ipsec *s = ctx;
+	struct association *a;
+	uint8_t *start;
+	size_t len;
+
+	if (info->proto != IP_PROTO_UDP || packet->len < UDP_HEADER_LEN ||
+	    !(protected_port(get_be16(packet->data)) || protected_port(get_be16(packet->data + 2))))
+		return IP_OUT_PASS;
+	a = ipsec_find(s, info->dst, NULL);
+	if (!a && s->server && !s->backend)
+		return IP_OUT_PASS;
+	if (!a || esp_seal(a->out, packet->data, packet->len, IP_PROTO_UDP, &start, &len) != ESP_OK) {
+		trace_fate(node->sim, packet->tag, node, FATE_LOST, a ? "esp.exhausted" : "ipsec.no_association");
+		packet_free(packet);
+		return IP_OUT_DROP;
+	}
+	charge(node, packet->len);
+	packet->data = start;
+	packet->len = (uint32_t)len;
+	info->proto = IP_PROTO_ESP;
+	trace_cover(node->sim, packet->tag, COVER_ESP);
+	return IP_OUT_PASS;
+}
+
+static void in(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info)
+{
+	struct ipsec *s = ctx;
+	struct association *a = packet->len >= ESP_HEADER_LEN ? find_inbound(s, get_be32(packet->data), info->src) : NULL;
+	struct ip_info inner = *info;
+	enum esp_verdict verdict;
+	uint8_t *start;
+	size_t len;
+
+	if (!a) {
+		trace_refuse(node, packet->len >= ESP_HEADER_LEN ? "esp.unknown_spi" : "esp.malformed", info->src, packet->tag, "");
+		if (packet->len >= ESP_HEADER_LEN && s->unknown)
+			s->unknown(s->unknown_ctx, info->src);
+		return;
+	}
+	verdict = esp_open(a->in, packet->data, packet->len, &start, &len, &inner.proto);
+	if (verdict != ESP_OK) {
+		trace_refuse(node, esp_verdict_names[verdict], info->src, packet->tag, "");
+		return;
+	}
+	charge(node, packet->len);
+	a->opened++;
+	packet->data = start;
+	packet->len = (uint32_t)len;
+	inner.sa = a;
+	ip_deliver(node, packet, &inner);
+}
+
+struct ipsec *ipsec_new(struct node *node, struct secure_module *sm, bool server)
+{
+	struct ipsec *s = sim_alloc(sizeof *s);
+	const struct world *world = world_of(node->sim);
+
+	s->node = node;
+	s->sm = sm;
+	s->server = server;
+	s->backend = world_on(world, "backend.ipsec");
+	s->options.no_auth = !world_on(world, "esp.auth");
+	s->options.no_replay_window = !world_on(world, "esp.replay_window");
+	s->options.implicit_iv = strcmp(world_switch(world, "esp.iv"), "implicit") == 0;
+	s->hook = (struct ip_security){ out, s };
+	ip_set_security(node, &s->hook);
+	ip_protocol(node, IP_PROTO_ESP, in, s);
+	return s;
+}
+
+void ipsec_reset(struct ipsec *s)
+{
+	for (uint32_t b = 0; b < s->bucket_count; b++)
+		while (s->by_spi[b])
+			destroy(s->by_spi[b]);
+}
+
+void ipsec_free(struct ipsec *s)
+{
+	if (!s)
+		return;
+	ipsec_reset(s);
+	free(s->by_spi);
+	free(s->by_peer);
+	free(s);
+}
+
+struct secure_module *ipsec_module(const struct ipsec *s)
+{
+	return s->sm;
+}
+
+unsigned ipsec_count(const struct ipsec *s)
+{
+	return s->count;
+}
+
+bool ipsec_covered(const struct ipsec *s, const struct udp_from *from)
+{
+	return from->sa || (s->server && !s->backend);
+}
+
+void ipsec_on_unknown_spi(struct ipsec *s, void (*fn)(void *ctx, uint32_t peer_ip), void *ctx)
+{
+	s->unknown = fn;
+	s->unknown_ctx = ctx;
+}

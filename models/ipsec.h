@@ -1,0 +1,71 @@
+/*
+ * IPsec at a node: its security associations (SAD) and which traffic must go through them (SPD). RFC 2401 as far as this
+ * architecture needs it; flows.md 3.
+ *
+ * An association is a pair of ESP directions from one sub-key: SPI protects the initiator's packets, SPI+1 the responder's
+ * [0072], [0086], [0092]. Signaling (SIP) and the servers' queries (RADIUS) are protected traffic: without an association
+ * they do not leave ("ipsec.no_association"). Refusals of what arrives: "esp.unknown_spi", "esp.malformed", "esp.auth",
+ * "esp.replay_window", "esp.padding"; none of it reaches UDP.
+ */
+#ifndef TOLLGATE_MODELS_IPSEC_H
+#define TOLLGATE_MODELS_IPSEC_H
+
+#include "crypto/esp.h"
+#include "models/world.h"
+#include "sim/ip.h"
+
+#define IPSEC_BUCKETS_FIRST 4
+#define IPSEC_ASSOCIATIONS_MAX 200000
+
+struct ipsec;
+
+struct association {
+	struct association *next;       /* in its bucket by inbound SPI */
+	struct association *next_peer;  /* in its bucket by peer address, newest first */
+	struct ipsec *ipsec;
+	uint32_t peer_ip, spi;          /* spi: the initiator's; the responder's is one more */
+	bool initiator;
+	const char *label;              /* of crypto/derive.h */
+	char peer[KRB_NAME_MAX + 1];    /* the authenticated principal at the other end; "" between CTAs */
+	key_handle subkey, wrap;        /* for proofs of receipt and for key delivery inside the association */
+	struct esp_sa *in, *out;
+	struct event expiry;
+	void (*expired)(struct association *association); /* last call: it is freed afterwards */
+	void *owner;
+	sim_ns born_ns;
+	uint64_t opened;
+};
+
+/* Hooks the node's IP layer. sm is borrowed. server: the node is one of the servers of flows.md 13. Owned by the caller. */
+struct ipsec *ipsec_new(struct node *node, struct secure_module *sm, bool server);
+/* Frees all associations without calling expired. */
+void ipsec_free(struct ipsec *ipsec);
+void ipsec_reset(struct ipsec *ipsec); /* a restart: all associations are gone */
+struct secure_module *ipsec_module(const struct ipsec *ipsec);
+
+struct association_request {
+	uint32_t peer_ip, spi;
+	bool initiator;
+	key_handle subkey;              /* becomes the association's: destroyed with it */
+	const char *label, *peer;
+	sim_ns lifetime_ns;
+	void (*expired)(struct association *association);
+	void *owner;
+};
+/* Adds an association. One of the same peer and SPI is replaced. NULL: too many, or no such key (the key is destroyed then). */
+struct association *ipsec_add(struct ipsec *ipsec, const struct association_request *request);
+/* Wipes and frees; NULL is harmless. */
+void ipsec_remove(struct association *association);
+/* The newest association with a peer under a label (NULL: any). */
+struct association *ipsec_find(const struct ipsec *ipsec, uint32_t peer_ip, const char *label);
+/* Whether an association pointer that came with a packet is still one of ours. */
+bool ipsec_alive(const struct ipsec *ipsec, const struct association *association);
+unsigned ipsec_count(const struct ipsec *ipsec);
+/* A fresh SPI for an initiator: even, not reserved (RFC 2406 section 2.1). */
+uint32_t ipsec_new_spi(struct ipsec *ipsec);
+/* True when a datagram in clear may be taken: it came under ESP, or both ends are servers and backend.ipsec is off. */
+bool ipsec_covered(const struct ipsec *ipsec, const struct udp_from *from);
+/* Told when an ESP packet names an SPI that nobody knows (a peer that has not heard of our restart). */
+void ipsec_on_unknown_spi(struct ipsec *ipsec, void (*fn)(void *ctx, uint32_t peer_ip), void *ctx);
+
+#endif
