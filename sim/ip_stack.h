@@ -122,7 +122,10 @@ struct icmp_error {
  */
 void tcp_input(struct node *node, struct packet *packet, const struct ip_info *info);
 void tcp_icmp_error(struct node *node, const struct icmp_error *error);
-/* Frees stack->tcp and whatever hangs from it. Called after tcp_reset() when the node goes. */
+/*
+ * The node goes: frees stack->tcp and its connections (events cancelled), without callbacks. Listeners belong to owners that
+ * may be gone already: they are not touched.
+ */
 void tcp_node_free(struct node *node);
 
 /* The stack of a node; every node has one from its creation. */
@@ -174,16 +177,36 @@ void network_refuse(const struct node *node, enum drop why, uint32_t src, const 
  */
 struct packet_slab;
 struct packet_big;
-struct name_index;
+struct name_slot {
+	const char *name; /* NULL: free */
+	void *object;
+};
+struct name_table {   /* open-addressed; grows, never shrinks, is never walked */
+	struct name_slot *slots;
+	size_t slot_count, used;
+};
+struct address_table { /* interfaces by address; open-addressed, never walked */
+	struct iface **slots;
+	size_t slot_count, used;
+};
 struct network {
 	struct packet *free_small, *free_large;
 	struct packet_slab *slabs;
 	struct packet_big *big;           /* packets beyond PACKET_LARGE, each its own allocation */
-	struct node **names, **addresses; /* open-addressed, see node.c; never walked */
-	size_t name_slots, address_slots, address_count;
+	struct name_table node_names, link_names;
+	struct address_table addresses;
 	uint64_t drops[DROP_COUNT];
 	struct packet anchor;             /* last: it ends in a flexible array */
 };
+/* Adds a name, borrowed; false when it is there already. */
+bool name_table_add(struct name_table *table, const char *name, void *object);
+void *name_table_find(const struct name_table *table, const char *name);
+
+/* Adds an interface to the end of a link and, when it has an address, to the link's neighbours. */
+void link_attach(struct link *link, struct iface *iface);
+/* An interface's address was old_ip; the neighbours follow. */
+void link_iface_changed(struct iface *iface, uint32_t old_ip);
+
 /* The network of a run, made when first asked for. */
 struct network *network_make(struct sim *sim);
 static inline struct network *network_of(struct sim *sim)

@@ -6,6 +6,9 @@
  * its own sending queue; delay, rate, jitter, loss, reordering, duplication and the queue's bound are the link's.
  *
  * Why a packet was lost, as fates and counters name it: "link.loss", "link.queue", "link.down", "link.no_neighbour".
+ *
+ * A sender's queue is time: free_at_ns says when the line has taken the last frame, and what lies between now and then at the
+ * link's rate is the backlog. So a frame costs one event a hop, its arrival.
  */
 #ifndef TOLLGATE_SIM_NODE_H
 #define TOLLGATE_SIM_NODE_H
@@ -45,8 +48,9 @@ struct iface {
 	uint8_t prefix_len;
 	uint32_t ip;                /* host order; 0: none */
 	sim_ns free_at_ns;          /* when its sender has put the last queued frame on the line */
-	struct rng *chance;         /* lazily; loss, jitter, reordering, duplication of what it sends */
-	uint32_t queued_bytes;
+	sim_ns last_arrival_ns;     /* of what it sent: jitter does not overtake it */
+	struct rng *chance;         /* stream "NODE:NAME/link", lazily; loss, jitter, reordering, duplication of what it sends */
+	uint32_t queued_bytes;      /* the backlog when it last sent */
 	uint32_t capture_id;        /* for the capture */
 };
 
@@ -56,14 +60,15 @@ struct link_params {
 	sim_ns jitter_ns;           /* uniform in [0, jitter_ns] added to delay; order is kept unless reorder strikes */
 	uint32_t loss_ppm, reorder_ppm, duplicate_ppm;
 	sim_ns reorder_ns;          /* how much later a reordered frame comes */
-	uint32_t queue_bytes;       /* bound of each interface's sending queue; 0: the default */
+	uint32_t queue_bytes;       /* bound of each interface's sending queue; 0: the default. An idle line takes any frame */
 };
 #define LINK_QUEUE_DEFAULT_BYTES (256 * 1024)
 
 enum tap_verdict { TAP_PASS, TAP_TAKEN };
 /*
  * Sees each frame as it enters the link, before loss. TAP_TAKEN: the tap has taken ownership (drop, delay, change, keep).
- * It may alter the frame and pass it.
+ * It may alter the frame and pass it. A broadcast is seen once for each receiver. What the tapper's own node sends is not
+ * shown to it. It may call link_inject() from inside.
  */
 typedef enum tap_verdict link_tap_fn(void *ctx, struct link *link, struct iface *from, struct iface *to,
                                      struct packet *frame);
@@ -96,21 +101,28 @@ struct iface *iface_new(struct node *node, struct link *link, const char *name, 
                         uint8_t prefix_len);
 /* Gives the interface another address; connected route and neighbour table follow. */
 void iface_set_ip(struct iface *iface, uint32_t ip, uint8_t prefix_len);
-/* Another address the link delivers to this interface (an attacker in the middle; takes the place of its true owner). */
+/* Another address the link delivers to this interface (an attacker in the middle; takes the place of its true owner, also
+ * when that one sets its address later). iface NULL: the claim ends. */
 void link_claim_ip(struct link *link, uint32_t ip, struct iface *iface);
 
 /* Sends an IP packet to the neighbour next_hop (0xffffffff: broadcast). Adds the Ethernet header, takes the packet. */
 void link_send(struct iface *from, uint32_t next_hop, struct packet *packet);
-/* Puts a whole Ethernet frame onto the link towards an interface, past the tap (an attacker's injection). Takes it. */
+/*
+ * Puts a whole Ethernet frame onto the link towards an interface, past the tap, queue and chance (an attacker's injection). It
+ * arrives after delay_ns and the link's delay. to NULL: whoever has the frame's destination MAC, all but from for the
+ * broadcast MAC. from may be NULL; it shows in the capture when it is not. Takes the frame.
+ */
 void link_inject(struct link *link, struct iface *from, struct iface *to, struct packet *frame, sim_ns delay_ns);
-struct iface *link_neighbour(const struct link *link, uint32_t ip);
+struct iface *link_neighbour(const struct link *link, uint32_t ip); /* NULL: none */
 
 /* "10.1.2.3" -> host order; false on anything else. out may be written on failure. */
 bool ip_parse(const char *text, uint32_t *out);
 /* Writes dotted decimal, returns buf. */
 #define IP_TEXT_LEN 16
 const char *ip_text(uint32_t ip, char buf[IP_TEXT_LEN]);
-/* The node that owns this address, NULL when none does. */
+/* The node that owns this address, NULL when none does; of several the first created. */
 struct node *node_by_ip(const struct sim *sim, uint32_t ip);
+/* How many packets of the run were dropped for this reason ("link.loss", "ip.ttl", ...); 0 for an unknown one. */
+uint64_t network_dropped(const struct sim *sim, const char *why);
 
 #endif

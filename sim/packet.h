@@ -4,6 +4,9 @@
  * Ownership: whoever holds a struct packet * owns it and passes it on or frees it with packet_free(); a receive callback
  * borrows its packet and may read it only until it returns, unless it says packet_keep(). Layers add headers in the
  * headroom and trailers in the tailroom, so that a packet is written once and never copied on its way.
+ *
+ * packet_keep() is a second reference: the lender calls packet_free() when the callback has returned in any case, and the
+ * keeper calls it once too, at any time, also from inside the callback (or passes the packet on to something that takes it).
  */
 #ifndef TOLLGATE_SIM_PACKET_H
 #define TOLLGATE_SIM_PACKET_H
@@ -29,15 +32,15 @@ struct packet {
 	uint32_t capacity;     /* of buffer */
 	uint64_t tag;          /* for observers only, see trace.h */
 	const struct node *actor; /* for observers only: who put it on the wire */
-	bool kept;
+	bool kept;             /* a borrower holds it beside its lender */
 	struct packet *next;   /* for its owner's lists */
 	uint8_t buffer[];
 };
 
 /* A packet with room for len bytes of payload beside head- and tailroom; len is 0 at first. Aborts without memory. */
 struct packet *packet_new(struct sim *sim, uint32_t room);
-void packet_free(struct packet *packet);
-/* The callback that got this packet takes ownership of it. */
+void packet_free(struct packet *packet); /* NULL is harmless */
+/* The callback that got this packet keeps it; at most once while it is lent (asserted). Returns it. */
 struct packet *packet_keep(struct packet *packet);
 /* Same bytes, tag and actor. */
 struct packet *packet_copy(const struct packet *packet);
