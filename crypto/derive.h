@@ -19,9 +19,10 @@
 #define LABEL_WRAP       "key wrap"
 
 /*
- * A derived starting sequence number is folded into the lower half of its range (top bit cleared), so that no derived
- * association starts close to 2^32 (attack E5); start_sn_limit false leaves it as derived.
+ * start_sn is as derived. Whoever starts an association folds it into the lower half of its range (START_SN_MASK: top bit
+ * cleared), so that none starts close to 2^32 (attack E5), unless the switch esp.start_sn_limit is off.
  */
+#define START_SN_MASK 0x7fffffffu
 struct derived_direction {
 	uint8_t auth_key[20];
 	uint8_t cipher_key[24];
@@ -31,8 +32,9 @@ struct derived_keys {
 	struct derived_direction up, down;
 };
 
-/* P_SHA1 of RFC 2246 section 5. */
+/* P_SHA1 of RFC 2246 section 5: out_len bytes. secret_len > 0. The secret is wiped from scratch memory afterwards. */
 void p_sha1(const uint8_t *secret, size_t secret_len, const char *label, uint8_t *out, size_t out_len);
+/* Both directions' keys of a sub-key under a label; the caller wipes out. */
 void derive_keys(const uint8_t *subkey, size_t subkey_len, const char *label, struct derived_keys *out);
 /* Sets the low bit of each byte to odd parity. */
 void des_parity(uint8_t *key, size_t len);

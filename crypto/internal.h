@@ -9,6 +9,9 @@
 #include <openssl/types.h>
 #include "crypto/crypto.h"
 #include "crypto/secure_module.h"
+#include "crypto/seed_stream.h"
+
+#define CRYPTO_RANDOM_DEPTH_MAX 8 /* nested crypto_random_begin() */
 
 struct crypto {
 	OSSL_LIB_CTX *lib;
@@ -24,10 +27,33 @@ struct crypto {
 	EVP_MAC *hmac;
 	EVP_KDF *krb5kdf;
 	EVP_MD_CTX *md_scratch;
+	EVP_MAC_CTX *hmac_sha1_scratch;
+	/* Sources hidden by nested calls of crypto_random_begin(). */
+	const struct random_source *random_outer[CRYPTO_RANDOM_DEPTH_MAX];
+	unsigned random_depth;
+	struct seed_stream blinding_stream;
+	struct random_source blinding;
+	struct root_cert *roots; /* distinct root certificates, shared by the modules (root_cert.c) */
 };
 
+/*
+ * Between begin and end OpenSSL draws from random, which must live until the end. Pairs may nest (a key made by the pool
+ * while a message is built): the inner source holds until its end.
+ */
 void crypto_random_begin(struct crypto *crypto, const struct random_source *random);
 void crypto_random_end(struct crypto *crypto);
+/*
+ * The source to set for operations whose result does not depend on the random bytes they draw: RSA blinding in signing and
+ * decryption with PKCS #1 v1.5, checks of a key pair. It is the context's own fixed stream, so that a module which slept
+ * (and sets up blinding again) draws the same numbers from its node's stream as one that did not.
+ */
+const struct random_source *crypto_blinding(struct crypto *crypto);
+/* HMAC-SHA-1 under raw bytes (1 or more); not metered: the caller knows what it stands for. */
+void crypto_hmac_sha1(struct crypto *crypto, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len,
+                      uint8_t out[20]);
+/* The key object of a PKCS #8 DER private key in this context. NULL: not exactly one RSA key. The caller frees it. */
+EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len);
+/* Counts an operation for the meter. */
 static inline void crypto_count(const struct crypto *crypto, enum crypto_op op, uint32_t size)
 {
 	if (crypto->meter)
@@ -39,8 +65,9 @@ enum sm_kind { SM_NONE, SM_DES3, SM_HMAC, SM_RSA };
 struct sm_key {
 	key_handle handle;
 	enum sm_kind kind;
-	const char *role;        /* static or interned */
+	const char *role;        /* a string that outlives the module: a literal */
 	uint8_t bytes[24];       /* SM_DES3: 24, SM_HMAC: 20 */
+	bool id_known;           /* SM_RSA: false until somebody asks */
 	uint8_t id[KEY_ID_LEN];
 	struct key_pool *pool;   /* SM_RSA: where its PKCS#8 is */
 	char *pool_name;
@@ -48,9 +75,12 @@ struct sm_key {
 	EVP_PKEY *pkey;          /* SM_RSA: cached while awake */
 };
 
-/* NULL when the handle is not a key of that kind. */
+/* NULL when the handle is not a key of that kind. The pointer holds until that key is destroyed. */
 struct sm_key *sm_lookup(const struct secure_module *sm, key_handle handle, enum sm_kind kind);
-/* Adds a symmetric key and tells its birth (or, told by how "unwrapped"/"loaded", that it is held). parent may be NULL. */
+/*
+ * Adds a symmetric key (SM_DES3: 24 bytes, SM_HMAC: 20) and tells its birth (or, told by how "unwrapped"/"loaded", that it
+ * is held). role: a literal. parent may be NULL.
+ */
 key_handle sm_add(struct secure_module *sm, enum sm_kind kind, const char *role, const uint8_t *bytes, size_t len,
                   const char *how, const char *context, const struct sm_key *parent);
 /* The RSA key object, made when it sleeps. NULL: no such key. Borrowed. */
@@ -59,9 +89,23 @@ const struct random_source *sm_random(const struct secure_module *sm);
 /* DER of the root verification key's certificate; NULL when none is installed. */
 const uint8_t *sm_root(const struct secure_module *sm, size_t *len);
 
+/*
+ * A root certificate, kept once a context however many modules hold it. hold: NULL when the bytes are not one self-signed
+ * CA certificate whose signature verifies. A holder releases it; crypto_free() asserts that all did.
+ */
+struct root_cert {
+	struct root_cert *next;
+	unsigned holders;
+	size_t len;
+	uint8_t der[];
+};
+struct root_cert *root_cert_hold(struct crypto *crypto, const uint8_t *der, size_t len);
+void root_cert_release(struct crypto *crypto, struct root_cert *root);
+
 /* Tells the watcher of a key that lives outside the handle table (ESP and RTP keys). */
 void key_tell(struct crypto *crypto, enum key_life life, const char *owner, const char *role, const char *algorithm,
               const char *how, const char *context, const uint8_t *secret, size_t len, const uint8_t *parent_id);
+/* The id of a symmetric key: the first bytes of its SHA-256. Not metered. */
 void key_id_of(struct crypto *crypto, const uint8_t *secret, size_t len, uint8_t id[KEY_ID_LEN]);
 
 /* RFC 3961 des3-cbc-sha1-kd over raw keys (kerberos_crypto.c). out has room for krb_sealed_len(len). */

@@ -24,7 +24,10 @@ void sm_free(struct secure_module *sm);
 struct crypto *sm_crypto(const struct secure_module *sm);
 const char *sm_owner(const struct secure_module *sm);
 
-/* The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. */
+/*
+ * The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. Its role is
+ * "rsa", its context NAME. It is fetched (and perhaps made) when first used; at once when a watcher is set.
+ */
 key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const char *name, unsigned bits);
 /* A 3-key 3DES key installed by an operator: a server key shared with the KDC [0044]. context: its principal, for key logs. */
 key_handle sm_install_des3(struct secure_module *sm, const char *role, const char *context, const uint8_t key[24]);
@@ -55,7 +58,10 @@ bool sm_subkey_proof(struct secure_module *sm, key_handle subkey, uint32_t spi, 
 bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_handle key, uint8_t out[KEY_WRAPPED_LEN]);
 key_handle sm_unwrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, const char *role,
                      const uint8_t *wrapped, size_t len);
-/* A 3DES key derived from a sub-key under a label (crypto/derive.h). */
+/*
+ * A 3DES key derived from a sub-key under a label: the upward encryption key of crypto/derive.h's cut. 0: no such sub-key.
+ * Roles, here and elsewhere, must outlive the module: literals.
+ */
 key_handle sm_derive_des3(struct secure_module *sm, key_handle subkey, const char *label, const char *role);
 
 /* HMAC-SHA1 under a key (3DES keys serve as HMAC keys by their 24 bytes), as the PacketCable key management messages use it. */

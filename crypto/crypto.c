@@ -1,0 +1,211 @@
+/*
+ * The cryptographic context: library context, providers, algorithms fetched once, hashes, and the door for randomness.
+ *
+ * OpenSSL's configuration file is never read, so that the machine's settings have no influence; the context has its own
+ * provider instances and its own generator (random_provider.c). Failure of an algorithm that was fetched at the start is
+ * a defect of the machine, not of a peer, and aborts.
+ */
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/kdf.h>
+#include <openssl/provider.h>
+#include <openssl/x509.h>
+#include "crypto/internal.h"
+#include "crypto/random_provider.h"
+
+const char *const crypto_op_names[CRYPTO_OP_COUNT] = {
+	[CRYPTO_RSA_SIGN] = "rsa_sign",
+	[CRYPTO_RSA_VERIFY] = "rsa_verify",
+	[CRYPTO_RSA_ENCRYPT] = "rsa_encrypt",
+	[CRYPTO_RSA_DECRYPT] = "rsa_decrypt",
+	[CRYPTO_DH_GENERATE] = "dh_generate",
+	[CRYPTO_DH_DERIVE] = "dh_derive",
+	[CRYPTO_DES3] = "des3",
+	[CRYPTO_HMAC_SHA1] = "hmac_sha1",
+	[CRYPTO_SHA1] = "sha1",
+	[CRYPTO_SHA256] = "sha256",
+};
+
+static bool fetch_algorithms(struct crypto *crypto)
+{
+	char digest[] = "SHA1";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end()
+	};
+
+	crypto->des3_cbc = EVP_CIPHER_fetch(crypto->lib, "DES-EDE3-CBC", NULL);
+	crypto->sha1 = EVP_MD_fetch(crypto->lib, "SHA1", NULL);
+	crypto->sha256 = EVP_MD_fetch(crypto->lib, "SHA256", NULL);
+	crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
+	crypto->krb5kdf = EVP_KDF_fetch(crypto->lib, "KRB5KDF", NULL);
+	crypto->md_scratch = EVP_MD_CTX_new();
+	crypto->hmac_sha1_scratch = crypto->hmac ? EVP_MAC_CTX_new(crypto->hmac) : NULL;
+	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->krb5kdf && crypto->md_scratch &&
+	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
+}
+
+struct crypto *crypto_new(void)
+{
+	struct crypto *crypto = calloc(1, sizeof *crypto);
+
+	if (!crypto)
+		return NULL;
+	seed_stream_init(&crypto->blinding_stream, "rsa blinding");
+	crypto->blinding = (struct random_source){ seed_stream_fill, &crypto->blinding_stream };
+	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+		goto fail;
+	crypto->lib = OSSL_LIB_CTX_new();
+	if (!crypto->lib)
+		goto fail;
+	crypto->provider_random = random_provider_load(crypto);
+	crypto->provider_default = OSSL_PROVIDER_load(crypto->lib, "default");
+	if (!crypto->provider_random || !crypto->provider_default || !fetch_algorithms(crypto))
+		goto fail;
+	return crypto;
+fail:
+	fprintf(stderr, "crypto: OpenSSL cannot be set up\n");
+	ERR_print_errors_fp(stderr);
+	crypto_free(crypto);
+	return NULL;
+}
+
+void crypto_free(struct crypto *crypto)
+{
+	if (!crypto)
+		return;
+	assert(crypto->random_depth == 0 && !crypto->roots);
+	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
+	EVP_MD_CTX_free(crypto->md_scratch);
+	EVP_KDF_free(crypto->krb5kdf);
+	EVP_MAC_free(crypto->hmac);
+	EVP_MD_free(crypto->sha256);
+	EVP_MD_free(crypto->sha1);
+	EVP_CIPHER_free(crypto->des3_cbc);
+	if (crypto->provider_default)
+		OSSL_PROVIDER_unload(crypto->provider_default);
+	if (crypto->provider_random)
+		OSSL_PROVIDER_unload(crypto->provider_random);
+	OSSL_LIB_CTX_free(crypto->lib);
+	free(crypto);
+}
+
+void crypto_set_meter(struct crypto *crypto, void (*meter)(void *ctx, enum crypto_op op, uint32_t size), void *ctx)
+{
+	crypto->meter = meter;
+	crypto->meter_ctx = ctx;
+}
+
+void crypto_set_key_watcher(struct crypto *crypto, void (*watch)(void *ctx, const struct key_news *news), void *ctx)
+{
+	crypto->watch = watch;
+	crypto->watch_ctx = ctx;
+}
+
+void crypto_random_begin(struct crypto *crypto, const struct random_source *random)
+{
+	assert(random && crypto->random_depth < CRYPTO_RANDOM_DEPTH_MAX);
+	crypto->random_outer[crypto->random_depth++] = crypto->random;
+	crypto->random = random;
+}
+
+void crypto_random_end(struct crypto *crypto)
+{
+	assert(crypto->random_depth > 0);
+	crypto->random = crypto->random_outer[--crypto->random_depth];
+}
+
+const struct random_source *crypto_blinding(struct crypto *crypto)
+{
+	return &crypto->blinding;
+}
+
+static void digest(struct crypto *crypto, const EVP_MD *md, const uint8_t *bytes, size_t len, uint8_t *out)
+{
+	if (!EVP_DigestInit_ex2(crypto->md_scratch, md, NULL) || !EVP_DigestUpdate(crypto->md_scratch, bytes, len) ||
+	    !EVP_DigestFinal_ex(crypto->md_scratch, out, NULL)) {
+		fprintf(stderr, "crypto: a hash failed\n");
+		abort();
+	}
+}
+
+void crypto_sha1(struct crypto *crypto, const uint8_t *bytes, size_t len, uint8_t out[20])
+{
+	digest(crypto, crypto->sha1, bytes, len, out);
+	crypto_count(crypto, CRYPTO_SHA1, (uint32_t)len);
+}
+
+void crypto_sha256(struct crypto *crypto, const uint8_t *bytes, size_t len, uint8_t out[32])
+{
+	digest(crypto, crypto->sha256, bytes, len, out);
+	crypto_count(crypto, CRYPTO_SHA256, (uint32_t)len);
+}
+
+void crypto_hmac_sha1(struct crypto *crypto, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len,
+                      uint8_t out[20])
+{
+	EVP_MAC_CTX *ctx = crypto->hmac_sha1_scratch;
+	size_t out_len = 0;
+
+	if (!EVP_MAC_init(ctx, key, key_len, NULL) || !EVP_MAC_update(ctx, bytes, len) ||
+	    !EVP_MAC_final(ctx, out, &out_len, 20) || out_len != 20) {
+		fprintf(stderr, "crypto: HMAC-SHA-1 failed\n");
+		abort();
+	}
+}
+
+bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+void crypto_wipe(void *bytes, size_t len)
+{
+	OPENSSL_cleanse(bytes, len);
+}
+
+EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len)
+{
+	const uint8_t *p = pkcs8;
+	PKCS8_PRIV_KEY_INFO *info = len <= LONG_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)len) : NULL;
+	EVP_PKEY *pkey = info && p == pkcs8 + len ? EVP_PKCS82PKEY_ex(info, crypto->lib, NULL) : NULL;
+
+	PKCS8_PRIV_KEY_INFO_free(info);
+	if (pkey && !EVP_PKEY_is_a(pkey, "RSA")) {
+		EVP_PKEY_free(pkey);
+		pkey = NULL;
+	}
+	if (!pkey)
+		ERR_clear_error();
+	return pkey;
+}
+
+void key_id_of(struct crypto *crypto, const uint8_t *secret, size_t len, uint8_t id[KEY_ID_LEN])
+{
+	uint8_t hash[32];
+
+	digest(crypto, crypto->sha256, secret, len, hash);
+	memcpy(id, hash, KEY_ID_LEN);
+}
+
+void key_tell(struct crypto *crypto, enum key_life life, const char *owner, const char *role, const char *algorithm,
+              const char *how, const char *context, const uint8_t *secret, size_t len, const uint8_t *parent_id)
+{
+	struct key_news news = {
+		.life = life, .owner = owner, .role = role, .algorithm = algorithm, .how = how,
+		.context = context ? context : "", .has_parent = parent_id != NULL, .secret = secret, .secret_len = len,
+	};
+
+	if (!crypto->watch)
+		return;
+	key_id_of(crypto, secret, len, news.id);
+	if (parent_id)
+		memcpy(news.parent, parent_id, KEY_ID_LEN);
+	crypto->watch(crypto->watch_ctx, &news);
+}
