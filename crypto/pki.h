@@ -37,18 +37,23 @@ struct cert_facts { /* what a verifier needs of a certificate */
 /* False when the bytes are not exactly one certificate of a kind this architecture issues or could meet. */
 bool cert_read(const uint8_t *der, size_t len, struct cert_facts *facts);
 
+#define CERT_NO_EXPIRY_S INT64_C(253402300799) /* 9999-12-31 23:59:59, RFC 5280 section 4.1.2.5: valid for good */
+
 struct cert_request {
-	enum cert_kind kind;
-	const char *common_name, *organisation;
-	uint64_t serial;
+	enum cert_kind kind;             /* CERT_UNKNOWN: an end entity without extended key usage */
+	const char *common_name;         /* NULL: device: the MAC as "00:11:22:33:44:55"; operator: the phone ID as 40 hex digits */
+	const char *organisation;        /* NULL: none */
+	uint64_t serial;                 /* 1 or more */
 	int64_t not_before_s, not_after_s;
 	const uint8_t *mac;              /* CERT_DEVICE: 6 bytes */
-	const uint8_t *phone_id;         /* CERT_OPERATOR */
+	const uint8_t *phone_id;         /* CERT_OPERATOR: PHONE_ID_LEN bytes; the principal of its SAN */
 	const char *realm;               /* CERT_KDC, CERT_OPERATOR */
+	bool sha1;                       /* signed with SHA-1 instead of SHA-256 */
 };
 /*
  * Issues a certificate for the public key of subject_key (PKCS#8 DER) or, if that is NULL, of subject_spki, signed by the
- * issuer's key. CERT_ROOT: issuer_cert NULL, signed by itself. Signature: RSA with SHA-256 or, suite "sha1", SHA-1.
+ * issuer's key. CERT_ROOT: issuer_cert NULL, signed by itself. Signature: RSA with SHA-256 or SHA-1. False: the request is
+ * not one that can be met (no name, times out of range, a key that is none); out is empty then.
  */
 bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key, size_t subject_key_len,
                 const uint8_t *subject_spki, size_t spki_len, const struct der *issuer_cert, const uint8_t *issuer_key,
