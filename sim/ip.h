@@ -2,7 +2,8 @@
  * IPv4 (RFC 791, 815, 1122, 1812), ICMP (RFC 792) and UDP (RFC 768) of a node.
  *
  * What can stop a packet, as fates and counters name it: "ip.malformed", "ip.checksum", "ip.ttl", "ip.no_route",
- * "ip.fragment_limit", "ip.reassembly_timeout", "ip.too_big", "ip.filter", "udp.checksum", "udp.no_port".
+ * "ip.no_protocol", "ip.fragment_limit", "ip.reassembly_timeout", "ip.too_big", "ip.filter", "icmp.malformed",
+ * "icmp.checksum", "udp.malformed", "udp.checksum", "udp.no_port". What is malformed is a refusal, the rest a loss.
  *
  * IPsec hangs between IP and transport as one pair of hooks (struct ip_security), so that this layer knows no
  * cryptography: out() may turn a transport segment into ESP, ESP arrives through ip_protocol() and comes back through
@@ -30,6 +31,10 @@ struct ip_info {
 	uint8_t proto, ttl, tos;
 	const void *sa;      /* the security association it came under, NULL in clear; a local fact, not on the wire */
 	uint64_t tag;        /* for observers only */
+	uint16_t ident;      /* identification; chosen by ip_send() before the security hook, which AH needs */
+	const struct iface *in; /* where it came in; NULL for what is sent */
+	const uint8_t *header;  /* its IP header as received (whole again after reassembly), in front of the segment in the
+	                           same packet; NULL for what is sent and for what came out of ESP or AH */
 };
 
 typedef void ip_proto_fn(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info);
@@ -43,26 +48,33 @@ struct ip_security {
 	void *ctx;
 };
 
-/* A router's filter: true lets a packet to be forwarded pass. in is where it came from. */
+/*
+ * A router's filter: true lets a packet to be forwarded pass; its data is at the IP header. in is where it came from. One that
+ * stops an attack says so itself by trace_refuse() under its own name; what it stops without a word is lost by "ip.filter".
+ */
 typedef bool ip_filter_fn(struct node *node, void *ctx, const struct iface *in, const struct packet *packet,
                           const struct ip_info *info);
 
 void ip_set_forwarding(struct node *node, bool on);
 void ip_set_filter(struct node *node, ip_filter_fn *filter, void *ctx);
 void ip_set_security(struct node *node, const struct ip_security *security); /* borrowed; NULL: none */
-/* Adds a route; gateway 0: connected through iface. Longest prefix wins, then the older route. */
+/* Adds a route; gateway 0: connected through iface. Longest prefix wins, then the older route. iface NULL: the one whose
+ * subnet the gateway is in (asserted). */
 void ip_route_add(struct node *node, uint32_t prefix, uint8_t prefix_len, uint32_t gateway, struct iface *iface);
 /* An address the node accepts as its own besides its interfaces' (an attacker in the middle). */
 void ip_alias_add(struct node *node, uint32_t ip);
 bool ip_is_local(const struct node *node, uint32_t ip);
 /* The source address that the node uses towards dst; 0 when there is no route. */
 uint32_t ip_source_for(const struct node *node, uint32_t dst);
-/* Handler of a protocol number at a node; one each (asserted). */
+/* Handler of a protocol number at a node other than ICMP, UDP and TCP; one each (asserted; the same again is harmless). */
 void ip_protocol(struct node *node, uint8_t proto, ip_proto_fn *fn, void *ctx);
 
-/* Sends a transport segment: security hook, IP header, fragments, route. info->src 0: chosen. Takes the packet. */
+/*
+ * Sends a transport segment: security hook, IP header, fragments, route. info->src 0: chosen, info->ttl 0: the default. To
+ * 255.255.255.255 it leaves by the interface that has info->src, else by the first. Takes the packet.
+ */
 void ip_send(struct node *node, const struct ip_info *info, struct packet *packet);
-/* Hands a transport segment (after ESP) to its protocol handler. The packet stays the caller's. */
+/* Hands a transport segment (after ESP) to its protocol handler, which borrows it. The packet stays the caller's. */
 void ip_deliver(struct node *node, struct packet *packet, const struct ip_info *info);
 /* A frame that has arrived at an interface; called by the link. Takes the packet. */
 void ip_input(struct iface *in, struct packet *packet);
@@ -84,6 +96,7 @@ struct udp_from {
 	uint16_t sport, dport;
 	const void *sa; /* as in ip_info */
 	uint64_t tag;
+	const struct iface *in; /* where it came in */
 };
 /* The packet's data is the payload; borrowed unless packet_keep(). */
 typedef void udp_recv_fn(struct udp_socket *socket, struct packet *packet, const struct udp_from *from);

@@ -50,11 +50,21 @@ struct ip_proto {
 	uint8_t proto;
 };
 
-struct reassembly; /* ip_fragment.c */
+struct reassembly;      /* ip_fragment.c */
+struct ip_route_groups; /* ip_route.c */
+
+/* How a packet leaves its node. */
+struct ip_path {
+	struct iface *out;
+	uint32_t next_hop; /* 0xffffffff: broadcast */
+	uint32_t src;      /* the address to send from, when none is given */
+	bool loop;         /* to the node itself */
+};
 
 struct ip_stack {
 	/* Routes by falling prefix length, then rising prefix, then rising age; sorted when first looked up. */
 	struct ip_route *routes;
+	struct ip_route_groups *groups; /* when there are many routes; see ip_route_find() */
 	uint32_t route_count, route_capacity, next_route_age;
 	bool routes_sorted;
 	bool locals_known;   /* locals[] agrees with interfaces and aliases */
@@ -135,6 +145,10 @@ void ip_stack_free(struct node *node);
 void ip_iface_changed(struct iface *iface, uint32_t old_ip, uint8_t old_prefix_len);
 /* The best route to dst, NULL when there is none. */
 const struct ip_route *ip_route_find(const struct node *node, uint32_t dst);
+/* How a packet from src (0: any) to dst leaves; false when there is no route. */
+bool ip_path_find(const struct node *node, uint32_t src, uint32_t dst, struct ip_path *path);
+/* ip_send() with the path known and info->src set. */
+void ip_send_path(struct node *node, const struct ip_path *path, const struct ip_info *info, struct packet *packet);
 /* True for 255.255.255.255 and for the broadcast address of one of the node's subnets. */
 bool ip_is_broadcast(const struct node *node, uint32_t ip);
 static inline bool ip_is_multicast(uint32_t ip)
@@ -142,12 +156,9 @@ static inline bool ip_is_multicast(uint32_t ip)
 	return ip >> 28 == 0xe;
 }
 
-/*
- * A transport segment for this node. header is its IP header as received, for ICMP to quote, or NULL when it came out of ESP:
- * nothing that was protected is quoted in the clear.
- */
-void ip_dispatch(struct node *node, struct packet *packet, const struct ip_info *info, const uint8_t *header);
-void udp_input(struct node *node, struct packet *packet, const struct ip_info *info, const uint8_t *header);
+/* A transport segment for this node; the packet stays the caller's. */
+void ip_dispatch(struct node *node, struct packet *packet, const struct ip_info *info);
+void udp_input(struct node *node, struct packet *packet, const struct ip_info *info);
 void udp_icmp_error(struct node *node, const struct icmp_error *error);
 void udp_reset(struct node *node);
 
@@ -162,12 +173,14 @@ void ip_reassembly_reset(struct node *node);
 
 /*
  * Sends an ICMP error about the received packet whose IP header and following bytes are at header (len bytes in all), unless
- * the rules of RFC 1122 3.2.2 forbid one or the node has sent too many.
+ * the rules of RFC 1122 3.2.2 forbid one or the node has sent too many. header NULL (protected): none.
  */
 void icmp_send_error(struct node *node, uint8_t type, uint8_t code, const uint8_t *header, uint32_t len);
 void icmp_input(struct node *node, struct packet *packet, const struct ip_info *info);
 
-/* Counts a routine loss at node, gives a tagged message its fate, and frees the packet. */
+/* Counts a routine loss at node and gives a tagged message its fate. The packet stays the caller's. */
+void network_lost(const struct node *node, enum drop why, const struct packet *packet);
+/* The same, and frees the packet. */
 void network_lose(const struct node *node, enum drop why, struct packet *packet);
 /* Counts and records a refusal of something malformed or hostile. The packet stays the caller's. */
 void network_refuse(const struct node *node, enum drop why, uint32_t src, const struct packet *packet);
@@ -202,7 +215,7 @@ struct network {
 bool name_table_add(struct name_table *table, const char *name, void *object);
 void *name_table_find(const struct name_table *table, const char *name);
 
-/* Adds an interface to the end of a link and, when it has an address, to the link's neighbours. */
+/* Adds an interface that has no address yet to the end of a link. */
 void link_attach(struct link *link, struct iface *iface);
 /* An interface's address was old_ip; the neighbours follow. */
 void link_iface_changed(struct iface *iface, uint32_t old_ip);
@@ -214,6 +227,11 @@ static inline struct network *network_of(struct sim *sim)
 	if (!sim->free_packets)
 		return network_make(sim);
 	return (struct network *)(void *)((char *)sim->free_packets - offsetof(struct network, anchor));
+}
+
+static inline const struct network *network_get(const struct sim *sim) /* it must have been made */
+{
+	return (const struct network *)(const void *)((const char *)sim->free_packets - offsetof(struct network, anchor));
 }
 
 #endif
