@@ -93,10 +93,10 @@ bool krb_as_request_timestamp(struct secure_module *sm, key_handle client_key, c
 enum krb_reply_verdict {
 	KRB_REPLY_OK, KRB_REPLY_MALFORMED, KRB_REPLY_KDC_UNTRUSTED, KRB_REPLY_KDC_REVOKED, KRB_REPLY_KDC_NAME,
 	KRB_REPLY_KDC_USAGE, KRB_REPLY_SIGNATURE, KRB_REPLY_DECRYPT, KRB_REPLY_NONCE, KRB_REPLY_BINDING, KRB_REPLY_SNAME,
-	KRB_REPLY_TIME
+	KRB_REPLY_TIME, KRB_REPLY_PADDING /* only with pkinit_policy.tell_padding: cta.uniform_rsa_error is off */
 };
 /* The name of the check behind a verdict: "cta.verify_root", "cta.check_crl", "cta.kdc_name", "cta.require_kdc_eku", "cta.kdc_signature",
- * "cta.decrypt", "cta.nonce", "pkinit.bind", "cta.check_sealed_sname", "cta.reply_time", "krb.malformed". */
+ * "cta.decrypt", "cta.nonce", "pkinit.bind", "cta.check_sealed_sname", "cta.reply_time", "krb.malformed", "cta.rsa_padding". */
 extern const char *const krb_reply_checks[];
 enum krb_reply_verdict krb_as_reply_timestamp(struct secure_module *sm, key_handle client_key, const struct krb_as_client *state,
                                               const uint8_t *bytes, size_t len, struct krb_credentials *out);
@@ -114,6 +114,7 @@ struct krb_as_facts {
 	struct der extra_certs[2];
 	unsigned extra_count;
 	bool wants_dh;
+	bool dh_acceptable;         /* its group is 14 (RFC 3526) and its public value in range: else error 65 */
 	void *inside;               /* the decoded message; owned */
 };
 bool krb_as_parse(struct crypto *crypto, const uint8_t *bytes, size_t len, struct krb_as_facts *out);
@@ -148,8 +149,12 @@ struct gss_accepted {
 	struct krb_time ctime;
 	uint32_t spi;
 	uint8_t authenticator_hash[20]; /* SHA-1 of the sealed authenticator, for a replay cache */
-	bool authenticator_ok;      /* decrypted and names the ticket's client */
+	bool authenticator_ok;      /* decrypted, bound to this ticket, names its client. Not decrypted: client, ctime, spi are 0 */
 };
+/*
+ * GSS_NOT_US: sealed for a key type or key version that no server here has. Whether ticket.server is the acceptor's own name
+ * the acceptor must see for itself: it stands outside the sealed part.
+ */
 enum gss_verdict { GSS_OK, GSS_MALFORMED, GSS_NOT_US, GSS_TICKET_INTEGRITY, GSS_AUTHENTICATOR, GSS_BADMATCH };
 /*
  * Opens an AP-REQ: ticket under the server key, then authenticator under the session key. Judges neither time nor replay:
@@ -158,6 +163,12 @@ enum gss_verdict { GSS_OK, GSS_MALFORMED, GSS_NOT_US, GSS_TICKET_INTEGRITY, GSS_
  */
 enum gss_verdict gss_accept(struct secure_module *sm, key_handle server_key, const uint8_t *token, size_t len,
                             bool check_authenticator, struct gss_accepted *out);
+/*
+ * The same for a server whose ticket.integrity is switched off (attack T4): a ticket whose MAC is wrong is opened all the
+ * same, as by a server that has 3DES-CBC and nothing else.
+ */
+enum gss_verdict gss_accept_unchecked_ticket(struct secure_module *sm, key_handle server_key, const uint8_t *token, size_t len,
+                                             bool check_authenticator, struct gss_accepted *out);
 /* AP-REP with a fresh sub-key; *subkey is the acceptor's handle of it. */
 bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey, struct der *token);
 

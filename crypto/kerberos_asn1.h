@@ -178,6 +178,7 @@ typedef STACK_OF(KRB_TYPED) KRB_METHOD_DATA;
  *   }
  * It stands outside AD-IF-RELEVANT: a server that does not know it must refuse the ticket (RFC 4120 section 5.2.6).
  */
+DEFINE_STACK_OF(ASN1_IA5STRING)
 typedef struct {
 	ASN1_OCTET_STRING *device;
 	STACK_OF(ASN1_IA5STRING) *numbers;

@@ -28,13 +28,18 @@ void pkinit_client_free(struct pkinit_client *client);
 /* What a CTA checks in the reply; each can be switched off by name. */
 struct pkinit_policy {
 	bool verify_root, require_kdc_eku, check_crl, check_kdc_name, check_nonce, check_bind, check_sealed_sname;
+	bool tell_padding;              /* attack K11, cta.uniform_rsa_error off: KRB_REPLY_PADDING for a bad PKCS #1 padding */
 	enum pkinit_bind bind;
-	const struct der *crl;          /* newest CRL; NULL or len 0: none at hand */
+	/* Newest CRL. With check_crl, none at hand (NULL, len 0) or one past its time is as good as a revoked KDC: attack K5. */
+	const struct der *crl;
 	const struct der *kdc_ca;       /* certificates between root and KDC; may be NULL */
 	unsigned kdc_ca_count;
 	int64_t now_s;
 };
 /*
+ * require_kdc_eku off also forgives a certificate without any principal name: such a CTA takes what chains to its root, as
+ * the patent has it (attack K4). A CRL speaks for certificates of its own issuer only. check_sealed_sname off: the server's name is taken from the ticket's clear part (attack K7).
+ *
  * Verifies a reply in the order of flows.md 1 and, all well, puts ticket and session key into out. kdc_cert, if not NULL,
  * receives what the KDC's certificate says even on some failures (for the record).
  */
