@@ -1,0 +1,235 @@
+/*
+ * Verifying certificates (RFC 5280 section 6) and CRLs (section 6.3), at a time that the caller gives.
+ *
+ * The chain is OpenSSL's work; the verdict is ours. A trusted certificate ends a chain even if it is no root, since the KDC
+ * trusts the operator's CA directly (X509_V_FLAG_PARTIAL_CHAIN). On top of OpenSSL's rules every certificate above the leaf
+ * must say CA in basicConstraints and may sign certificates, whatever else older forms allow.
+ */
+#include <stdlib.h>
+#include <openssl/err.h>
+#include "crypto/pki_internal.h"
+
+#define CHAIN_DEPTH_MAX 8
+
+const char *const cert_verdict_names[] = {
+	[CERT_OK] = "ok",
+	[CERT_MALFORMED] = "malformed",
+	[CERT_UNTRUSTED] = "untrusted",
+	[CERT_BAD_SIGNATURE] = "bad_signature",
+	[CERT_NOT_YET_VALID] = "not_yet_valid",
+	[CERT_EXPIRED] = "expired",
+	[CERT_BAD_USAGE] = "bad_usage",
+};
+
+static enum cert_verdict verdict_of(int error)
+{
+	switch (error) {
+	case X509_V_OK:
+		return CERT_OK;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return CERT_NOT_YET_VALID;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return CERT_EXPIRED;
+	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+		return CERT_BAD_SIGNATURE;
+	case X509_V_ERR_INVALID_CA:
+	case X509_V_ERR_INVALID_NON_CA:
+	case X509_V_ERR_INVALID_PURPOSE:
+	case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+	case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+	case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+		return CERT_BAD_USAGE;
+	case X509_V_ERR_INVALID_EXTENSION:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+		return CERT_MALFORMED;
+	default:
+		return CERT_UNTRUSTED;
+	}
+}
+
+static enum cert_verdict check_times(const struct cert_facts *facts, int64_t now_s)
+{
+	if (now_s < facts->not_before_s)
+		return CERT_NOT_YET_VALID;
+	return now_s > facts->not_after_s ? CERT_EXPIRED : CERT_OK;
+}
+
+/* An end entity signs with its key; those that we issue must say so. */
+static enum cert_verdict check_usage(X509 *cert, const struct cert_facts *facts)
+{
+	bool says = X509_get_extension_flags(cert) & EXFLAG_KUSAGE;
+	bool may_sign = says && (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE);
+
+	switch (facts->kind) {
+	case CERT_DEVICE:
+	case CERT_OPERATOR:
+	case CERT_KDC:
+		return may_sign ? CERT_OK : CERT_BAD_USAGE;
+	case CERT_UNKNOWN:
+		return may_sign || !says ? CERT_OK : CERT_BAD_USAGE;
+	default:
+		return CERT_OK;
+	}
+}
+
+/* May this certificate stand above another one? */
+static bool is_authority(X509 *cert)
+{
+	uint32_t flags = X509_get_extension_flags(cert);
+
+	return (flags & EXFLAG_CA) && !(flags & EXFLAG_INVALID) &&
+	       (!(flags & EXFLAG_KUSAGE) || (X509_get_key_usage(cert) & KU_KEY_CERT_SIGN));
+}
+
+/* Parses count certificates into a new stack; NULL when one of them is malformed. */
+static STACK_OF(X509) *parse_all(struct crypto *crypto, const struct der *certs, size_t count)
+{
+	STACK_OF(X509) *stack = sk_X509_new_null();
+
+	if (!stack)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		X509 *cert = pki_parse(crypto->lib, certs[i].bytes, certs[i].len);
+
+		if (!cert) {
+			sk_X509_pop_free(stack, X509_free);
+			return NULL;
+		}
+		if (!sk_X509_push(stack, cert))
+			abort();
+	}
+	return stack;
+}
+
+/* Counts the signatures that were checked: of every certificate in the chain that has its issuer above it. */
+static void count_signatures(struct crypto *crypto, const STACK_OF(X509) *chain)
+{
+	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
+		EVP_PKEY *key = X509_get0_pubkey(sk_X509_value(chain, i + 1));
+
+		crypto_count(crypto, CRYPTO_RSA_VERIFY, key ? (uint32_t)EVP_PKEY_get_bits(key) : 0);
+	}
+}
+
+static enum cert_verdict check_chain(struct crypto *crypto, X509 *leaf, STACK_OF(X509) *extra, STACK_OF(X509) *trusted,
+                                     int64_t now_s)
+{
+	X509_STORE *store = X509_STORE_new(); /* stays empty: the trusted certificates are given as a stack */
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new_ex(crypto->lib, NULL);
+	X509_VERIFY_PARAM *param;
+	STACK_OF(X509) *chain;
+	enum cert_verdict verdict;
+
+	if (!store || !ctx || !X509_STORE_CTX_init(ctx, store, leaf, extra))
+		abort();
+	X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
+	param = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+	X509_verify_cert(ctx);
+	verdict = verdict_of(X509_STORE_CTX_get_error(ctx));
+	chain = X509_STORE_CTX_get0_chain(ctx);
+	if (verdict == CERT_OK || verdict == CERT_BAD_SIGNATURE || verdict == CERT_EXPIRED || verdict == CERT_NOT_YET_VALID)
+		count_signatures(crypto, chain);
+	for (int i = 1; verdict == CERT_OK && i < sk_X509_num(chain); i++)
+		if (!is_authority(sk_X509_value(chain, i)))
+			verdict = CERT_BAD_USAGE;
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return verdict;
+}
+
+static enum cert_verdict check_leaf(struct crypto *crypto, X509 *leaf, const struct der *chain, size_t chain_count,
+                                    const struct der *trusted, size_t trusted_count, int64_t now_s)
+{
+	STACK_OF(X509) *extra = parse_all(crypto, chain, chain_count);
+	STACK_OF(X509) *anchors = parse_all(crypto, trusted, trusted_count);
+	enum cert_verdict verdict = CERT_MALFORMED;
+
+	if (extra && anchors)
+		verdict = check_chain(crypto, leaf, extra, anchors, now_s);
+	sk_X509_pop_free(extra, X509_free);
+	sk_X509_pop_free(anchors, X509_free);
+	return verdict;
+}
+
+enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain, size_t chain_count,
+                              const struct der *trusted, size_t trusted_count, int64_t now_s, bool skip_chain)
+{
+	X509 *cert = pki_parse(crypto->lib, leaf->bytes, leaf->len);
+	struct cert_facts facts;
+	enum cert_verdict verdict = CERT_MALFORMED;
+
+	if (cert && pki_facts(cert, &facts)) {
+		verdict = skip_chain ? check_times(&facts, now_s)
+		                     : check_leaf(crypto, cert, chain, chain_count, trusted, trusted_count, now_s);
+		if (verdict == CERT_OK)
+			verdict = check_usage(cert, &facts);
+	}
+	X509_free(cert);
+	ERR_clear_error();
+	return verdict;
+}
+
+/* CRL. */
+
+static X509_CRL *parse_crl(struct crypto *crypto, const struct der *der)
+{
+	const uint8_t *p = der->bytes;
+	X509_CRL *crl;
+
+	if (der->len == 0 || der->len > PKI_CRL_MAX)
+		return NULL;
+	crl = X509_CRL_new_ex(crypto->lib, NULL);
+	if (!crl)
+		abort();
+	if (!d2i_X509_CRL(&crl, &p, (long)der->len) || p != der->bytes + der->len) {
+		X509_CRL_free(crl);
+		crl = NULL;
+	}
+	return crl;
+}
+
+/* Issued by that CA, in force at that time, with nothing critical in it that we do not know. */
+static bool crl_holds(struct crypto *crypto, X509_CRL *crl, X509 *issuer, int64_t now_s)
+{
+	EVP_PKEY *key = X509_get0_pubkey(issuer);
+	uint32_t flags = X509_get_extension_flags(issuer);
+	int64_t this_update_s, next_update_s;
+
+	if (!key || !is_authority(issuer) || ((flags & EXFLAG_KUSAGE) && !(X509_get_key_usage(issuer) & KU_CRL_SIGN)) ||
+	    X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0)
+		return false;
+	if (!pki_time(X509_CRL_get0_lastUpdate(crl), &this_update_s) ||
+	    !pki_time(X509_CRL_get0_nextUpdate(crl), &next_update_s) || now_s < this_update_s || now_s > next_update_s)
+		return false;
+	/* Critical extensions of a CRL narrow what it covers (deltas, indirect CRLs); this architecture has none. */
+	if (X509_CRL_get_ext_by_critical(crl, 1, -1) >= 0)
+		return false;
+	crypto_count(crypto, CRYPTO_RSA_VERIFY, (uint32_t)EVP_PKEY_get_bits(key));
+	return X509_CRL_verify(crl, key) == 1;
+}
+
+enum crl_verdict crl_check(struct crypto *crypto, const struct der *crl_der, const struct der *issuer_cert,
+                           const struct der *leaf, int64_t now_s)
+{
+	X509_CRL *crl = parse_crl(crypto, crl_der);
+	X509 *issuer = pki_parse(crypto->lib, issuer_cert->bytes, issuer_cert->len);
+	X509 *cert = pki_parse(crypto->lib, leaf->bytes, leaf->len);
+	X509_REVOKED *entry = NULL;
+	enum crl_verdict verdict = CRL_BAD;
+
+	if (crl && issuer && cert && X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(issuer)) == 0 &&
+	    crl_holds(crypto, crl, issuer, now_s))
+		verdict = X509_CRL_get0_by_cert(crl, &entry, cert) == 1 ? CRL_REVOKED : CRL_CLEAR;
+	X509_free(cert);
+	X509_free(issuer);
+	X509_CRL_free(crl);
+	ERR_clear_error();
+	return verdict;
+}
