@@ -145,6 +145,8 @@ void ip_stack_free(struct node *node);
 void ip_iface_changed(struct iface *iface, uint32_t old_ip, uint8_t old_prefix_len);
 /* The best route to dst, NULL when there is none. */
 const struct ip_route *ip_route_find(const struct node *node, uint32_t dst);
+/* True when dst is the broadcast address of the subnet that this route leads to. */
+bool ip_route_broadcast(const struct ip_route *route, uint32_t dst);
 /* How a packet from src (0: any) to dst leaves; false when there is no route. */
 bool ip_path_find(const struct node *node, uint32_t src, uint32_t dst, struct ip_path *path);
 /* ip_send() with the path known and info->src set. */
@@ -176,6 +178,11 @@ void ip_reassembly_reset(struct node *node);
  * the rules of RFC 1122 3.2.2 forbid one or the node has sent too many. header NULL (protected): none.
  */
 void icmp_send_error(struct node *node, uint8_t type, uint8_t code, const uint8_t *header, uint32_t len);
+/* How much of a packet with this header and a segment of segment_len bytes after it there is to quote. */
+static inline uint32_t ip_quote_len(const uint8_t *header, uint32_t segment_len)
+{
+	return (uint32_t)(header[0] & 15) * 4 + segment_len;
+}
 void icmp_input(struct node *node, struct packet *packet, const struct ip_info *info);
 
 /* Counts a routine loss at node and gives a tagged message its fate. The packet stays the caller's. */
