@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim/ip_stack.h"
+#include "sim/tcp.h"
 
 #define ETHERTYPE_IPV4 0x0800
 #define FLAG_DONT_FRAGMENT 0x4000
