@@ -10,6 +10,7 @@
 
 #include "sim/ip_stack.h"
 #include "sim/tcp.h"
+#include "sim/tcp.h"
 
 #define ETHERTYPE_IPV4 0x0800
 #define FLAG_DONT_FRAGMENT 0x4000
