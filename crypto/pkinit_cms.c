@@ -11,6 +11,7 @@
 #include <string.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include "crypto/pki_internal.h"
 #include "crypto/pkinit_cms.h"
 
 #define SIGN_FLAGS (CMS_PARTIAL | CMS_BINARY | CMS_NOSMIMECAP)
@@ -28,23 +29,6 @@ static ASN1_OBJECT *content_oid(enum pkinit_content type)
 	if (!oid)
 		abort();
 	return oid;
-}
-
-X509 *pkinit_certificate(struct crypto *crypto, const struct der *cert)
-{
-	const uint8_t *p = cert->bytes;
-	X509 *x509 = X509_new_ex(crypto->lib, NULL);
-	if (!x509)
-		abort();
-	if (!cert->len || cert->len > KRB_MESSAGE_MAX || !d2i_X509(&x509, &p, (long)cert->len)) {
-		ERR_clear_error();
-		return NULL; /* d2i_X509() has freed it, or set it to NULL */
-	}
-	if (p != cert->bytes + cert->len) {
-		X509_free(x509);
-		return NULL;
-	}
-	return x509;
 }
 
 static CMS_ContentInfo *decode_cms(struct crypto *crypto, const uint8_t *bytes, size_t len)
@@ -101,7 +85,7 @@ static bool add_extra(struct crypto *crypto, CMS_ContentInfo *cms, const struct 
 {
 	if (!extra || !extra->len)
 		return true;
-	X509 *x509 = pkinit_certificate(crypto, extra);
+	X509 *x509 = pki_parse(crypto->lib, extra->bytes, extra->len);
 	bool ok = x509 && CMS_add1_cert(cms, x509) > 0;
 	X509_free(x509);
 	return ok;
@@ -112,7 +96,7 @@ bool pkinit_sign(struct secure_module *sm, key_handle key, const struct der *cer
 {
 	struct crypto *crypto = sm_crypto(sm);
 	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
-	X509 *x509 = pkey ? pkinit_certificate(crypto, cert) : NULL;
+	X509 *x509 = pkey ? pki_parse(crypto->lib, cert->bytes, cert->len) : NULL;
 	if (!x509)
 		return false;
 	crypto_random_begin(crypto, crypto_blinding(crypto));
@@ -212,7 +196,7 @@ static bool attribute_names_type(CMS_ContentInfo *cms)
 
 static unsigned key_bits(struct crypto *crypto, const struct der *cert)
 {
-	X509 *x509 = pkinit_certificate(crypto, cert);
+	X509 *x509 = pki_parse(crypto->lib, cert->bytes, cert->len);
 	EVP_PKEY *pkey = x509 ? X509_get0_pubkey(x509) : NULL;
 	unsigned bits = pkey ? (unsigned)EVP_PKEY_get_bits(pkey) : 0;
 	ERR_clear_error();
@@ -258,7 +242,7 @@ bool pkinit_unwrap(const struct der *content_info, struct der *signed_data)
 bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, const struct der *signed_data, struct der *out)
 {
 	struct crypto *crypto = sm_crypto(sm);
-	X509 *x509 = pkinit_certificate(crypto, recipient);
+	X509 *x509 = pki_parse(crypto->lib, recipient->bytes, recipient->len);
 	if (!x509)
 		return false;
 	crypto_random_begin(crypto, sm_random(sm));

@@ -7,6 +7,7 @@
 #ifndef TOLLGATE_CRYPTO_PKINIT_CMS_H
 #define TOLLGATE_CRYPTO_PKINIT_CMS_H
 
+#include <openssl/cms.h>
 #include "crypto/kerberos_internal.h"
 
 /* id-data is the draft's type for everything. */
@@ -48,8 +49,9 @@ bool pkinit_signed_read(struct crypto *crypto, const uint8_t *bytes, size_t len,
 bool pkinit_signed_verify(struct crypto *crypto, const struct pkinit_signed *read);
 void pkinit_signed_free(struct pkinit_signed *read);
 
-/* A certificate object in this context; NULL: not exactly one certificate. */
-X509 *pkinit_certificate(struct crypto *crypto, const struct der *cert);
+/* ReplyKeyPack of either profile: without has_checksum, nonce is what binds it. False: no des3 key in it. */
+bool pkinit_read_key_pack(const struct der *content, uint8_t key[KRB_KEY_LEN], bool *has_checksum, uint8_t checksum[20],
+                          uint32_t *nonce);
 
 /* Diffie-Hellman with group 14 (RFC 3526 section 3). */
 EVP_PKEY *pkinit_dh_generate(struct secure_module *sm);
