@@ -6,7 +6,6 @@
  * a defect of the machine, not of a peer, and aborts.
  */
 #include <assert.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include <openssl/err.h>
 #include <openssl/kdf.h>
 #include <openssl/provider.h>
-#include <openssl/x509.h>
 #include "crypto/internal.h"
 #include "crypto/random_provider.h"
 
@@ -81,6 +79,7 @@ void crypto_free(struct crypto *crypto)
 	if (!crypto)
 		return;
 	assert(crypto->random_depth == 0 && !crypto->roots);
+	cert_cache_free(crypto->certs);
 	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);
 	EVP_KDF_free(crypto->krb5kdf);
@@ -168,22 +167,6 @@ bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)
 void crypto_wipe(void *bytes, size_t len)
 {
 	OPENSSL_cleanse(bytes, len);
-}
-
-EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len)
-{
-	const uint8_t *p = pkcs8;
-	PKCS8_PRIV_KEY_INFO *info = len <= LONG_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)len) : NULL;
-	EVP_PKEY *pkey = info && p == pkcs8 + len ? EVP_PKCS82PKEY_ex(info, crypto->lib, NULL) : NULL;
-
-	PKCS8_PRIV_KEY_INFO_free(info);
-	if (pkey && !EVP_PKEY_is_a(pkey, "RSA")) {
-		EVP_PKEY_free(pkey);
-		pkey = NULL;
-	}
-	if (!pkey)
-		ERR_clear_error();
-	return pkey;
 }
 
 void key_id_of(struct crypto *crypto, const uint8_t *secret, size_t len, uint8_t id[KEY_ID_LEN])

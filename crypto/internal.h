@@ -34,6 +34,7 @@ struct crypto {
 	struct seed_stream blinding_stream;
 	struct random_source blinding;
 	struct root_cert *roots; /* distinct root certificates, shared by the modules (root_cert.c) */
+	struct cert_cache *certs; /* lately parsed certificates (cert_cache.c); made at the first */
 };
 
 /*
@@ -101,6 +102,13 @@ struct root_cert {
 };
 struct root_cert *root_cert_hold(struct crypto *crypto, const uint8_t *der, size_t len);
 void root_cert_release(struct crypto *crypto, struct root_cert *root);
+
+/*
+ * Exactly one certificate, parsed in the context; NULL otherwise. A shared object out of a small cache: its holder changes
+ * nothing in it and gives it back with X509_free(). len 0 is no certificate.
+ */
+X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len);
+void cert_cache_free(struct cert_cache *cache);
 
 /* Tells the watcher of a key that lives outside the handle table (ESP and RTP keys). */
 void key_tell(struct crypto *crypto, enum key_life life, const char *owner, const char *role, const char *algorithm,

@@ -268,7 +268,7 @@ bool cert_issue(struct crypto *crypto, const struct cert_request *request, const
 	EVP_PKEY *subject = subject_key ? crypto_private_key(crypto, subject_key, subject_key_len)
 	                                : public_key(crypto, subject_spki, spki_len);
 	X509 *cert = X509_new_ex(crypto->lib, NULL);
-	X509 *issuer = self || !issuer_cert ? NULL : pki_parse(crypto->lib, issuer_cert->bytes, issuer_cert->len);
+	X509 *issuer = self || !issuer_cert ? NULL : cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
 	uint8_t *der = NULL;
 	bool ok = signer && subject && cert && self == !issuer_cert && (self || issuer) &&
 	          set_body(crypto, cert, request, subject, self ? cert : issuer) &&
@@ -348,7 +348,7 @@ bool crl_issue(struct crypto *crypto, const struct der *issuer_cert, const uint8
                const uint64_t *serials, size_t count, int64_t this_update_s, int64_t next_update_s, struct der *out)
 {
 	EVP_PKEY *signer = crypto_private_key(crypto, issuer_key, issuer_key_len);
-	X509 *issuer = pki_parse(crypto->lib, issuer_cert->bytes, issuer_cert->len);
+	X509 *issuer = cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
 	X509_CRL *crl = X509_CRL_new_ex(crypto->lib, NULL);
 	uint8_t *der = NULL;
 	bool ok = signer && issuer && crl && in_range(this_update_s) && in_range(next_update_s) &&

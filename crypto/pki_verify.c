@@ -92,7 +92,7 @@ static STACK_OF(X509) *parse_all(struct crypto *crypto, const struct der *certs,
 	if (!stack)
 		abort();
 	for (size_t i = 0; i < count; i++) {
-		X509 *cert = pki_parse(crypto->lib, certs[i].bytes, certs[i].len);
+		X509 *cert = cert_parse(crypto, certs[i].bytes, certs[i].len);
 
 		if (!cert) {
 			sk_X509_pop_free(stack, X509_free);
@@ -161,7 +161,7 @@ static enum cert_verdict check_leaf(struct crypto *crypto, X509 *leaf, const str
 enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain, size_t chain_count,
                               const struct der *trusted, size_t trusted_count, int64_t now_s, bool skip_chain)
 {
-	X509 *cert = pki_parse(crypto->lib, leaf->bytes, leaf->len);
+	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);
 	struct cert_facts facts;
 	enum cert_verdict verdict = CERT_MALFORMED;
 
@@ -219,8 +219,8 @@ enum crl_verdict crl_check(struct crypto *crypto, const struct der *crl_der, con
                            const struct der *leaf, int64_t now_s)
 {
 	X509_CRL *crl = parse_crl(crypto, crl_der);
-	X509 *issuer = pki_parse(crypto->lib, issuer_cert->bytes, issuer_cert->len);
-	X509 *cert = pki_parse(crypto->lib, leaf->bytes, leaf->len);
+	X509 *issuer = cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
+	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);
 	X509_REVOKED *entry = NULL;
 	enum crl_verdict verdict = CRL_BAD;
 

@@ -3,7 +3,6 @@
  * of a million modules trusts two or three roots; a copy in each would be most of a sleeping device.
  */
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/err.h>
@@ -13,10 +12,8 @@
 
 static bool is_self_signed_ca(struct crypto *crypto, const uint8_t *der, size_t len)
 {
-	const uint8_t *p = der;
-	X509 *cert = X509_new_ex(crypto->lib, NULL);
-	bool ok = len > 0 && len <= LONG_MAX && cert && d2i_X509(&cert, &p, (long)len) && p == der + len &&
-	          (X509_get_extension_flags(cert) & (EXFLAG_CA | EXFLAG_INVALID)) == EXFLAG_CA &&
+	X509 *cert = cert_parse(crypto, der, len);
+	bool ok = cert && (X509_get_extension_flags(cert) & (EXFLAG_CA | EXFLAG_INVALID)) == EXFLAG_CA &&
 	          X509_self_signed(cert, 1) == 1;
 
 	X509_free(cert);
