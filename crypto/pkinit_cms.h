@@ -44,7 +44,7 @@ struct pkinit_signed {
 	unsigned extra_count;
 };
 /* False: not one SignedData with one signer whose certificate is there and with a content type of PKINIT. */
-bool pkinit_signed_read(struct crypto *crypto, const uint8_t *bytes, size_t len, struct pkinit_signed *out);
+bool pkinit_signed_read(OSSL_LIB_CTX *lib, const uint8_t *bytes, size_t len, struct pkinit_signed *out);
 /* The signature over content and attributes with the signer's certificate. */
 bool pkinit_signed_verify(struct crypto *crypto, const struct pkinit_signed *read);
 void pkinit_signed_free(struct pkinit_signed *read);

@@ -79,9 +79,15 @@ void ip_deliver(struct node *node, struct packet *packet, const struct ip_info *
 /* A frame that has arrived at an interface; called by the link. Takes the packet. */
 void ip_input(struct iface *in, struct packet *packet);
 
-/* The Internet checksum over bytes, added to sum (in host order, unfolded). */
+/* The Internet checksum (RFC 1071) over bytes, added to sum (in host order, unfolded). Only the last part may be odd. */
 uint32_t inet_sum(const uint8_t *bytes, size_t len, uint32_t sum);
-uint16_t inet_fold(uint32_t sum); /* folded and complemented */
+/* The sum folded and complemented: what stands in a header. Over bytes with a right checksum in them it is 0. */
+static inline uint16_t inet_fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
 
 struct ip_counters {
 	uint64_t received, delivered, forwarded, sent, dropped, fragments_sent, reassembled, icmp_sent;

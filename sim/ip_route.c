@@ -115,6 +115,7 @@ static void route_put(struct node *node, uint32_t prefix, uint8_t prefix_len, ui
 	}
 	ip->routes[ip->route_count++] = (struct ip_route){
 		.prefix = prefix & prefix_mask(prefix_len),
+		.mask = prefix_mask(prefix_len),
 		.prefix_len = prefix_len,
 		.gateway = gateway,
 		.iface = iface,
@@ -180,7 +181,7 @@ static void routes_sort(struct ip_stack *ip)
 	groups->count = 0;
 	for (uint32_t i = 0; i < ip->route_count; i++) {
 		if (i == 0 || ip->routes[i].prefix_len != ip->routes[i - 1].prefix_len) {
-			groups->group[groups->count].mask = prefix_mask(ip->routes[i].prefix_len);
+			groups->group[groups->count].mask = ip->routes[i].mask;
 			groups->group[groups->count++].first = i;
 		}
 		groups->group[groups->count - 1].end = i + 1;
@@ -225,7 +226,7 @@ const struct ip_route *ip_route_find(const struct node *node, uint32_t dst)
 	for (uint32_t i = 0; i < ip->route_count; i++) {
 		const struct ip_route *route = &ip->routes[i];
 
-		if (((dst ^ route->prefix) & prefix_mask(route->prefix_len)) == 0)
+		if ((dst & route->mask) == route->prefix)
 			return route;
 	}
 	return NULL;
@@ -233,7 +234,7 @@ const struct ip_route *ip_route_find(const struct node *node, uint32_t dst)
 
 bool ip_route_broadcast(const struct ip_route *route, uint32_t dst)
 {
-	return route->connected && route->prefix_len <= 30 && dst == (route->prefix | ~prefix_mask(route->prefix_len));
+	return route->connected && route->prefix_len <= 30 && dst == (route->prefix | ~route->mask);
 }
 
 /* The interface by which a limited broadcast leaves. */

@@ -35,7 +35,7 @@ enum drop {
 extern const char *const drop_names[DROP_COUNT];
 
 struct ip_route {
-	uint32_t prefix;
+	uint32_t prefix, mask;
 	uint32_t gateway;    /* 0: connected */
 	struct iface *iface;
 	uint32_t age;        /* number of the route at its node: of equal prefixes the older wins */

@@ -165,41 +165,6 @@ struct packet *packet_copy(const struct packet *packet)
 	return copy;
 }
 
-uint8_t *packet_push(struct packet *packet, uint32_t bytes)
-{
-	assert((size_t)(packet->data - packet->buffer) >= bytes);
-	packet->data -= bytes;
-	packet->len += bytes;
-	return packet->data;
-}
-
-uint8_t *packet_append(struct packet *packet, uint32_t bytes)
-{
-	uint8_t *end = packet->data + packet->len;
-
-	assert(packet_tailroom(packet) >= bytes);
-	packet->len += bytes;
-	return end;
-}
-
-void packet_pull(struct packet *packet, uint32_t bytes)
-{
-	assert(packet->len >= bytes);
-	packet->data += bytes;
-	packet->len -= bytes;
-}
-
-void packet_trim(struct packet *packet, uint32_t bytes)
-{
-	assert(packet->len >= bytes);
-	packet->len -= bytes;
-}
-
-uint32_t packet_tailroom(const struct packet *packet)
-{
-	return (uint32_t)(packet->buffer + packet->capacity - (packet->data + packet->len));
-}
-
 void packet_pool_free(struct sim *sim)
 {
 	struct network *net;

@@ -11,6 +11,7 @@
 #ifndef TOLLGATE_SIM_PACKET_H
 #define TOLLGATE_SIM_PACKET_H
 
+#include <assert.h>
 #include <stdint.h>
 #include "sim/event.h"
 
@@ -44,14 +45,39 @@ void packet_free(struct packet *packet); /* NULL is harmless */
 struct packet *packet_keep(struct packet *packet);
 /* Same bytes, tag and actor. */
 struct packet *packet_copy(const struct packet *packet);
-/* Grow at the front or back; the room is there by construction (asserted). Return the first new byte. */
-uint8_t *packet_push(struct packet *packet, uint32_t bytes);
-uint8_t *packet_append(struct packet *packet, uint32_t bytes);
-/* Shrink at the front or back (asserted). */
-void packet_pull(struct packet *packet, uint32_t bytes);
-void packet_trim(struct packet *packet, uint32_t bytes);
 /* Unused bytes behind the data. */
-uint32_t packet_tailroom(const struct packet *packet);
+static inline uint32_t packet_tailroom(const struct packet *packet)
+{
+	return (uint32_t)(packet->buffer + packet->capacity - (packet->data + packet->len));
+}
+/* Grow at the front or back; the room is there by construction (asserted). Return the first new byte. */
+static inline uint8_t *packet_push(struct packet *packet, uint32_t bytes)
+{
+	assert((size_t)(packet->data - packet->buffer) >= bytes);
+	packet->data -= bytes;
+	packet->len += bytes;
+	return packet->data;
+}
+static inline uint8_t *packet_append(struct packet *packet, uint32_t bytes)
+{
+	uint8_t *end = packet->data + packet->len;
+
+	assert(packet_tailroom(packet) >= bytes);
+	packet->len += bytes;
+	return end;
+}
+/* Shrink at the front or back (asserted). */
+static inline void packet_pull(struct packet *packet, uint32_t bytes)
+{
+	assert(packet->len >= bytes);
+	packet->data += bytes;
+	packet->len -= bytes;
+}
+static inline void packet_trim(struct packet *packet, uint32_t bytes)
+{
+	assert(packet->len >= bytes);
+	packet->len -= bytes;
+}
 
 static inline uint16_t get_be16(const uint8_t *p)
 {

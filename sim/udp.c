@@ -143,11 +143,11 @@ void udp_send(struct udp_socket *socket, uint32_t src, uint32_t dst, uint16_t dp
 	if (!info.src)
 		info.src = path.src;
 	header = packet_push(packet, UDP_HEADER_LEN);
+	checksum = inet_fold(inet_sum(header + UDP_HEADER_LEN, packet->len - UDP_HEADER_LEN,
+	                              pseudo_sum(info.src, dst, packet->len) + socket->port + dport + packet->len));
 	put_be16(header, socket->port);
 	put_be16(header + 2, dport);
 	put_be16(header + 4, (uint16_t)packet->len);
-	put_be16(header + 6, 0);
-	checksum = inet_fold(inet_sum(header, packet->len, pseudo_sum(info.src, dst, packet->len)));
 	put_be16(header + 6, checksum ? checksum : 0xffff); /* 0 would say: none */
 	ip_send_path(node, &path, &info, packet);
 }

@@ -1,0 +1,187 @@
+/* Temporary files and their way into place; see output.h. */
+#include "reports/output.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "reports/reports.h"
+#include "sim/sim.h"
+
+#define OUTPUT_BUFFER_BYTES (1u << 18)
+
+void report_error(char *error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, REPORT_ERROR_LEN, format, args);
+	va_end(args);
+}
+
+/* The folder of a path, with its slash, or "" for a bare name. *name: what follows. */
+static size_t folder_len(const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+
+	*name = slash ? slash + 1 : path;
+	return (size_t)(*name - path);
+}
+
+char *output_temp_name(const char *path, const char *suffix)
+{
+	const char *name;
+	size_t folder = folder_len(path, &name);
+	size_t room = strlen(path) + strlen(suffix) + 32;
+	char *temp = sim_alloc(room);
+
+	snprintf(temp, room, "%.*s.%s.%ld.%s", (int)folder, path, name, (long)getpid(), suffix);
+	return temp;
+}
+
+/* Whether a directory entry is ".NAME.PID.tmp" or ".NAME.PID.new"; the owner's number. */
+static bool is_temp_of(const char *entry, const char *name, long *pid)
+{
+	size_t len = strlen(name);
+	char *end;
+
+	if (entry[0] != '.' || strncmp(entry + 1, name, len) != 0 || entry[1 + len] != '.')
+		return false;
+	entry += len + 2;
+	if (*entry < '1' || *entry > '9')
+		return false;
+	errno = 0;
+	*pid = strtol(entry, &end, 10);
+	return errno == 0 && (strcmp(end, ".tmp") == 0 || strcmp(end, ".new") == 0);
+}
+
+static bool is_alive(long pid)
+{
+	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+void output_remove_stale(const char *path)
+{
+	const char *name;
+	size_t len = folder_len(path, &name);
+	char *folder = len ? strndup(path, len) : strdup(".");
+	DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *entry;
+	long pid;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		if (is_temp_of(entry->d_name, name, &pid) && (pid == (long)getpid() || !is_alive(pid)))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+	free(folder);
+}
+
+static bool sync_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool fine = fd >= 0 && fsync(fd) == 0;
+
+	if (fd >= 0 && close(fd) != 0)
+		fine = false;
+	return fine;
+}
+
+/* The rename lasts once its folder is on the disk. A file system that cannot sync a folder has done what it can. */
+static void sync_folder_of(const char *path)
+{
+	const char *name;
+	size_t len = folder_len(path, &name);
+	char *folder = len ? strndup(path, len) : strdup(".");
+
+	if (folder)
+		sync_file(folder);
+	free(folder);
+}
+
+bool output_commit(const char *temp, const char *path, char *error)
+{
+	if (!sync_file(temp) || rename(temp, path) != 0) {
+		report_error(error, "cannot write %s: %s", path, strerror(errno));
+		unlink(temp);
+		return false;
+	}
+	sync_folder_of(path);
+	return true;
+}
+
+bool output_open(struct output *output, const char *path, unsigned mode, char *error)
+{
+	int fd;
+
+	output_remove_stale(path);
+	output->temp = output_temp_name(path, "tmp");
+	fd = open(output->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+	output->file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+	if (!output->file) {
+		report_error(error, "cannot write %s: %s", path, strerror(errno));
+		if (fd >= 0) {
+			close(fd);
+			unlink(output->temp);
+		}
+		free(output->temp);
+		*output = (struct output){ 0 };
+		return false;
+	}
+	setvbuf(output->file, NULL, _IOFBF, OUTPUT_BUFFER_BYTES);
+	output->path = sim_strdup(path);
+	return true;
+}
+
+static void output_free(struct output *output)
+{
+	free(output->path);
+	free(output->temp);
+	*output = (struct output){ 0 };
+}
+
+bool output_finish(struct output *output, char *error)
+{
+	bool fine;
+
+	errno = 0;
+	fine = fflush(output->file) == 0 && !ferror(output->file);
+	if (fclose(output->file) != 0)
+		fine = false;
+	if (!fine) {
+		report_error(error, "cannot write %s: %s", output->path, strerror(errno ? errno : EIO));
+		unlink(output->temp);
+	} else {
+		fine = output_commit(output->temp, output->path, error);
+	}
+	output_free(output);
+	return fine;
+}
+
+void output_abandon(struct output *output)
+{
+	if (!output->file)
+		return;
+	fclose(output->file);
+	unlink(output->temp);
+	output_free(output);
+}
+
+void report_detach(struct sim *sim, const struct trace_ops *ops, const void *ctx)
+{
+	sim->trace_mask = 0;
+	for (unsigned i = 0; i < sim->observer_count; i++) {
+		struct trace_observer *observer = &sim->observers[i];
+
+		if (observer->ops == ops && observer->ctx == ctx)
+			observer->wants = 0;
+		sim->trace_mask |= observer->wants;
+	}
+}
