@@ -2,6 +2,7 @@
 #include "reports/names.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,4 +182,21 @@ const char *text_clean(const char *text, char **copy)
 		}
 	}
 	return *copy = out;
+}
+
+char *text_make(const char *format, ...)
+{
+	va_list args, again;
+	char *text;
+	int len;
+
+	va_start(args, format);
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, args);
+	assert(len >= 0);
+	text = sim_alloc((size_t)len + 1);
+	vsnprintf(text, (size_t)len + 1, format, again);
+	va_end(again);
+	va_end(args);
+	return text;
 }

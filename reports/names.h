@@ -44,6 +44,8 @@ void tally_free(struct tally *tally);
  * byte becomes \xHH. Returns text itself when it is clean, else *copy, which the caller frees (NULL when unused).
  */
 const char *text_clean(const char *text, char **copy);
+/* As printf writes; caller frees. */
+char *text_make(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* How many bytes at s are one valid UTF-8 character (RFC 3629); 0: none. s is NUL-terminated. */
 size_t utf8_len(const char *s);
 

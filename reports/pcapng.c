@@ -6,7 +6,6 @@
  * time in nanoseconds, flags give the direction, and a frame of a tagged message has "KIND SRC>DST" as its comment, with
  * "by ACTOR" where somebody else sent it. Little endian on every host, so equal runs are equal bytes.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,11 +139,8 @@ static void write_section(struct capture *c)
 static void write_iface(struct capture *c, const struct iface *iface)
 {
 	static const uint8_t resolution = TSRESOL_NS;
-	char *name = NULL, *clean;
-	int made = asprintf(&name, "%s:%s", iface->node->name, iface->name);
+	char *name = text_make("%s:%s", iface->node->name, iface->name), *clean;
 
-	if (made < 0)
-		abort();
 	put_le16(c, LINKTYPE_ETHERNET);
 	put_le16(c, 0);
 	put_le32(c, 0); /* frames are whole */
@@ -214,10 +210,8 @@ static void on_message(void *ctx, const struct trace_message *message)
 	const char *dst = name_of_ip(c, message->dst_ip, dst_ip);
 	const char *actor = message->actor ? message->actor->name : src;
 	bool other = strcmp(actor, src) != 0;
-	char *comment = NULL;
+	char *comment = text_make("%s %s>%s%s%s", message->kind, src, dst, other ? " by " : "", other ? actor : "");
 
-	if (asprintf(&comment, "%s %s>%s%s%s", message->kind, src, dst, other ? " by " : "", other ? actor : "") < 0)
-		abort();
 	if (message->tag >= c->tag_room) {
 		size_t room = (size_t)(message->tag + 1) * 2;
 
