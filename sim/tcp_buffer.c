@@ -190,7 +190,7 @@ void pieces_add(struct tcp_pieces *pieces, const struct tcp_segment *segment)
 	struct tcp_piece **at = &pieces->first;
 	struct tcp_piece *piece;
 
-	if (pieces->count == TCP_OUT_OF_ORDER_MAX)
+	if (pieces->count == TCP_OUT_OF_ORDER_MAX || segment->len > TCP_RECEIVE_WINDOW - pieces->bytes)
 		return;
 	for (; *at && seq_le((*at)->seq, segment->seq); at = &(*at)->next) {
 		if (seq_le(end, (*at)->seq + (*at)->len) && !(segment->flags & ~(*at)->flags & TCP_FIN))
@@ -206,6 +206,7 @@ void pieces_add(struct tcp_pieces *pieces, const struct tcp_segment *segment)
 	piece->next = *at;
 	*at = piece;
 	pieces->count++;
+	pieces->bytes += piece->len;
 }
 
 struct tcp_piece *pieces_take(struct tcp_pieces *pieces, uint32_t seq)
@@ -216,6 +217,7 @@ struct tcp_piece *pieces_take(struct tcp_pieces *pieces, uint32_t seq)
 		return NULL;
 	pieces->first = piece->next;
 	pieces->count--;
+	pieces->bytes -= piece->len;
 	return piece;
 }
 
@@ -228,4 +230,5 @@ void pieces_free(struct tcp_pieces *pieces)
 		free(piece);
 	}
 	pieces->count = 0;
+	pieces->bytes = 0;
 }

@@ -116,7 +116,7 @@ struct tcp_piece { /* a segment that came before its turn */
 };
 struct tcp_pieces { /* by rising seq; they may overlap */
 	struct tcp_piece *first;
-	uint32_t count;
+	uint32_t count, bytes; /* at most TCP_OUT_OF_ORDER_MAX and TCP_RECEIVE_WINDOW */
 };
 
 /* A segment as received, its header verified. */

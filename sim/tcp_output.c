@@ -359,7 +359,7 @@ static void go_back(struct tcp_conn *conn)
 static void retransmit(struct tcp_conn *conn)
 {
 	if (conn->retries >= retries_max(conn)) {
-		if (conn->entry.state != TCP_SYN_SENT)
+		if (conn->entry.state != TCP_SYN_SENT && conn->entry.state != TCP_SYN_RECEIVED)
 			tcp_send_reset(conn);
 		conn_end(conn, TCP_END_TIMEOUT);
 		return;
