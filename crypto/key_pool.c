@@ -300,6 +300,13 @@ static bool catch_up(struct key_pool *pool, struct shelf *shelf, int fd)
 	return true;
 }
 
+/* A mapping keeps the open file, and with it its lock, alive after close(2): the lock is given up by name. */
+static void unlock_close(int fd)
+{
+	flock(fd, LOCK_UN);
+	close(fd);
+}
+
 /* Opens and locks the file that is at the path now; -1: none that can be used. how: open(2)'s flags. */
 static int open_locked(const struct shelf *shelf, int how, int lock)
 {
@@ -310,12 +317,12 @@ static int open_locked(const struct shelf *shelf, int how, int lock)
 		if (fd < 0)
 			return -1;
 		if (flock(fd, lock) != 0 || fstat(fd, &by_fd) != 0) {
-			close(fd);
+			unlock_close(fd);
 			return -1;
 		}
 		if (stat(shelf->path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino)
 			return fd;
-		close(fd); /* replaced between open and lock */
+		unlock_close(fd); /* replaced between open and lock */
 	}
 	return -1;
 }
@@ -328,7 +335,7 @@ static void refresh(struct key_pool *pool, struct shelf *shelf)
 	if (fd < 0)
 		return;
 	catch_up(pool, shelf, fd);
-	close(fd);
+	unlock_close(fd);
 }
 
 /* Puts an empty file (header only) in the place of one of another kind. The old one's lock is held by the caller. */
@@ -362,17 +369,17 @@ static int open_for_append(struct key_pool *pool, struct shelf *shelf)
 	if (fd >= 0 && !catch_up(pool, shelf, fd)) {
 		bool replaced = replace_file(pool, shelf);
 
-		close(fd);
+		unlock_close(fd);
 		fd = replaced ? open_locked(shelf, O_RDWR, LOCK_EX) : -1;
 		if (fd >= 0 && !catch_up(pool, shelf, fd)) {
-			close(fd);
+			unlock_close(fd);
 			fd = -1;
 		}
 	}
 	if (fd >= 0 && shelf->end == 0) {
 		file_header(pool, shelf, header);
 		if (pwrite(fd, header, sizeof header, 0) != (ssize_t)sizeof header) {
-			close(fd);
+			unlock_close(fd);
 			return -1;
 		}
 		shelf->end = FILE_HEADER_LEN;
@@ -396,7 +403,7 @@ static void append(struct key_pool *pool, struct shelf *shelf, const char *name,
 		if (ftruncate(fd, end) == 0)
 			shelf->end = end;
 	}
-	close(fd);
+	unlock_close(fd);
 }
 
 /* Key pairs. */
@@ -480,7 +487,7 @@ static void make_directories(const char *directory)
 {
 	char *path = checked(strdup(directory));
 
-	for (char *p = path + 1; *path && *p; p++) {
+	for (char *p = path + 1; *p; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
@@ -497,6 +504,8 @@ struct key_pool *key_pool_new(struct crypto *crypto, uint64_t seed, const char *
 
 	pool->crypto = crypto;
 	pool->seed = seed;
+	if (directory && !*directory)
+		directory = NULL;
 	if (directory)
 		make_directories(directory);
 	for (size_t i = 0; i < SHELF_COUNT; i++) {

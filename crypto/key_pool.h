@@ -12,7 +12,7 @@
 
 struct key_pool;
 
-/* directory NULL: no cache. */
+/* directory NULL or empty: no cache; one that is missing is made. The context outlives the pool. */
 struct key_pool *key_pool_new(struct crypto *crypto, uint64_t seed, const char *directory);
 void key_pool_free(struct key_pool *pool);
 /* PKCS#8 DER of a key pair, borrowed until the pool is freed. bits: 1024, 2048 or 4096. Never NULL (aborts). */

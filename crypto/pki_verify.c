@@ -3,7 +3,8 @@
  *
  * The chain is OpenSSL's work; the verdict is ours. A trusted certificate ends a chain even if it is no root, since the KDC
  * trusts the operator's CA directly (X509_V_FLAG_PARTIAL_CHAIN). On top of OpenSSL's rules every certificate above the leaf
- * must say CA in basicConstraints and may sign certificates, whatever else older forms allow.
+ * must say CA in basicConstraints and may sign certificates, whatever else older forms allow. Periods of validity are
+ * checked here, too, from the leaf upwards, after the signatures; the machine's clock is never asked.
  */
 #include <stdlib.h>
 #include <openssl/err.h>
@@ -26,10 +27,6 @@ static enum cert_verdict verdict_of(int error)
 	switch (error) {
 	case X509_V_OK:
 		return CERT_OK;
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return CERT_NOT_YET_VALID;
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return CERT_EXPIRED;
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
 	case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
 	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
@@ -42,19 +39,22 @@ static enum cert_verdict verdict_of(int error)
 	case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
 		return CERT_BAD_USAGE;
 	case X509_V_ERR_INVALID_EXTENSION:
-	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
-	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
 		return CERT_MALFORMED;
 	default:
 		return CERT_UNTRUSTED;
 	}
 }
 
-static enum cert_verdict check_times(const struct cert_facts *facts, int64_t now_s)
+/* RFC 5280 section 4.1.2.5: both ends belong to the period (OpenSSL takes the last second as expired). */
+static enum cert_verdict check_times(const X509 *cert, int64_t now_s)
 {
-	if (now_s < facts->not_before_s)
+	int64_t not_before_s, not_after_s;
+
+	if (!pki_time(X509_get0_notBefore(cert), &not_before_s) || !pki_time(X509_get0_notAfter(cert), &not_after_s))
+		return CERT_MALFORMED;
+	if (now_s < not_before_s)
 		return CERT_NOT_YET_VALID;
-	return now_s > facts->not_after_s ? CERT_EXPIRED : CERT_OK;
+	return now_s > not_after_s ? CERT_EXPIRED : CERT_OK;
 }
 
 /* An end entity signs with its key; those that we issue must say so. */
@@ -127,18 +127,19 @@ static enum cert_verdict check_chain(struct crypto *crypto, X509 *leaf, STACK_OF
 		abort();
 	X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
 	param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
 	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
 	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
 	X509_verify_cert(ctx);
 	verdict = verdict_of(X509_STORE_CTX_get_error(ctx));
 	chain = X509_STORE_CTX_get0_chain(ctx);
-	if (verdict == CERT_OK || verdict == CERT_BAD_SIGNATURE || verdict == CERT_EXPIRED || verdict == CERT_NOT_YET_VALID)
+	if (verdict == CERT_OK || verdict == CERT_BAD_SIGNATURE)
 		count_signatures(crypto, chain);
-	for (int i = 1; verdict == CERT_OK && i < sk_X509_num(chain); i++)
-		if (!is_authority(sk_X509_value(chain, i)))
-			verdict = CERT_BAD_USAGE;
+	for (int i = 0; verdict == CERT_OK && i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		verdict = i > 0 && !is_authority(cert) ? CERT_BAD_USAGE : check_times(cert, now_s);
+	}
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	return verdict;
@@ -166,7 +167,7 @@ enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, con
 	enum cert_verdict verdict = CERT_MALFORMED;
 
 	if (cert && pki_facts(cert, &facts)) {
-		verdict = skip_chain ? check_times(&facts, now_s)
+		verdict = skip_chain ? check_times(cert, now_s)
 		                     : check_leaf(crypto, cert, chain, chain_count, trusted, trusted_count, now_s);
 		if (verdict == CERT_OK)
 			verdict = check_usage(cert, &facts);

@@ -1,9 +1,10 @@
 /*
  * TCP of a node: its table of connections, how these begin and end, listeners, and the calls of tcp.h.
  *
- * Invariants: an entry is in exactly one of its stack's lists, conns or waits, from its creation to its end; in the table it is
- * found by its two addresses and ports, which are there once. A stack is made when a node first listens or connects, and lasts
- * as long as the node, so that initial sequence numbers and ports do not begin anew when the node is reset.
+ * Invariants: an entry is in exactly one of its stack's lists, conns or waits, from its creation to its end; in the
+ * table it is found by its two addresses and ports, which are there once. A stack is made when a node first listens or
+ * connects, and lasts as long as the node, so that initial sequence numbers and ports do not begin anew when the node
+ * is reset.
  *
  * Initial sequence numbers are random (RFC 6528 asks that they cannot be guessed), from the node's own stream.
  */
@@ -101,8 +102,8 @@ struct tcp_entry *tcp_find(struct tcp_stack *stack, uint32_t local_ip, uint16_t 
 	if (!stack->buckets)
 		return NULL;
 	entry = *bucket_of(stack, local_ip, local_port, remote_ip, remote_port);
-	while (entry && (entry->local_ip != local_ip || entry->remote_ip != remote_ip || entry->local_port != local_port ||
-	                 entry->remote_port != remote_port))
+	while (entry && (entry->local_ip != local_ip || entry->remote_ip != remote_ip ||
+	                 entry->local_port != local_port || entry->remote_port != remote_port))
 		entry = entry->hash_next;
 	return entry;
 }
@@ -333,7 +334,8 @@ struct tcp_conn *tcp_connect(struct node *node, uint32_t src, uint32_t dst, uint
                              const struct tcp_handler *handler, void *ctx)
 {
 	struct tcp_stack *stack = stack_make(node);
-	struct tcp_entry ends = { .local_ip = src ? src : ip_source_for(node, dst), .remote_ip = dst, .remote_port = dport };
+	struct tcp_entry ends = { .local_ip = src ? src : ip_source_for(node, dst), .remote_ip = dst,
+				  .remote_port = dport };
 	bool possible = ends.local_ip && dst && dport && !ip_is_multicast(dst) && !ip_is_broadcast(node, dst) &&
 			stack->conns.count < TCP_CONNECTIONS_MAX;
 	struct tcp_conn *conn;

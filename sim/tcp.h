@@ -2,12 +2,13 @@
  * TCP (RFC 793, 1122, 6298, 5681 in its simplest sender): handshake, MSS, cumulative acknowledgement, out-of-order
  * segments kept, retransmission with back-off, FIN, RST, time-out, TIME-WAIT.
  *
- * Everything is by callback; a connection is the stack's until closed() has been called, after which its pointer is dead.
- * closed() comes when both directions are closed and acknowledged: the wait of 2 MSL that follows (TIME-WAIT) needs no
- * connection and is kept by the stack in a few bytes.
+ * Everything is by callback; a connection is the stack's until closed() has been called, after which its pointer is
+ * dead. closed() comes when both directions are closed and acknowledged: the wait of 2 MSL that follows (TIME-WAIT)
+ * needs no connection and is kept by the stack in a few bytes.
  *
- * Why a segment was dropped, as fates and refusals name it: "tcp.malformed", "tcp.checksum", "tcp.no_port" (no connection and
- * no listener, or none that may take it), "tcp.backlog", "tcp.connections" (a SYN beyond a listener's or the node's bound).
+ * Why a segment was dropped, as fates and refusals name it: "tcp.malformed", "tcp.checksum", "tcp.no_port" (no
+ * connection and no listener, or none that may take it), "tcp.backlog", "tcp.connections" (a SYN beyond a listener's or
+ * the node's bound).
  */
 #ifndef TOLLGATE_SIM_TCP_H
 #define TOLLGATE_SIM_TCP_H
@@ -25,9 +26,12 @@ enum tcp_end {
 
 struct tcp_handler {
 	void (*connected)(struct tcp_conn *conn, void *ctx);            /* both ends, after accept(); may be NULL */
-	/* len bytes in order have come; return how many were consumed. While some are consumed the rest is offered again at
-	 * once; when none are, with more or by tcp_resume(). tag is that of the message whose bytes begin at bytes[0]. Bytes that
-	 * are not consumed close the window (TCP_RECEIVE_WINDOW). NULL: all are consumed and forgotten. */
+	/*
+	 * len bytes in order have come; return how many were consumed. While some are consumed the rest is offered
+	 * again at once; when none are, with more or by tcp_resume(). tag is that of the message whose bytes begin at
+	 * bytes[0]. Bytes that are not consumed close the window (TCP_RECEIVE_WINDOW). NULL: all are consumed and
+	 * forgotten.
+	 */
 	size_t (*received)(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, size_t len, uint64_t tag);
 	void (*peer_closed)(struct tcp_conn *conn, void *ctx);          /* FIN; default: close ours */
 	void (*closed)(struct tcp_conn *conn, void *ctx, enum tcp_end how); /* last call; not after tcp_abort() */
@@ -38,7 +42,8 @@ struct tcp_listener {
 	uint32_t ip;      /* 0: any local address */
 	uint16_t port;
 	/* Chooses handler and ctx of a new connection, when the handshake is complete; false refuses it (RST). */
-	bool (*accept)(struct tcp_listener *listener, struct tcp_conn *conn, const struct tcp_handler **handler, void **ctx);
+	bool (*accept)(struct tcp_listener *listener, struct tcp_conn *conn, const struct tcp_handler **handler,
+	               void **ctx);
 	void *ctx;
 	struct tcp_listener *next;
 	unsigned pending; /* handshakes under way; at most TCP_BACKLOG_MAX */
@@ -55,14 +60,14 @@ bool tcp_listen(struct node *node, struct tcp_listener *listener);
 /* Ends listening, and with RST the handshakes under way; connections stay. Harmless when it does not listen. */
 void tcp_unlisten(struct tcp_listener *listener);
 /*
- * Opens a connection; src 0: chosen. Never NULL. The outcome comes by callback, never from inside this call. handler and ctx
- * are borrowed until closed() or tcp_abort().
+ * Opens a connection; src 0: chosen. Never NULL. The outcome comes by callback, never from inside this call. handler
+ * and ctx are borrowed until closed() or tcp_abort().
  */
 struct tcp_conn *tcp_connect(struct node *node, uint32_t src, uint32_t dst, uint16_t dport,
                              const struct tcp_handler *handler, void *ctx);
 /*
- * Queues bytes, which are copied and may be sent before the connection stands. tag belongs to the message that starts with
- * bytes[0]: no segment holds bytes of two calls, and the last of a call has PSH. False: buffer full or closing.
+ * Queues bytes, which are copied and may be sent before the connection stands. tag belongs to the message that starts
+ * with bytes[0]: no segment holds bytes of two calls, and the last of a call has PSH. False: buffer full or closing.
  */
 bool tcp_send(struct tcp_conn *conn, const uint8_t *bytes, size_t len, uint64_t tag);
 /* Offers the bytes that received() has not consumed once more, from inside this call. Harmless when there are none. */

@@ -1,8 +1,9 @@
 /*
- * TCP: bytes not yet acknowledged, not yet in order, not yet consumed, and the marks that say which message they belong to.
+ * TCP: bytes not yet acknowledged, not yet in order, not yet consumed, and the marks that say which message they belong
+ * to.
  *
- * Buffers hold memory only while they hold bytes: an idle connection costs its struct alone. Their bounds are kept by their
- * users: TCP_SEND_BUFFER_MAX by tcp_send(), TCP_RECEIVE_WINDOW by the window.
+ * Buffers hold memory only while they hold bytes: an idle connection costs its struct alone. Their bounds are kept by
+ * their users: TCP_SEND_BUFFER_MAX by tcp_send(), TCP_RECEIVE_WINDOW by the window.
  */
 #include <assert.h>
 #include <stdlib.h>

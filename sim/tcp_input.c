@@ -2,8 +2,8 @@
  * TCP, receiving: a segment is taken apart and verified, finds its connection and goes through the steps of RFC 793 3.9
  * ("SEGMENT ARRIVES") in their order, with the stricter checks of RFC 5961 against blind resets and injected data.
  *
- * Nothing in a segment is believed before its lengths, options and checksum are verified. After every step that may call the
- * owner the connection may be dead: the step says so by returning false.
+ * Nothing in a segment is believed before its lengths, options and checksum are verified. After every step that may
+ * call the owner the connection may be dead: the step says so by returning false.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -65,13 +65,12 @@ static bool segment_parse(struct node *node, const struct packet *packet, const 
 {
 	const uint8_t *p = packet->data;
 	uint32_t header_len;
-	uint32_t sum = (info->src >> 16) + (info->src & 0xffff) + (info->dst >> 16) + (info->dst & 0xffff) + IP_PROTO_TCP;
 
 	if (packet->len < TCP_HEADER_LEN) {
 		refuse(node, "tcp.malformed", info->src, info->tag, "short header");
 		return false;
 	}
-	if (inet_fold(inet_sum(p, packet->len, sum + packet->len)) != 0) {
+	if (inet_fold(inet_sum(p, packet->len, tcp_pseudo_sum(info->src, info->dst, packet->len))) != 0) {
 		refuse(node, "tcp.checksum", info->src, info->tag, "");
 		return false;
 	}
@@ -156,8 +155,8 @@ static void no_connection(struct node *node, const struct tcp_segment *segment)
 }
 
 /*
- * A segment for an end that is closed. RST is not heeded (RFC 1337); a new SYN behind the old sequence numbers may use the
- * ports again (RFC 1122 4.2.2.13); what is sent again is acknowledged again.
+ * A segment for an end that is closed. RST is not heeded (RFC 1337); a new SYN behind the old sequence numbers may use
+ * the ports again (RFC 1122 4.2.2.13); what is sent again is acknowledged again.
  */
 static void wait_input(struct tcp_entry *wait, const struct tcp_segment *segment)
 {
@@ -356,11 +355,12 @@ void tcp_offer(struct tcp_conn *conn)
 		uint32_t len = conn->received.len, seq = conn->entry.rcv_nxt - len;
 		const struct tcp_mark *mark = marks_at(&conn->arrived, seq);
 		uint64_t tag = mark ? mark->tag : 0;
+		const uint8_t *bytes = conn->received.bytes + conn->received.start;
 		size_t consumed = len;
 
 		sim->cause = tag;
 		if (conn->handler->received)
-			consumed = conn->handler->received(conn, conn->ctx, conn->received.bytes + conn->received.start, len, tag);
+			consumed = conn->handler->received(conn, conn->ctx, bytes, len, tag);
 		assert(consumed <= len);
 		if (consumed == 0 || conn->entry.state == TCP_CLOSED)
 			break;
@@ -371,7 +371,10 @@ void tcp_offer(struct tcp_conn *conn)
 	sim->cause = cause;
 }
 
-/* From seq, which is the end of what has come, on the bytes are those of another message; tag 0: of none that is observed. */
+/*
+ * From seq, which is the end of what has come, on the bytes are those of another message; tag 0: of none that is
+ * observed.
+ */
 static void mark(struct tcp_conn *conn, uint32_t seq, uint64_t tag)
 {
 	const struct tcp_mark *last = marks_at(&conn->arrived, seq);
@@ -381,7 +384,8 @@ static void mark(struct tcp_conn *conn, uint32_t seq, uint64_t tag)
 }
 
 /* Takes the next bytes in order; what of them came before is passed over. seq is at or before rcv_nxt. */
-static void take_bytes(struct tcp_conn *conn, uint32_t seq, const uint8_t *bytes, uint32_t len, uint8_t flags, uint64_t tag)
+static void take_bytes(struct tcp_conn *conn, uint32_t seq, const uint8_t *bytes, uint32_t len, uint8_t flags,
+                       uint64_t tag)
 {
 	uint32_t old = conn->entry.rcv_nxt - seq;
 
@@ -471,7 +475,7 @@ static bool text_input(struct tcp_conn *conn, struct tcp_segment *segment)
 		tcp_delay_ack(conn);
 	take_bytes(conn, segment->seq, segment->data, segment->len, segment->flags, segment->tag);
 	fin = fin || take_pieces(conn);
-	tcp_offer(conn);
+	tcp_offer(conn); /* also when a probe brings nothing: the owner may want by now what it did not want before */
 	if (conn->entry.state == TCP_CLOSED)
 		return false;
 	return !fin || fin_input(conn);
@@ -482,7 +486,7 @@ static bool text_input(struct tcp_conn *conn, struct tcp_segment *segment)
 /* RFC 793 3.3: does any of it lie in the window? With a closed one, what begins at it may carry an ACK, RST or FIN. */
 static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	uint32_t len = segment->len + (segment->flags & TCP_SYN ? 1 : 0) + (segment->flags & TCP_FIN ? 1 : 0);
+	uint32_t len = segment->len + flags_len(segment->flags);
 	uint32_t next = conn->entry.rcv_nxt, edge = conn->rcv_adv;
 
 	if (len == 0 || next == edge)
@@ -527,14 +531,12 @@ static bool may_receive(const struct tcp_conn *conn)
 
 static void synchronized_input(struct tcp_conn *conn, struct tcp_segment *segment)
 {
-	if (segment->len > 0 && conn->received.len > 0) {
-		tcp_offer(conn); /* the owner may want by now what it did not want before */
-		if (conn->entry.state == TCP_CLOSED)
-			return;
-	}
 	if (conn->entry.state == TCP_SYN_RECEIVED && segment->seq == conn->irs && segment->ack == conn->snd_max &&
 	    (segment->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
-		/* Both have opened at the same time: the SYN is known, its ACK completes the handshake (RFC 793 3.4 figure 8). */
+		/*
+		 * Both have opened at the same time: the SYN is known, its ACK completes the handshake (RFC 793 3.4
+		 * figure 8).
+		 */
 		segment->seq++;
 		segment->flags &= (uint8_t)~TCP_SYN;
 	}

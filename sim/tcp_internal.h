@@ -1,18 +1,19 @@
 /*
  * What the files of TCP know of each other: a node's TCP state, a connection, and who does what to it.
  *
- * tcp.c has the table of connections, their life and the calls of tcp.h; tcp_input.c takes segments apart and moves the state
- * machine (RFC 793 3.9 with the checks of RFC 5961); tcp_output.c makes segments, times them and paces them (RFC 6298, 5681,
- * 6582); tcp_buffer.c keeps bytes not yet acknowledged, not yet in order, not yet consumed.
+ * tcp.c has the table of connections, their life and the calls of tcp.h; tcp_input.c takes segments apart and moves the
+ * state machine (RFC 793 3.9 with the checks of RFC 5961); tcp_output.c makes segments, times them and paces them (RFC
+ * 6298, 5681, 6582); tcp_buffer.c keeps bytes not yet acknowledged, not yet in order, not yet consumed.
  *
- * Life: a connection is in its stack's list until conn_forget(), whose state TCP_CLOSED says that it is dead. Whoever calls a
- * callback holds it (conn_hold()), looks at the state afterwards, and conn_release() frees a dead one when the last holder lets
- * go. So anything may be done to a connection, or to its whole node by tcp_reset(), inside a callback.
+ * Life: a connection is in its stack's list until conn_forget(), whose state TCP_CLOSED says that it is dead. Whoever
+ * calls a callback holds it (conn_hold()), looks at the state afterwards, and conn_release() frees a dead one when the
+ * last holder lets go. So anything may be done to a connection, or to its whole node by tcp_reset(), inside a callback.
  *
- * Tags are for observers. A segment that carries the first byte of a message carries its tag, be it the first time or again;
- * all others carry none. The receiver marks where tagged segments begin and where those with PSH end (our sender sets it
- * exactly at the end of a tcp_send()), so it knows the tag at every byte. An observer that is told LOST of a tag that came
- * over TCP takes that as provisional: the segment is sent again, and an ACCEPTED that follows is what became of the message.
+ * Tags are for observers. A segment that carries the first byte of a message carries its tag, be it the first time or
+ * again; all others carry none. The receiver marks where tagged segments begin and where those with PSH end (our sender
+ * sets it exactly at the end of a tcp_send()), so it knows the tag at every byte. An observer that is told LOST of a
+ * tag that came over TCP takes that as provisional: the segment is sent again, and an ACCEPTED that follows is what
+ * became of the message.
  */
 #ifndef TOLLGATE_SIM_TCP_INTERNAL_H
 #define TOLLGATE_SIM_TCP_INTERNAL_H
@@ -41,7 +42,8 @@
 #define TCP_CHALLENGE_INTERVAL_NS (500 * NS_PER_MS) /* between answers to unacceptable segments without data */
 #define TCP_TIME_WAIT_NS (30 * NS_PER_S)           /* 2 MSL */
 #define TCP_TIME_WAIT_MAX 65536                    /* at a node; the oldest goes */
-#define TCP_FIN_WAIT_2_NS (60 * NS_PER_S)          /* how long a peer may be silent after we have closed */
+/* How long a peer may be silent after we have closed: longer than it may need to get a segment through; as in BSD. */
+#define TCP_FIN_WAIT_2_NS (675 * NS_PER_S)
 #define TCP_DUPLICATE_ACKS 3                       /* RFC 5681 3.2 */
 #define TCP_OUT_OF_ORDER_MAX 128                   /* segments kept of one connection */
 #define TCP_PORT_EPHEMERAL_FIRST 49152
@@ -140,7 +142,7 @@ void pieces_free(struct tcp_pieces *pieces);
 struct tcp_entry { /* what a connection and a TIME-WAIT have in common */
 	struct tcp_entry *hash_next, *previous, *next;
 	struct tcp_stack *stack;
-	struct event timer;          /* retransmission, persistence, FIN-WAIT-2, TIME-WAIT: there is one of these at a time */
+	struct event timer;          /* retransmission, persistence, FIN-WAIT-2 or TIME-WAIT */
 	uint32_t local_ip, remote_ip;
 	uint16_t local_port, remote_port;
 	uint8_t state;               /* enum tcp_state */
@@ -245,6 +247,16 @@ void wait_free(struct tcp_entry *wait);
 
 /* ---- sending (tcp_output.c) ---- */
 
+/* The sum over the pseudo header (RFC 793 3.1) of a segment of so many bytes. */
+static inline uint32_t tcp_pseudo_sum(uint32_t src, uint32_t dst, uint32_t len)
+{
+	return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + IP_PROTO_TCP + len;
+}
+/* How many sequence numbers SYN and FIN take. */
+static inline uint32_t flags_len(uint8_t flags)
+{
+	return (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0);
+}
 /* Sends what window and state permit, and sets the timer by what is outstanding then. */
 void tcp_output(struct tcp_conn *conn);
 /* Sends an ACK without data. */
@@ -267,7 +279,9 @@ void tcp_paced_ack(struct tcp_conn *conn, uint32_t ack);
 void tcp_paced_duplicate(struct tcp_conn *conn);
 /* Sets the timer by what is outstanding; restart: also when it runs. */
 void tcp_timer_set(struct tcp_conn *conn, bool restart);
-/* How far the window that we advertise could be opened beyond what the peer knows; 0 when that is too little to tell. */
+/*
+ * How far the window that we advertise could be opened beyond what the peer knows; 0 when that is too little to tell.
+ */
 uint32_t tcp_window_gain(const struct tcp_conn *conn);
 
 /* ---- receiving (tcp_input.c) ---- */

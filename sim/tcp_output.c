@@ -1,9 +1,9 @@
 /*
- * TCP, sending: segments (RFC 793 3.1), when they may go (RFC 1122 4.2.3.4), when they are sent again (RFC 6298, RFC 793 3.7
- * for a closed window), and how fast (RFC 5681 with the partial acknowledgements of RFC 6582).
+ * TCP, sending: segments (RFC 793 3.1), when they may go (RFC 1122 4.2.3.4), when they are sent again (RFC 6298, RFC
+ * 793 3.7 for a closed window), and how fast (RFC 5681 with the partial acknowledgements of RFC 6582).
  *
- * Invariants: snd_una <= snd_nxt <= snd_max; bytes between snd_una and snd_max have been sent and not acknowledged. The timer
- * runs exactly when something is outstanding, or waits for the peer's window, or in FIN-WAIT-2.
+ * Invariants: snd_una <= snd_nxt <= snd_max; bytes between snd_una and snd_max have been sent and not acknowledged. The
+ * timer runs exactly when something is outstanding, or waits for the peer's window, or in FIN-WAIT-2.
  *
  * Times are integers; G of RFC 6298 is the nanosecond and vanishes.
  */
@@ -25,11 +25,6 @@ struct outgoing {
 	const struct tcp_ring *ring; /* where the data is, from offset on */
 	uint32_t offset;
 };
-
-static uint32_t pseudo_sum(uint32_t src, uint32_t dst, uint32_t len)
-{
-	return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + IP_PROTO_TCP + len;
-}
 
 static void transmit(struct node *node, const struct outgoing *out)
 {
@@ -54,7 +49,7 @@ static void transmit(struct node *node, const struct outgoing *out)
 	}
 	if (out->len > 0)
 		ring_copy(out->ring, out->offset, p + header_len, out->len);
-	put_be16(p + 16, inet_fold(inet_sum(p, len, pseudo_sum(out->src, out->dst, len))));
+	put_be16(p + 16, inet_fold(inet_sum(p, len, tcp_pseudo_sum(out->src, out->dst, len))));
 	packet->tag = out->tag;
 	packet->actor = node;
 	ip_send(node, &info, packet);
@@ -100,12 +95,12 @@ static void transmit_for(struct tcp_conn *conn, uint32_t seq, uint32_t len, uint
 }
 
 /*
- * Sends what occupies sequence numbers: notes how far we have come, and times it when nothing is being timed and it is sent
- * for the first time (Karn's rule, RFC 6298 3).
+ * Sends what occupies sequence numbers: notes how far we have come, and times it when nothing is being timed and it is
+ * sent for the first time (Karn's rule, RFC 6298 3).
  */
 static void transmit_counted(struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t flags)
 {
-	uint32_t end = seq + len + (flags & (TCP_SYN | TCP_FIN) ? 1 : 0);
+	uint32_t end = seq + len + flags_len(flags);
 
 	if (seq_lt(seq, conn->snd_max)) {
 		conn->entry.stack->counters.retransmitted++;
@@ -169,8 +164,8 @@ void tcp_send_reset(struct tcp_conn *conn)
 void tcp_refuse(struct node *node, const struct tcp_segment *segment)
 {
 	struct tcp_stack *stack = node->ip->tcp;
-	struct outgoing out = { .src = segment->dst, .dst = segment->src, .sport = segment->dport, .dport = segment->sport,
-				.flags = TCP_RST };
+	struct outgoing out = { .src = segment->dst, .dst = segment->src, .sport = segment->dport,
+				.dport = segment->sport, .flags = TCP_RST };
 
 	if (segment->flags & TCP_RST)
 		return;
@@ -178,7 +173,7 @@ void tcp_refuse(struct node *node, const struct tcp_segment *segment)
 		out.seq = segment->ack;
 	} else {
 		out.flags |= TCP_ACK;
-		out.ack = segment->seq + segment->len + (segment->flags & TCP_SYN ? 1 : 0) + (segment->flags & TCP_FIN ? 1 : 0);
+		out.ack = segment->seq + segment->len + flags_len(segment->flags);
 	}
 	if (stack) {
 		stack->counters.sent++;
@@ -223,7 +218,10 @@ static bool may_send(const struct tcp_conn *conn)
 	}
 }
 
-/* How many bytes from seq on belong to one segment if windows permit: to the MSS, or the end of what was sent in one call. */
+/*
+ * How many bytes from seq on belong to one segment if windows permit: to the MSS, or the end of what was sent in one
+ * call.
+ */
 static uint32_t segment_len(const struct tcp_conn *conn, uint32_t seq)
 {
 	uint32_t end = conn_end_seq(conn);
@@ -254,8 +252,9 @@ static void note_fin(struct tcp_conn *conn)
 }
 
 /*
- * Sends one segment from snd_nxt on if the windows permit, so many bytes at most. The FIN needs no window: it takes no room at
- * the peer. force: also one that is short because of the window (RFC 1122 4.2.3.4 lets it go only after a while).
+ * Sends one segment from snd_nxt on if the windows permit, so many bytes at most. The FIN needs no window: it takes no
+ * room at the peer. force: also one that is short because of the window (RFC 1122 4.2.3.4 lets it go only after a
+ * while).
  */
 static bool send_one(struct tcp_conn *conn, bool force)
 {
@@ -310,7 +309,9 @@ void tcp_output(struct tcp_conn *conn)
 
 static bool something_unsent(const struct tcp_conn *conn)
 {
-	return may_send(conn) && (seq_lt(conn->entry.snd_nxt, conn_end_seq(conn)) || (conn->closing && !conn->fin_sent));
+	if (!may_send(conn))
+		return false;
+	return seq_lt(conn->entry.snd_nxt, conn_end_seq(conn)) || (conn->closing && !conn->fin_sent);
 }
 
 static uint8_t retries_max(const struct tcp_conn *conn)
@@ -397,6 +398,8 @@ void tcp_timer_set(struct tcp_conn *conn, bool restart)
 	sim_ns delay_ns = conn->rto_ns << conn->backoff;
 	const char *name = "tcp.retransmit";
 
+	if (delay_ns > TCP_RTO_MAX_NS)
+		delay_ns = TCP_RTO_MAX_NS;
 	if (conn->entry.state == TCP_FIN_WAIT_2) {
 		delay_ns = TCP_FIN_WAIT_2_NS;
 		name = "tcp.fin_wait_2";
@@ -407,7 +410,7 @@ void tcp_timer_set(struct tcp_conn *conn, bool restart)
 		return;
 	sim_cancel(sim, timer);
 	if (name)
-		sim_after(sim, timer, delay_ns < TCP_RTO_MAX_NS ? delay_ns : TCP_RTO_MAX_NS, timer_fire, name);
+		sim_after(sim, timer, delay_ns, timer_fire, name);
 }
 
 /* ---- round-trip time ---- */
