@@ -8,7 +8,7 @@
  *   bottom   what comes next, sorted by (at, seq)
  *
  * An event travels top -> rung -> finer rung -> bottom, each time with its whole bucket. What travels is not the event but
- * a struct entry, a copy of its key and its address, packed into chunks: moving a bucket reads and writes memory in
+ * a struct entry, its time, number and address, packed into chunks: moving a bucket reads and writes memory in
  * sequence and does not touch the events, which lie wherever their owners put them. An event's own cache line is fetched
  * ahead once its entry is near the head of the bottom.
  *
@@ -22,7 +22,8 @@
  *     the last bucket of a rung is open-ended: it holds whatever comes before the coarser rung's current bucket.
  *   - Buckets before a rung's current one are empty and hold no chunk; so are all buckets of a rung not in use.
  *   - A handle is free, live, or marked; it belongs to exactly one entry in the two latter cases.
- *   - The order of the result depends on (at, seq) alone.
+ *   - The order of the result depends on (at, seq) alone. As seq grows from push to push, a number of the push says the
+ *     same in half the space.
  *
  * Times are never negative, so keys are kept unsigned; the ends of intervals, up to 2^63 + 2^57, then do not overflow.
  */
@@ -34,7 +35,9 @@
 
 #include "sim/sim.h"
 
-#define CHUNK_ENTRIES 7u        /* with the link one chunk is 256 bytes: four cache lines */
+#define CHUNK_ENTRIES 20u       /* with the links one chunk is 512 bytes: eight cache lines */
+#define CHUNK_LINKS 4u          /* how many chunks ahead of the one being read are fetched */
+#define CACHE_LINE 64u
 #define SLAB_CHUNKS 64u         /* chunks are taken from the system by the slab, and returned when the queue is freed */
 #define RUNGS_MAX 24u
 #define RUNG_BUCKETS_MAX 4096u  /* as many as have their ends in the second-level cache */
@@ -51,25 +54,31 @@
 #define BOTTOM_CAPACITY_MIN 256u
 #define HANDLES_MIN 256u
 #define SWEEP_MIN 4096u         /* marked entries worth a sweep */
-#define PREFETCH_AHEAD 6u
+#define PREFETCH_AHEAD 8u
+#define NUMBER_FIRST (UINT32_MAX - 20000) /* near the end, so that every longer run proves that renumbering works */
+
+/*
+ * Not only for speed: GCC takes a function that does nothing but prefetch for one without effect, and leaves its calls out
+ * unless it is inlined before that.
+ */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 struct entry {
 	uint64_t at;
-	uint64_t seq;
 	struct event *event;
+	uint32_t number; /* of the push: orders like seq, in half the space */
 	uint32_t handle;
-	uint32_t unused;
 };
 
 struct chunk {
-	struct chunk *older;
-	uint64_t unused[3]; /* entries begin at a multiple of their size */
+	struct chunk *older[CHUNK_LINKS]; /* the one before this in its bucket, the one before that, ... */
 	struct entry entry[CHUNK_ENTRIES]; /* filled from the end down, so that reading is from the newest to the oldest */
 };
+_Static_assert(sizeof(struct chunk) == 8 * CACHE_LINE, "a chunk is to be whole cache lines");
 
 struct slab {
 	struct slab *next;
-	struct chunk chunk[SLAB_CHUNKS];
+	char room[CACHE_LINE + SLAB_CHUNKS * sizeof(struct chunk)]; /* one line more, to begin the first chunk on one */
 };
 
 /* All zero when empty. Only the newest chunk has room. */
@@ -104,6 +113,8 @@ struct equeue {
 	uint32_t *free_handles; /* stack: the handle freed last is used next and is in the cache */
 	uint32_t handle_capacity, handle_next, free_handle_count;
 	size_t live, dead;
+	uint64_t seq_floor;     /* what the next seq must reach */
+	uint32_t next_number;
 
 	struct entry *scratch;  /* for sorting */
 	uint32_t scratch_capacity;
@@ -111,7 +122,10 @@ struct equeue {
 
 struct equeue *equeue_new(void)
 {
-	return sim_alloc(sizeof(struct equeue));
+	struct equeue *q = sim_alloc(sizeof(*q));
+
+	q->next_number = NUMBER_FIRST;
+	return q;
 }
 
 void equeue_free(struct equeue *q)
@@ -186,12 +200,13 @@ static inline bool entry_bury(struct equeue *q, const struct entry *entry)
 static __attribute__((noinline)) void slab_add(struct equeue *q)
 {
 	struct slab *slab = sim_alloc(sizeof(*slab));
+	struct chunk *chunk = (void *)(((uintptr_t)slab->room + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
 
 	slab->next = q->slabs;
 	q->slabs = slab;
 	for (unsigned i = SLAB_CHUNKS; i-- > 0;) {
-		slab->chunk[i].older = q->free_chunks;
-		q->free_chunks = &slab->chunk[i];
+		chunk[i].older[0] = q->free_chunks;
+		q->free_chunks = &chunk[i];
 	}
 }
 
@@ -203,17 +218,33 @@ static inline void bucket_extend(struct equeue *q, struct bucket *bucket)
 		slab_add(q);
 		chunk = q->free_chunks;
 	}
-	q->free_chunks = chunk->older;
-	chunk->older = bucket->newest;
+	q->free_chunks = chunk->older[0];
+	chunk->older[0] = bucket->newest;
+	for (unsigned i = 1; i < CHUNK_LINKS; i++)
+		chunk->older[i] = bucket->newest ? bucket->newest->older[i - 1] : NULL;
 	bucket->newest = chunk;
 	bucket->room = CHUNK_ENTRIES;
 }
 
-static inline void bucket_add(struct equeue *q, struct bucket *bucket, const struct entry *entry)
+ALWAYS_INLINE void chunk_prefetch(const struct chunk *chunk)
 {
+	if (!chunk)
+		return;
+	for (unsigned line = 0; line < sizeof(*chunk) / CACHE_LINE; line++)
+		__builtin_prefetch((const char *)chunk + line * CACHE_LINE);
+}
+
+ALWAYS_INLINE void bucket_add(struct equeue *q, struct bucket *bucket, struct entry entry)
+{
+	struct entry *to;
+
 	if (bucket->room == 0)
 		bucket_extend(q, bucket);
-	bucket->newest->entry[--bucket->room] = *entry;
+	to = &bucket->newest->entry[--bucket->room];
+	to->at = entry.at;
+	to->event = entry.event;
+	to->number = entry.number;
+	to->handle = entry.handle;
 	bucket->count++;
 }
 
@@ -226,17 +257,16 @@ static inline struct chunk *bucket_take(struct bucket *bucket, struct entry **fi
 		return NULL;
 	*first = &chunk->entry[bucket->room];
 	*count = CHUNK_ENTRIES - bucket->room;
-	bucket->newest = chunk->older;
+	bucket->newest = chunk->older[0];
 	bucket->room = 0;
 	bucket->count -= *count;
-	if (bucket->newest)
-		__builtin_prefetch(bucket->newest);
+	chunk_prefetch(chunk->older[CHUNK_LINKS - 1]);
 	return chunk;
 }
 
 static inline void chunk_give(struct equeue *q, struct chunk *chunk)
 {
-	chunk->older = q->free_chunks;
+	chunk->older[0] = q->free_chunks;
 	q->free_chunks = chunk;
 }
 
@@ -244,7 +274,7 @@ static inline void chunk_give(struct equeue *q, struct chunk *chunk)
 
 static inline bool before(const struct entry *a, const struct entry *b)
 {
-	return ((unsigned __int128)a->at << 64 | a->seq) < ((unsigned __int128)b->at << 64 | b->seq);
+	return ((unsigned __int128)a->at << 64 | a->number) < ((unsigned __int128)b->at << 64 | b->number);
 }
 
 static void insertion_sort(struct entry *entry, uint32_t count)
@@ -343,10 +373,11 @@ static inline unsigned bits(uint64_t x)
  */
 static bool spread_sort(struct equeue *q, struct entry *entry, uint32_t count, uint64_t low, uint64_t high)
 {
-	uint32_t place[SPREAD_SORT_MAX] = { 0 }, sum = 0, crowd = 0;
+	uint32_t place[SPREAD_SORT_MAX], sum = 0, crowd = 0;
 	unsigned place_bits = bits(count - 1);
 	unsigned shift = bits(high - low) > place_bits ? bits(high - low) - place_bits : 0;
 
+	memset(place, 0, sizeof(*place) << place_bits);
 	for (uint32_t i = 0; i < count; i++)
 		place[(entry[i].at - low) >> shift]++;
 	for (uint32_t i = 0; i < 1u << place_bits; i++) {
@@ -404,10 +435,15 @@ static __attribute__((noinline)) void bottom_make_room(struct equeue *q, uint32_
 	q->tail = head + count;
 }
 
-static inline void bottom_prefetch(const struct equeue *q, uint32_t i)
+ALWAYS_INLINE void bottom_prefetch(const struct equeue *q, uint32_t i)
 {
-	if (i < q->tail)
-		__builtin_prefetch(q->bottom[i].event, 1);
+	const struct event *event;
+
+	if (i >= q->tail)
+		return;
+	event = q->bottom[i].event;
+	__builtin_prefetch(event, 1);
+	__builtin_prefetch((const char *)(event + 1) - 1, 1); /* it may lie across two lines */
 }
 
 /* Makes the bottom, which is empty, able to take this many entries, with room on both sides. */
@@ -510,11 +546,11 @@ static struct rung *rung_new(struct equeue *q, uint32_t aim, uint64_t low, uint6
 	return rung;
 }
 
-static inline void rung_add(struct equeue *q, struct rung *rung, const struct entry *entry)
+ALWAYS_INLINE void rung_add(struct equeue *q, struct rung *rung, const struct entry *entry)
 {
 	uint64_t i = (entry->at - rung->start) >> rung->shift;
 
-	bucket_add(q, &rung->bucket[i < rung->buckets ? i : rung->buckets - 1], entry);
+	bucket_add(q, &rung->bucket[i < rung->buckets ? i : rung->buckets - 1], *entry);
 }
 
 /* Spreads a bucket over a new rung of about `aim` buckets. The bucket is then empty. */
@@ -538,7 +574,8 @@ static void bucket_range(const struct bucket *bucket, uint64_t *low, uint64_t *h
 
 	*low = UINT64_MAX;
 	*high = 0;
-	for (const struct chunk *chunk = bucket->newest; chunk; chunk = chunk->older, i = 0) {
+	for (const struct chunk *chunk = bucket->newest; chunk; chunk = chunk->older[0], i = 0) {
+		chunk_prefetch(chunk->older[CHUNK_LINKS - 1]);
 		for (; i < CHUNK_ENTRIES; i++) {
 			uint64_t at = chunk->entry[i].at;
 
@@ -593,6 +630,8 @@ static void rung_load(struct equeue *q, uint32_t max)
 		rung_advance(q);
 	} while (q->rungs == rungs && q->tail - q->head < LOAD_MIN && rung->bucket[rung->current].count <= max);
 	bottom_sort(q, low, high);
+	if (q->rungs == rungs)
+		chunk_prefetch(rung->bucket[rung->current].newest);
 }
 
 /* Takes the last rung's current bucket, too large to be sorted lightly, and splits it; sorts it if it cannot be split. */
@@ -654,7 +693,7 @@ static __attribute__((noinline)) bool bottom_refill(struct equeue *q)
 	return true;
 }
 
-static inline void top_add(struct equeue *q, const struct entry *entry)
+ALWAYS_INLINE void top_add(struct equeue *q, const struct entry *entry)
 {
 	if (q->top.count == 0) {
 		q->top_min = q->top_max = entry->at;
@@ -662,7 +701,7 @@ static inline void top_add(struct equeue *q, const struct entry *entry)
 		q->top_min = entry->at < q->top_min ? entry->at : q->top_min;
 		q->top_max = entry->at > q->top_max ? entry->at : q->top_max;
 	}
-	bucket_add(q, &q->top, entry);
+	bucket_add(q, &q->top, *entry);
 }
 
 /* Puts everything back into the top, unsorted: for a ladder that ran out of rungs, which takes a hostile order of pushes. */
@@ -712,12 +751,48 @@ static __attribute__((noinline)) void bottom_add(struct equeue *q, const struct 
 		bottom_split(q);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = ((const struct entry *)a)->number, y = ((const struct entry *)b)->number;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The numbers are used up: gives those who are here the lowest ones, in the same order. Once in four thousand million pushes. */
+static __attribute__((noinline)) void renumber(struct equeue *q)
+{
+	struct bucket all;
+	struct entry *entry;
+	struct chunk *chunk;
+	uint32_t count, total = 0;
+
+	collapse(q);
+	all = q->top;
+	q->top = (struct bucket){ 0 };
+	scratch_reserve(q, all.count);
+	while ((chunk = bucket_take(&all, &entry, &count)) != NULL) {
+		memcpy(q->scratch + total, entry, count * sizeof(*entry));
+		total += count;
+		chunk_give(q, chunk);
+	}
+	if (total > 0)
+		qsort(q->scratch, total, sizeof(*q->scratch), by_number);
+	for (q->next_number = 0; q->next_number < total; q->next_number++) {
+		q->scratch[q->next_number].number = q->next_number;
+		top_add(q, &q->scratch[q->next_number]);
+	}
+}
+
 void equeue_push(struct equeue *q, struct event *event)
 {
-	struct entry entry = { .at = (uint64_t)event->at_ns, .seq = event->seq, .event = event };
+	struct entry entry = { .at = (uint64_t)event->at_ns, .event = event };
 
-	assert(!event_pending(event) && event->at_ns >= 0);
+	assert(!event_pending(event) && event->at_ns >= 0 && event->seq >= q->seq_floor);
+	if (q->next_number == UINT32_MAX)
+		renumber(q);
+	entry.number = q->next_number++;
 	entry.handle = handle_take(q);
+	q->seq_floor = event->seq + 1;
 	event->place = entry.handle + 1;
 	q->live++;
 	if (entry.at >= q->top_start) {
@@ -793,7 +868,7 @@ static void bucket_sweep(struct equeue *q, struct bucket *bucket)
 	while ((chunk = bucket_take(&old, &entry, &count)) != NULL) {
 		for (; count > 0; count--, entry++) {
 			if (!entry_bury(q, entry))
-				bucket_add(q, bucket, entry);
+				bucket_add(q, bucket, *entry);
 		}
 		chunk_give(q, chunk);
 	}

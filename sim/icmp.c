@@ -1,9 +1,9 @@
 /*
  * ICMP (RFC 792): the echo's answer, and errors out and in.
  *
- * Errors obey RFC 1122 3.2.2 and RFC 1812 4.3.2: none about an error, a fragment that is not the first, or a packet to or from
- * an address that is not one host's; none beyond a rate. An error that comes in is a hint from anybody: it reaches UDP or TCP
- * only when what it quotes was sent from here, and what it means is theirs to judge.
+ * Errors obey RFC 1122 3.2.2 and RFC 1812 4.3.2: none about an error, a fragment that is not the first, or a packet to
+ * or from an address that is not one host's; none beyond a rate. An error that comes in is a hint from anybody: it
+ * reaches UDP or TCP only when what it quotes was sent from here, and what it means is theirs to judge.
  */
 #include <string.h>
 
@@ -15,8 +15,8 @@
 
 static bool is_error_type(uint8_t type)
 {
-	return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
-	       type == ICMP_PARAMETER;
+	return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER;
 }
 
 /* Fills in the checksum and sends a message to dst; from src, 0: chosen. Takes the packet. */

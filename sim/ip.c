@@ -126,8 +126,8 @@ static inline uint64_t load16(const uint8_t *bytes)
 }
 
 /*
- * RFC 1071: the sum does not depend on the order of bytes or the width of the additions, up to one swap at the end. So words
- * are added as the host has them, 64 bits at a time with the carries counted above.
+ * RFC 1071: the sum does not depend on the order of bytes or the width of the additions, up to one swap at the end. So
+ * words are added as the host has them, 64 bits at a time with the carries counted above.
  */
 uint32_t inet_sum(const uint8_t *bytes, size_t len, uint32_t sum)
 {
@@ -169,18 +169,15 @@ uint32_t inet_sum(const uint8_t *bytes, size_t len, uint32_t sum)
 }
 
 /*
- * The sum of a header without options, of the words of 32 bits in the host's order: enough to say whether it is right, which
- * does not depend on the order.
+ * The sum of a header without options, of the words of 32 bits in the host's order: enough to say whether it is right,
+ * which does not depend on the order.
  */
 static inline bool plain_header_good(const uint8_t *header)
 {
 	uint64_t a = load64(header), b = load64(header + 8);
 	uint64_t sum = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + load32(header + 16);
 
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) == 0xffff && sum >> 16 == 0;
+	return sum % 0xffff == 0; /* folding is division by 2^16 - 1; the first byte is not 0, so neither is the sum */
 }
 
 static inline bool header_good(const uint8_t *header, uint32_t len)
@@ -252,16 +249,16 @@ static void deliver_local(struct node *node, struct packet *packet, struct ip_in
 static void ttl_decrement(uint8_t *header)
 {
 	uint32_t before = get_be16(header + 8);
-	uint32_t sum;
+	uint32_t after = before - 0x100;
+	uint32_t sum = (uint16_t)~get_be16(header + 10) + (uint16_t)~before + after;
 
-	header[8]--;
-	sum = (uint16_t)~get_be16(header + 10);
-	sum += (uint16_t)~before;
-	sum += get_be16(header + 8);
-	put_be16(header + 10, inet_fold(sum));
+	put_be32(header + 8, after << 16 | inet_fold(sum));
 }
 
-/* RFC 1191 section 4: the next hop's MTU stands in the error's second word, which icmp_send_error() takes from LINK_MTU. */
+/*
+ * RFC 1191 section 4: the next hop's MTU stands in the error's second word, which icmp_send_error() takes from
+ * LINK_MTU.
+ */
 static void refuse_too_big(struct node *node, struct packet *packet)
 {
 	icmp_send_error(node, ICMP_UNREACHABLE, ICMP_UNREACHABLE_FRAGMENT, packet->data, packet->len);
@@ -306,7 +303,10 @@ static bool source_is_possible(uint32_t src)
 	return src >> 29 != 7 && src >> 24 != 127;
 }
 
-/* Verifies an IP header at the packet's data and fills info; trims what follows the packet. False: refused, still the caller's. */
+/*
+ * Verifies an IP header at the packet's data and fills info; trims what follows the packet. False: refused, still the
+ * caller's.
+ */
 static bool header_accept(struct node *node, struct packet *packet, struct ip_info *info)
 {
 	const uint8_t *header = packet->data;
@@ -320,7 +320,8 @@ static bool header_accept(struct node *node, struct packet *packet, struct ip_in
 	total_len = get_be16(header + 2);
 	info->src = get_be32(header + 12);
 	info->dst = get_be32(header + 16);
-	if (header_len < IP_HEADER_LEN || header_len > packet->len || total_len < header_len || total_len > packet->len) {
+	if (header_len < IP_HEADER_LEN || header_len > packet->len || total_len < header_len ||
+	    total_len > packet->len) {
 		network_refuse(node, DROP_IP_MALFORMED, info->src, packet);
 		return false;
 	}
@@ -358,7 +359,7 @@ static void receive(struct iface *in, struct packet *packet)
 		packet_free(packet);
 		return;
 	}
-	if (ip_is_local(node, info.dst) || info.dst == 0xffffffff) {
+	if (ip_is_own(node, info.dst) || info.dst == 0xffffffff) {
 		deliver_local(node, packet, &info);
 		return;
 	}
@@ -409,23 +410,22 @@ static void header_write(struct packet *packet, const struct ip_info *info)
 	put_be32(header + 16, info->dst);
 }
 
-void ip_send_path(struct node *node, const struct ip_path *path, const struct ip_info *info, struct packet *packet)
+void ip_send_path(struct node *node, const struct ip_path *path, struct ip_info *info, struct packet *packet)
 {
 	struct ip_stack *ip = node->ip;
-	struct ip_info out = *info;
 
-	out.ident = ip->next_ident++;
+	info->ident = ip->next_ident++;
 	if (!packet->tag)
 		packet->tag = info->tag;
 	if (!packet->actor)
 		packet->actor = node;
-	if (ip->security && !path->loop && ip->security->out(node, ip->security->ctx, &out, packet) == IP_OUT_DROP)
+	if (ip->security && !path->loop && ip->security->out(node, ip->security->ctx, info, packet) == IP_OUT_DROP)
 		return;
 	if (packet->len > IP_DATAGRAM_MAX - IP_HEADER_LEN) {
 		network_lose(node, DROP_IP_TOO_BIG, packet);
 		return;
 	}
-	header_write(packet, &out);
+	header_write(packet, info);
 	ip->counters.sent++;
 	if (path->loop) {
 		packet->to = path->out;

@@ -33,8 +33,8 @@ struct ip_info {
 	uint64_t tag;        /* for observers only */
 	uint16_t ident;      /* identification; chosen by ip_send() before the security hook, which AH needs */
 	const struct iface *in; /* where it came in; NULL for what is sent */
-	const uint8_t *header;  /* its IP header as received (whole again after reassembly), in front of the segment in the
-	                           same packet; NULL for what is sent and for what came out of ESP or AH */
+	const uint8_t *header;  /* its IP header as received, in front of the segment in the same packet (whole again
+	                           after reassembly); NULL for what is sent and for what came out of ESP or AH */
 };
 
 typedef void ip_proto_fn(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info);
@@ -42,15 +42,17 @@ typedef void ip_proto_fn(struct node *node, void *ctx, struct packet *packet, co
 enum ip_out_verdict { IP_OUT_PASS, IP_OUT_DROP /* the hook has taken or freed the packet */ };
 struct ip_security {
 	/*
-	 * Before the IP header is built: packet is the transport segment. May wrap it (changing packet and *proto) or drop it.
+	 * Before the IP header is built: packet is the transport segment. May wrap it (changing packet and *proto) or
+	 * drop it.
 	 */
 	enum ip_out_verdict (*out)(struct node *node, void *ctx, struct ip_info *info, struct packet *packet);
 	void *ctx;
 };
 
 /*
- * A router's filter: true lets a packet to be forwarded pass; its data is at the IP header. in is where it came from. One that
- * stops an attack says so itself by trace_refuse() under its own name; what it stops without a word is lost by "ip.filter".
+ * A router's filter: true lets a packet to be forwarded pass; its data is at the IP header. in is where it came from.
+ * One that stops an attack says so itself by trace_refuse() under its own name; what it stops without a word is lost by
+ * "ip.filter".
  */
 typedef bool ip_filter_fn(struct node *node, void *ctx, const struct iface *in, const struct packet *packet,
                           const struct ip_info *info);
@@ -58,20 +60,24 @@ typedef bool ip_filter_fn(struct node *node, void *ctx, const struct iface *in, 
 void ip_set_forwarding(struct node *node, bool on);
 void ip_set_filter(struct node *node, ip_filter_fn *filter, void *ctx);
 void ip_set_security(struct node *node, const struct ip_security *security); /* borrowed; NULL: none */
-/* Adds a route; gateway 0: connected through iface. Longest prefix wins, then the older route. iface NULL: the one whose
- * subnet the gateway is in (asserted). */
+/*
+ * Adds a route; gateway 0: connected through iface. Longest prefix wins, then the older route. iface NULL: the one
+ * whose subnet the gateway is in (asserted).
+ */
 void ip_route_add(struct node *node, uint32_t prefix, uint8_t prefix_len, uint32_t gateway, struct iface *iface);
 /* An address the node accepts as its own besides its interfaces' (an attacker in the middle). */
 void ip_alias_add(struct node *node, uint32_t ip);
 bool ip_is_local(const struct node *node, uint32_t ip);
 /* The source address that the node uses towards dst; 0 when there is no route. */
 uint32_t ip_source_for(const struct node *node, uint32_t dst);
-/* Handler of a protocol number at a node other than ICMP, UDP and TCP; one each (asserted; the same again is harmless). */
+/*
+ * Handler of a protocol number at a node other than ICMP, UDP and TCP; one each (asserted; the same again is harmless).
+ */
 void ip_protocol(struct node *node, uint8_t proto, ip_proto_fn *fn, void *ctx);
 
 /*
- * Sends a transport segment: security hook, IP header, fragments, route. info->src 0: chosen, info->ttl 0: the default. To
- * 255.255.255.255 it leaves by the interface that has info->src, else by the first. Takes the packet.
+ * Sends a transport segment: security hook, IP header, fragments, route. info->src 0: chosen, info->ttl 0: the default.
+ * To 255.255.255.255 it leaves by the interface that has info->src, else by the first. Takes the packet.
  */
 void ip_send(struct node *node, const struct ip_info *info, struct packet *packet);
 /* Hands a transport segment (after ESP) to its protocol handler, which borrows it. The packet stays the caller's. */
@@ -79,7 +85,9 @@ void ip_deliver(struct node *node, struct packet *packet, const struct ip_info *
 /* A frame that has arrived at an interface; called by the link. Takes the packet. */
 void ip_input(struct iface *in, struct packet *packet);
 
-/* The Internet checksum (RFC 1071) over bytes, added to sum (in host order, unfolded). Only the last part may be odd. */
+/*
+ * The Internet checksum (RFC 1071) over bytes, added to sum (in host order, unfolded). Only the last part may be odd.
+ */
 uint32_t inet_sum(const uint8_t *bytes, size_t len, uint32_t sum);
 /* The sum folded and complemented: what stands in a header. Over bytes with a right checksum in them it is 0. */
 static inline uint16_t inet_fold(uint32_t sum)

@@ -1,10 +1,10 @@
 /*
  * Fragmentation (RFC 791 2.3, 3.2) and reassembly (RFC 815).
  *
- * Of overlapping fragments the first to arrive wins, byte for byte: what has been received cannot be rewritten by a later,
- * forged piece. A datagram whose fragments contradict each other about its end, or that would be longer than a datagram can
- * be ("ping of death"), is refused as a whole. All of it is bounded: datagrams at a node, fragments of a datagram, bytes
- * held by a node, and time.
+ * Of overlapping fragments the first to arrive wins, byte for byte: what has been received cannot be rewritten by a
+ * later, forged piece. A datagram whose fragments contradict each other about its end, or that would be longer than a
+ * datagram can be ("ping of death"), is refused as a whole. All of it is bounded: datagrams at a node, fragments of a
+ * datagram, bytes held by a node, and time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,10 @@ struct reassembly {
 
 /* ---- sending ---- */
 
-/* Writes the header of a fragment that is not the first: only options that say so are copied (RFC 791 3.1). Returns its length. */
+/*
+ * Writes the header of a fragment that is not the first: only options that say so are copied (RFC 791 3.1). Returns its
+ * length.
+ */
 static uint32_t fragment_header(const uint8_t *header, uint8_t out[IP_HEADER_MAX])
 {
 	uint32_t header_len = (uint32_t)(header[0] & 15) * 4;
@@ -70,7 +73,10 @@ static uint32_t fragment_header(const uint8_t *header, uint8_t out[IP_HEADER_MAX
 	return len;
 }
 
-/* One piece: header, then bytes [from, from + len) of the segment, whose first byte lies at offset in the whole datagram. */
+/*
+ * One piece: header, then bytes [from, from + len) of the segment, whose first byte lies at offset in the whole
+ * datagram.
+ */
 static struct packet *piece_make(const struct packet *whole, const uint8_t *header, uint32_t header_len, uint32_t from,
                                  uint32_t len, uint16_t flags_offset)
 {
@@ -108,9 +114,9 @@ void ip_fragment_send(struct iface *out, uint32_t next_hop, struct packet *packe
 		uint32_t left = segment_len - from;
 		uint32_t len = left > LINK_MTU - header_len ? room : left;
 		bool more = len < left || field & FLAG_MORE_FRAGMENTS;
+		uint16_t flags_offset = (uint16_t)((offset + from / 8) | (more ? FLAG_MORE_FRAGMENTS : 0));
 
-		link_send(out, next_hop, piece_make(packet, header, header_len, from, len,
-		                                    (uint16_t)((offset + from / 8) | (more ? FLAG_MORE_FRAGMENTS : 0))));
+		link_send(out, next_hop, piece_make(packet, header, header_len, from, len, flags_offset));
 		out->node->ip->counters.fragments_sent++;
 		if (from == 0)
 			header_len = fragment_header(packet->data, header);
@@ -339,7 +345,8 @@ static struct packet *reassembly_finish(struct reassembly *r, const uint8_t **wh
 	return whole;
 }
 
-struct packet *ip_reassemble(struct node *node, struct packet *packet, const uint8_t *header, const uint8_t **whole_header)
+struct packet *ip_reassemble(struct node *node, struct packet *packet, const uint8_t *header,
+                             const uint8_t **whole_header)
 {
 	struct reassembly *r = *reassembly_find(node->ip, header);
 	uint32_t first = (uint32_t)(get_be16(header + 6) & FRAGMENT_OFFSET_MASK) * 8;

@@ -1,9 +1,9 @@
 /*
  * A node's addresses and routes: which are its own, and which way a packet leaves (RFC 1122 3.3.1, RFC 1812 5.2.4).
  *
- * Longest prefix wins, then the older route. A host has two routes, a router of a large topology thousands: few are searched
- * in a row, many by bisection within each prefix length, the longest first. Tables are put in order when they are first
- * asked after a change, so that building a topology of n routes costs n log n.
+ * Longest prefix wins, then the older route. A host has two routes, a router of a large topology thousands: few are
+ * searched in a row, many by bisection within each prefix length, the longest first. Tables are put in order when they
+ * are first asked after a change, so that building a topology of n routes costs n log n.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 #include "sim/ip_stack.h"
 
 #define BROADCAST_IP UINT32_C(0xffffffff)
-#define ROUTES_IN_A_ROW 8 /* up to so many are searched without groups */
 #define LOCALS_IN_A_ROW 8
 #define ROUTES_FIRST 2    /* a host: its subnet and its gateway */
 
@@ -61,14 +60,13 @@ static void locals_make(const struct node *node)
 
 bool ip_is_local(const struct node *node, uint32_t dst)
 {
+	return ip_is_own(node, dst);
+}
+
+bool ip_own_search(const struct node *node, uint32_t dst)
+{
 	struct ip_stack *ip = node->ip;
 
-	if (dst == 0 || !node->ifaces)
-		return false;
-	if (node->ifaces->ip == dst)
-		return true;
-	if (!node->ifaces->next && !ip->alias_count)
-		return false;
 	if (!ip->locals_known)
 		locals_make(node);
 	if (ip->local_count > LOCALS_IN_A_ROW)
@@ -173,7 +171,7 @@ static void routes_sort(struct ip_stack *ip)
 
 	qsort(ip->routes, ip->route_count, sizeof(*ip->routes), route_order);
 	ip->routes_sorted = true;
-	if (ip->route_count <= ROUTES_IN_A_ROW)
+	if (ip->route_count <= IP_ROUTES_IN_A_ROW)
 		return;
 	if (!ip->groups)
 		ip->groups = sim_alloc(sizeof(*ip->groups));
@@ -215,26 +213,17 @@ static const struct ip_route *route_find_grouped(const struct ip_stack *ip, uint
 	return NULL;
 }
 
-const struct ip_route *ip_route_find(const struct node *node, uint32_t dst)
+const struct ip_route *ip_route_search(struct ip_stack *ip, uint32_t dst)
 {
-	struct ip_stack *ip = node->ip;
-
 	if (!ip->routes_sorted)
 		routes_sort(ip);
-	if (ip->route_count > ROUTES_IN_A_ROW)
+	if (ip->route_count > IP_ROUTES_IN_A_ROW)
 		return route_find_grouped(ip, dst);
 	for (uint32_t i = 0; i < ip->route_count; i++) {
-		const struct ip_route *route = &ip->routes[i];
-
-		if ((dst & route->mask) == route->prefix)
-			return route;
+		if ((dst & ip->routes[i].mask) == ip->routes[i].prefix)
+			return &ip->routes[i];
 	}
 	return NULL;
-}
-
-bool ip_route_broadcast(const struct ip_route *route, uint32_t dst)
-{
-	return route->connected && route->prefix_len <= 30 && dst == (route->prefix | ~route->mask);
 }
 
 /* The interface by which a limited broadcast leaves. */
@@ -258,7 +247,7 @@ bool ip_path_find(const struct node *node, uint32_t src, uint32_t dst, struct ip
 		path->src = path->out ? path->out->ip : 0;
 		return path->out != NULL;
 	}
-	if (ip_is_local(node, dst)) {
+	if (ip_is_own(node, dst)) {
 		*path = (struct ip_path){ .out = node->ifaces, .src = dst, .loop = true };
 		return true;
 	}

@@ -2,8 +2,8 @@
  * What the files of the network know of each other: a node's IP state, what a run keeps for its network, and what IP
  * expects of TCP. Private to sim/; tests of sim/ may include it.
  *
- * An idle node is cheap: tables, sockets' hash and reassembly are allocated when first used, and a host's two routes fit
- * their first allocation.
+ * An idle node is cheap: tables, sockets' hash and reassembly are allocated when first used, and a host's two routes
+ * fit their first allocation.
  */
 #ifndef TOLLGATE_SIM_IP_STACK_H
 #define TOLLGATE_SIM_IP_STACK_H
@@ -96,6 +96,7 @@ struct ip_stack {
 #define IP_REASSEMBLY_BYTES_MAX (512 * 1024) /* in fragments held by a node */
 #define IP_DATAGRAM_MAX 65535
 #define IP_ROUTES_MAX (1 << 20)
+#define IP_ROUTES_IN_A_ROW 8 /* up to so many are searched one by one */
 #define UDP_PORT_EPHEMERAL_FIRST 49152
 #define ICMP_ERROR_QUOTE_MAX (576 - IP_HEADER_LEN - 8) /* RFC 1812 4.3.2.3 */
 #define ICMP_ERROR_INTERVAL_NS (1 * NS_PER_MS)         /* RFC 1812 4.3.2.8: a thousand a second, */
@@ -126,15 +127,15 @@ struct icmp_error {
 };
 
 /*
- * What IP expects of TCP (tcp.c). tcp_input() gets every TCP segment for the node, also when the node has no TCP state yet
- * (stack->tcp NULL: a SYN is answered with RST); packet->data is the TCP header, the packet is lent as to any protocol
- * handler. Checksum and lengths have not been looked at. info->sa as given.
+ * What IP expects of TCP (tcp.c). tcp_input() gets every TCP segment for the node, also when the node has no TCP state
+ * yet (stack->tcp NULL: a SYN is answered with RST); packet->data is the TCP header, the packet is lent as to any
+ * protocol handler. Checksum and lengths have not been looked at. info->sa as given.
  */
 void tcp_input(struct node *node, struct packet *packet, const struct ip_info *info);
 void tcp_icmp_error(struct node *node, const struct icmp_error *error);
 /*
- * The node goes: frees stack->tcp and its connections (events cancelled), without callbacks. Listeners belong to owners that
- * may be gone already: they are not touched.
+ * The node goes: frees stack->tcp and its connections (events cancelled), without callbacks. Listeners belong to owners
+ * that may be gone already: they are not touched.
  */
 void tcp_node_free(struct node *node);
 
@@ -143,14 +144,48 @@ struct ip_stack *ip_stack_new(void);
 void ip_stack_free(struct node *node);
 /* An interface's address has changed (was old/old_len): its connected route and the node's own addresses follow. */
 void ip_iface_changed(struct iface *iface, uint32_t old_ip, uint8_t old_prefix_len);
-/* The best route to dst, NULL when there is none. */
-const struct ip_route *ip_route_find(const struct node *node, uint32_t dst);
+/* Puts the routes in order and finds the best by bisection; for ip_route_find(). */
+const struct ip_route *ip_route_search(struct ip_stack *ip, uint32_t dst);
+/* The best route to dst, NULL when there is none. Few routes are searched in a row, the longest prefix first. */
+static inline const struct ip_route *ip_route_find(const struct node *node, uint32_t dst)
+{
+	struct ip_stack *ip = node->ip;
+
+	if (!ip->routes_sorted || ip->route_count > IP_ROUTES_IN_A_ROW)
+		return ip_route_search(ip, dst);
+	for (const struct ip_route *route = ip->routes, *end = route + ip->route_count; route < end; route++) {
+		if ((dst & route->mask) == route->prefix)
+			return route;
+	}
+	return NULL;
+}
 /* True when dst is the broadcast address of the subnet that this route leads to. */
-bool ip_route_broadcast(const struct ip_route *route, uint32_t dst);
+static inline bool ip_route_broadcast(const struct ip_route *route, uint32_t dst)
+{
+	return route->connected && route->prefix_len <= 30 && dst == (route->prefix | ~route->mask);
+}
+/* Searches the addresses of a node that has several; for ip_is_own(). */
+bool ip_own_search(const struct node *node, uint32_t dst);
+/* ip_is_local() for the hot path: one interface is compared, two are compared, more and aliases are looked up. */
+static inline bool ip_is_own(const struct node *node, uint32_t dst)
+{
+	const struct iface *iface = node->ifaces;
+
+	if (dst == 0 || !iface)
+		return false;
+	if (iface->ip == dst)
+		return true;
+	if (node->ip->alias_count)
+		return ip_own_search(node, dst);
+	iface = iface->next;
+	if (!iface)
+		return false;
+	return iface->next ? ip_own_search(node, dst) : iface->ip == dst;
+}
 /* How a packet from src (0: any) to dst leaves; false when there is no route. */
 bool ip_path_find(const struct node *node, uint32_t src, uint32_t dst, struct ip_path *path);
-/* ip_send() with the path known and info->src set. */
-void ip_send_path(struct node *node, const struct ip_path *path, const struct ip_info *info, struct packet *packet);
+/* ip_send() with the path known and info->src set. Writes into info. */
+void ip_send_path(struct node *node, const struct ip_path *path, struct ip_info *info, struct packet *packet);
 /* True for 255.255.255.255 and for the broadcast address of one of the node's subnets. */
 bool ip_is_broadcast(const struct node *node, uint32_t ip);
 static inline bool ip_is_multicast(uint32_t ip)
@@ -167,15 +202,17 @@ void udp_reset(struct node *node);
 /* Splits a packet (data at its IP header) to LINK_MTU and sends the pieces on. Takes it. */
 void ip_fragment_send(struct iface *out, uint32_t next_hop, struct packet *packet);
 /*
- * A fragment for this node: data is its payload, header its IP header. Takes it. Returns the whole datagram's packet (data at
- * the segment, tag and actor of its first fragment) and its header, when this was the last that was missing; else NULL.
+ * A fragment for this node: data is its payload, header its IP header. Takes it. Returns the whole datagram's packet
+ * (data at the segment, tag and actor of its first fragment) and its header, when this was the last that was missing;
+ * else NULL.
  */
-struct packet *ip_reassemble(struct node *node, struct packet *packet, const uint8_t *header, const uint8_t **whole_header);
+struct packet *ip_reassemble(struct node *node, struct packet *packet, const uint8_t *header,
+                             const uint8_t **whole_header);
 void ip_reassembly_reset(struct node *node);
 
 /*
- * Sends an ICMP error about the received packet whose IP header and following bytes are at header (len bytes in all), unless
- * the rules of RFC 1122 3.2.2 forbid one or the node has sent too many. header NULL (protected): none.
+ * Sends an ICMP error about the received packet whose IP header and following bytes are at header (len bytes in all),
+ * unless the rules of RFC 1122 3.2.2 forbid one or the node has sent too many. header NULL (protected): none.
  */
 void icmp_send_error(struct node *node, uint8_t type, uint8_t code, const uint8_t *header, uint32_t len);
 /* How much of a packet with this header and a segment of segment_len bytes after it there is to quote. */
@@ -238,7 +275,9 @@ static inline struct network *network_of(struct sim *sim)
 
 static inline const struct network *network_get(const struct sim *sim) /* it must have been made */
 {
-	return (const struct network *)(const void *)((const char *)sim->free_packets - offsetof(struct network, anchor));
+	const char *anchor = (const char *)sim->free_packets;
+
+	return (const struct network *)(const void *)(anchor - offsetof(struct network, anchor));
 }
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * Links: how a frame gets from one interface to the others.
  *
- * A frame passes, in this order: the link is up; the neighbour is known; the sender's queue has room; the capture at the sender;
- * the tap; loss; duplication; reordering and jitter. What is left is one event, the arrival. Chance is drawn only for what the
- * link's parameters ask for, from the sender's own stream, so that a link without chance costs no random numbers.
+ * A frame passes, in this order: the link is up; the neighbour is known; the sender's queue has room; the capture at
+ * the sender; the tap; loss; duplication; reordering and jitter. What is left is one event, the arrival. Chance is
+ * drawn only for what the link's parameters ask for, from the sender's own stream, so that a link without chance costs
+ * no random numbers.
  *
  * On the line a frame is as long as its bytes here: header and payload, without preamble, padding and check sequence.
  * Ethernet II framing: RFC 894.
@@ -220,7 +221,9 @@ struct iface *link_neighbour(const struct link *link, uint32_t ip)
 	return link->neighbours ? neighbour_slot(link->neighbours, ip)->iface : true_owner(link, ip);
 }
 
-/* To whom from sends for next_hop. One who claims an address itself still reaches its true owner: it is in the middle. */
+/*
+ * To whom from sends for next_hop. One who claims an address itself still reaches its true owner: it is in the middle.
+ */
 static struct iface *resolve(const struct iface *from, uint32_t next_hop)
 {
 	const struct link *link = from->link;
@@ -259,8 +262,8 @@ static void arrive(struct sim *sim, struct event *event)
 }
 
 /*
- * Puts a frame of this length behind what the sender still has to send. False: no room in the queue. ready_ns is when its last
- * bit is on the line.
+ * Puts a frame of this length behind what the sender still has to send. False: no room in the queue. ready_ns is when
+ * its last bit is on the line.
  */
 static bool line_take(struct iface *from, uint32_t bytes, sim_ns *ready_ns)
 {
@@ -338,7 +341,7 @@ static void send_by_chance(struct iface *from, struct iface *to, struct packet *
 }
 
 /* A frame enters the link towards one interface. */
-static void enter(struct iface *from, struct iface *to, struct packet *packet, sim_ns ready_ns)
+static inline void enter(struct iface *from, struct iface *to, struct packet *packet, sim_ns ready_ns)
 {
 	struct link *link = from->link;
 	const struct link_params *params = &link->params;
@@ -372,6 +375,11 @@ static void enter_all(struct link *link, struct iface *from, struct packet *pack
 		packet_free(packet);
 }
 
+static void enter_copy(struct iface *from, struct iface *to, struct packet *packet, sim_ns ready_ns)
+{
+	enter(from, to, packet, ready_ns);
+}
+
 void link_send(struct iface *from, uint32_t next_hop, struct packet *packet)
 {
 	struct link *link = from->link;
@@ -403,7 +411,7 @@ void link_send(struct iface *from, uint32_t next_hop, struct packet *packet)
 	if (to)
 		enter(from, to, packet, ready_ns);
 	else
-		enter_all(link, from, packet, ready_ns, enter);
+		enter_all(link, from, packet, ready_ns, enter_copy);
 }
 
 static void inject_one(struct iface *from, struct iface *to, struct packet *packet, sim_ns at_ns)

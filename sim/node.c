@@ -1,5 +1,6 @@
 /*
- * Nodes and interfaces, the two indexes that find them by name and by address, and the account of what the network drops.
+ * Nodes and interfaces, the two indexes that find them by name and by address, and the account of what the network
+ * drops.
  *
  * The indexes are hash tables that are only ever asked for one key, never walked: their order reaches no result.
  */
@@ -108,9 +109,9 @@ static void address_place(struct address_table *table, struct iface *iface)
 static void address_add(struct address_table *table, struct iface *iface)
 {
 	if (table->used * 4 >= table->slot_count * 3) {
-		struct address_table bigger = { .slot_count = table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST,
-						.used = table->used };
+		struct address_table bigger = { .used = table->used };
 
+		bigger.slot_count = table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST;
 		bigger.slots = sim_alloc(bigger.slot_count * sizeof(*bigger.slots));
 		for (size_t i = 0; i < table->slot_count; i++) {
 			if (table->slots[i])
@@ -296,7 +297,8 @@ bool ip_parse(const char *text, uint32_t *out)
 
 const char *ip_text(uint32_t ip, char buf[IP_TEXT_LEN])
 {
-	snprintf(buf, IP_TEXT_LEN, "%u.%u.%u.%u", (unsigned)(ip >> 24), (unsigned)(ip >> 16 & 255), (unsigned)(ip >> 8 & 255),
+	snprintf(buf, IP_TEXT_LEN, "%u.%u.%u.%u", (unsigned)(ip >> 24), (unsigned)(ip >> 16 & 255),
+	         (unsigned)(ip >> 8 & 255),
 	         (unsigned)(ip & 255));
 	return buf;
 }

@@ -7,8 +7,8 @@
  *
  * Why a packet was lost, as fates and counters name it: "link.loss", "link.queue", "link.down", "link.no_neighbour".
  *
- * A sender's queue is time: free_at_ns says when the line has taken the last frame, and what lies between now and then at the
- * link's rate is the backlog. So a frame costs one event a hop, its arrival.
+ * A sender's queue is time: free_at_ns says when the line has taken the last frame, and what lies between now and then
+ * at the link's rate is the backlog. So a frame costs one event a hop, its arrival.
  */
 #ifndef TOLLGATE_SIM_NODE_H
 #define TOLLGATE_SIM_NODE_H
@@ -49,7 +49,7 @@ struct iface {
 	uint32_t ip;                /* host order; 0: none */
 	sim_ns free_at_ns;          /* when its sender has put the last queued frame on the line */
 	sim_ns last_arrival_ns;     /* of what it sent: jitter does not overtake it */
-	struct rng *chance;         /* stream "NODE:NAME/link", lazily; loss, jitter, reordering, duplication of what it sends */
+	struct rng *chance;         /* stream "NODE:NAME/link", lazily; what befalls what it sends */
 	uint32_t queued_bytes;      /* the backlog when it last sent */
 	uint32_t capture_id;        /* for the capture */
 };
@@ -60,15 +60,15 @@ struct link_params {
 	sim_ns jitter_ns;           /* uniform in [0, jitter_ns] added to delay; order is kept unless reorder strikes */
 	uint32_t loss_ppm, reorder_ppm, duplicate_ppm;
 	sim_ns reorder_ns;          /* how much later a reordered frame comes */
-	uint32_t queue_bytes;       /* bound of each interface's sending queue; 0: the default. An idle line takes any frame */
+	uint32_t queue_bytes;       /* bound of each sending queue; 0: the default. An idle line takes any frame */
 };
 #define LINK_QUEUE_DEFAULT_BYTES (256 * 1024)
 
 enum tap_verdict { TAP_PASS, TAP_TAKEN };
 /*
- * Sees each frame as it enters the link, before loss. TAP_TAKEN: the tap has taken ownership (drop, delay, change, keep).
- * It may alter the frame and pass it. A broadcast is seen once for each receiver. What the tapper's own node sends is not
- * shown to it. It may call link_inject() from inside.
+ * Sees each frame as it enters the link, before loss. TAP_TAKEN: the tap has taken ownership (drop, delay, change,
+ * keep). It may alter the frame and pass it. A broadcast is seen once for each receiver. What the tapper's own node
+ * sends is not shown to it. It may call link_inject() from inside.
  */
 typedef enum tap_verdict link_tap_fn(void *ctx, struct link *link, struct iface *from, struct iface *to,
                                      struct packet *frame);
@@ -94,23 +94,25 @@ struct node *node_find(const struct sim *sim, const char *name); /* NULL: none *
 struct link *link_new(struct sim *sim, const char *name, const struct link_params *params);
 struct link *link_find(const struct sim *sim, const char *name);
 /*
- * An interface of node on link. mac NULL: made from the node's and interface's number (02:...). ip may be 0 (set later with
- * iface_set_ip). Adds the connected route.
+ * An interface of node on link. mac NULL: made from the node's and interface's number (02:...). ip may be 0 (set later
+ * with iface_set_ip). Adds the connected route.
  */
 struct iface *iface_new(struct node *node, struct link *link, const char *name, const uint8_t mac[6], uint32_t ip,
                         uint8_t prefix_len);
 /* Gives the interface another address; connected route and neighbour table follow. */
 void iface_set_ip(struct iface *iface, uint32_t ip, uint8_t prefix_len);
-/* Another address the link delivers to this interface (an attacker in the middle; takes the place of its true owner, also
- * when that one sets its address later). iface NULL: the claim ends. */
+/*
+ * Another address the link delivers to this interface (an attacker in the middle; takes the place of its true owner,
+ * also when that one sets its address later). iface NULL: the claim ends.
+ */
 void link_claim_ip(struct link *link, uint32_t ip, struct iface *iface);
 
 /* Sends an IP packet to the neighbour next_hop (0xffffffff: broadcast). Adds the Ethernet header, takes the packet. */
 void link_send(struct iface *from, uint32_t next_hop, struct packet *packet);
 /*
- * Puts a whole Ethernet frame onto the link towards an interface, past the tap, queue and chance (an attacker's injection). It
- * arrives after delay_ns and the link's delay. to NULL: whoever has the frame's destination MAC, all but from for the
- * broadcast MAC. from may be NULL; it shows in the capture when it is not. Takes the frame.
+ * Puts a whole Ethernet frame onto the link towards an interface, past the tap, queue and chance (an attacker's
+ * injection). It arrives after delay_ns and the link's delay. to NULL: whoever has the frame's destination MAC, all but
+ * from for the broadcast MAC. from may be NULL; it shows in the capture when it is not. Takes the frame.
  */
 void link_inject(struct link *link, struct iface *from, struct iface *to, struct packet *frame, sim_ns delay_ns);
 struct iface *link_neighbour(const struct link *link, uint32_t ip); /* NULL: none */

@@ -1,9 +1,10 @@
 /*
- * The packet pool: buffers of two sizes cut from slabs, and single allocations for what is larger (a reassembled datagram).
+ * The packet pool: buffers of two sizes cut from slabs, and single allocations for what is larger (a reassembled
+ * datagram).
  *
- * Invariants: every packet of a run lies in a slab or on the list of big ones, so that the end of a run frees those under way
- * too, wherever they are; a free packet is on exactly one free list. A slab is zeroed once: what a buffer holds before it is
- * written never depends on the host's memory.
+ * Invariants: every packet of a run lies in a slab or on the list of big ones, so that the end of a run frees those
+ * under way too, wherever they are; a free packet is on exactly one free list. A slab is zeroed once: what a buffer
+ * holds before it is written never depends on the host's memory.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,12 +1,13 @@
 /*
  * Packets: real bytes in pooled buffers.
  *
- * Ownership: whoever holds a struct packet * owns it and passes it on or frees it with packet_free(); a receive callback
- * borrows its packet and may read it only until it returns, unless it says packet_keep(). Layers add headers in the
- * headroom and trailers in the tailroom, so that a packet is written once and never copied on its way.
+ * Ownership: whoever holds a struct packet * owns it and passes it on or frees it with packet_free(); a receive
+ * callback borrows its packet and may read it only until it returns, unless it says packet_keep(). Layers add headers
+ * in the headroom and trailers in the tailroom, so that a packet is written once and never copied on its way.
  *
- * packet_keep() is a second reference: the lender calls packet_free() when the callback has returned in any case, and the
- * keeper calls it once too, at any time, also from inside the callback (or passes the packet on to something that takes it).
+ * packet_keep() is a second reference: the lender calls packet_free() when the callback has returned in any case, and
+ * the keeper calls it once too, at any time, also from inside the callback (or passes the packet on to something that
+ * takes it).
  */
 #ifndef TOLLGATE_SIM_PACKET_H
 #define TOLLGATE_SIM_PACKET_H

@@ -1,7 +1,8 @@
 /*
  * Service times; see service.h.
  *
- * Invariant: queued counts the pending jobs of the present epoch; free_at_ns of a server never goes back except by a reset.
+ * Invariant: queued counts the pending jobs of the present epoch; free_at_ns of a server never goes back except by a
+ * reset.
  */
 #include "sim/service.h"
 

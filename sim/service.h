@@ -1,12 +1,12 @@
 /*
  * Service times: what a node's operations cost in virtual time, and the queue they wait in.
  *
- * A node has one queue served by a number of servers (a CTA's secure microprocessor: one; a KDC: its cores). A job waits
- * for a server, takes its cost, then its callback runs. The cost comes from the node's table, never from how fast this
- * host is. A full queue refuses the job ("service.queue").
+ * A node has one queue served by a number of servers (a CTA's secure microprocessor: one; a KDC: its cores). A job
+ * waits for a server, takes its cost, then its callback runs. The cost comes from the node's table, never from how fast
+ * this host is. A full queue refuses the job ("service.queue").
  *
- * Each server is the time at which it will be free; a job is placed on the one that is free first when it is submitted, so
- * that its end is known then and costs one event. A cancelled job's time is spent all the same.
+ * Each server is the time at which it will be free; a job is placed on the one that is free first when it is submitted,
+ * so that its end is known then and costs one event. A cancelled job's time is spent all the same.
  */
 #ifndef TOLLGATE_SIM_SERVICE_H
 #define TOLLGATE_SIM_SERVICE_H
@@ -31,8 +31,8 @@ struct service_profile { /* shared by nodes of a kind; borrowed by them */
 	sim_ns cost_ns[SERVICE_OP_COUNT];
 };
 /*
- * Defaults: "cta" (a 100 MHz secure microprocessor with a DES engine) and "server" (a rack server of the year 2000, four
- * processors, all in software). A node that was never given a profile is a server.
+ * Defaults: "cta" (a 100 MHz secure microprocessor with a DES engine) and "server" (a rack server of the year 2000,
+ * four processors, all in software). A node that was never given a profile is a server.
  *
  *                        cta      server
  *   servers              1        4
@@ -63,8 +63,8 @@ const struct service_profile *service_profile(const struct node *node);
 /* What a cost takes on one server of the node; a started kB counts for its bytes, rounded up to the nanosecond. */
 sim_ns service_time_ns(const struct node *node, const struct service_cost *cost);
 /*
- * Queues a job, which is not pending; done() runs when it is finished, never from inside this call. False: the queue is full
- * (as many jobs wait as it holds), the refusal is recorded and nothing was queued.
+ * Queues a job, which is not pending; done() runs when it is finished, never from inside this call. False: the queue is
+ * full (as many jobs wait as it holds), the refusal is recorded and nothing was queued.
  */
 bool service_submit(struct node *node, struct service_job *job, const struct service_cost *cost,
                     void (*done)(struct service_job *job));

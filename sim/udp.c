@@ -1,8 +1,8 @@
 /*
  * UDP (RFC 768, RFC 1122 4.1).
  *
- * Sockets are embedded in their owners and found by port in a chained hash, one chain while there are few. Port numbers that
- * are not asked for come from a counter of the node, so that they are the same in every run.
+ * Sockets are embedded in their owners and found by port in a chained hash, one chain while there are few. Port numbers
+ * that are not asked for come from a counter of the node, so that they are the same in every run.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -156,13 +156,15 @@ void udp_send(struct udp_socket *socket, uint32_t src, uint32_t dst, uint16_t dp
 static bool datagram_accept(struct node *node, struct packet *packet, const struct ip_info *info)
 {
 	uint32_t len = packet->len >= UDP_HEADER_LEN ? get_be16(packet->data + 4) : 0;
+	uint32_t sum;
 
 	if (len < UDP_HEADER_LEN || len > packet->len) {
 		network_refuse(node, DROP_UDP_MALFORMED, info->src, packet);
 		return false;
 	}
 	packet_trim(packet, packet->len - len);
-	if (get_be16(packet->data + 6) && inet_fold(inet_sum(packet->data, len, pseudo_sum(info->src, info->dst, len))) != 0) {
+	sum = pseudo_sum(info->src, info->dst, len);
+	if (get_be16(packet->data + 6) && inet_fold(inet_sum(packet->data, len, sum)) != 0) {
 		network_refuse(node, DROP_UDP_CHECKSUM, info->src, packet);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /*
- * What the tests of the network share: an observer that counts, a line of nodes, and raw packets built byte by byte (not by the
- * code under test).
+ * What the tests of the network share: an observer that counts, a line of nodes, and raw packets built byte by byte
+ * (not by the code under test).
  */
 #ifndef TOLLGATE_TESTS_NET_FIXTURE_H
 #define TOLLGATE_TESTS_NET_FIXTURE_H
@@ -35,7 +35,8 @@ struct watcher {
 	struct seen_frame frame[SEEN_MAX];
 };
 
-static inline void watcher_packet(void *ctx, const struct iface *at, enum packet_event what, const struct packet *packet)
+static inline void watcher_packet(void *ctx, const struct iface *at, enum packet_event what,
+                                  const struct packet *packet)
 {
 	struct watcher *w = ctx;
 	struct seen_frame *frame = &w->frame[w->frames % SEEN_MAX];
@@ -72,7 +73,8 @@ static inline void watcher_refusal(void *ctx, const struct node *at, const char 
 	snprintf(w->check, sizeof(w->check), "%s", check);
 }
 
-static inline void watcher_sample(void *ctx, const struct node *node, const char *metric, int64_t value, const char *unit)
+static inline void watcher_sample(void *ctx, const struct node *node, const char *metric, int64_t value,
+                                  const char *unit)
 {
 	struct watcher *w = ctx;
 
@@ -95,8 +97,8 @@ static inline void watch(struct sim *sim, struct watcher *w, unsigned wants)
 }
 
 /*
- * A line of nodes n0 - n1 - ... with a link each, 10.0.k.1 and 10.0.k.2 at the ends of link k (from 1). Those in the middle
- * forward and know every subnet; the ends have a default route.
+ * A line of nodes n0 - n1 - ... with a link each, 10.0.k.1 and 10.0.k.2 at the ends of link k (from 1). Those in the
+ * middle forward and know every subnet; the ends have a default route.
  */
 #define LINE_MAX 6
 struct line {
@@ -206,8 +208,8 @@ static inline struct packet *raw_frame(const struct iface *from, const struct if
 }
 
 /* A UDP datagram with its checksum, in out (8 + len bytes). Returns its length. */
-static inline uint32_t raw_udp(uint8_t *out, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport, const uint8_t *bytes,
-                               uint32_t len)
+static inline uint32_t raw_udp(uint8_t *out, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport,
+                               const uint8_t *bytes, uint32_t len)
 {
 	uint32_t sum = (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + 17 + 8 + len;
 	uint16_t checksum;
