@@ -366,13 +366,16 @@ static bool write_file(const struct keylog *k, const char *name, void (*write)(c
                        size_t index, char *error)
 {
 	char *path = text_make("%s/%s", k->directory, name);
+	char reason[REPORT_ERROR_LEN];
 	struct output output;
-	bool fine = output_open(&output, path, 0600, error);
+	bool fine = output_open(&output, path, 0600, reason);
 
 	if (fine) {
 		write(k, index, output.file);
-		fine = output_finish(&output, error);
+		fine = output_finish(&output, reason);
 	}
+	if (!fine)
+		report_error(error, "%s %s", name, reason);
 	free(path);
 	return fine;
 }
@@ -397,7 +400,7 @@ struct keylog *keylog_new(const char *directory, char *error)
 	struct keylog *k;
 
 	if ((mkdir(directory, 0700) != 0 && errno != EEXIST) || access(directory, W_OK | X_OK) != 0) {
-		report_error(error, "cannot write to directory %s: %s", directory, strerror(errno));
+		report_error(error, "cannot be written to: %s", strerror(errno));
 		return NULL;
 	}
 	k = sim_alloc(sizeof *k);

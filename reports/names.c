@@ -45,22 +45,40 @@ static void names_grow(struct names *names)
 		slot_put(names->slots, slot_count, text_hash(names->texts[i]), (uint32_t)i + 1);
 }
 
+/* The slot of a text, or the free one where it belongs. */
+static uint32_t *names_slot(const struct names *names, const char *text)
+{
+	size_t at = text_hash(text) & (names->slot_count - 1);
+
+	while (names->slots[at] && strcmp(names->texts[names->slots[at] - 1], text) != 0)
+		at = (at + 1) & (names->slot_count - 1);
+	return &names->slots[at];
+}
+
 static uint32_t names_id_clean(struct names *names, const char *text)
 {
-	uint64_t hash = text_hash(text);
-	size_t at;
+	uint32_t *slot;
 
 	if (names->count == names->room)
 		names_grow(names);
-	at = hash & (names->slot_count - 1);
-	while (names->slots[at]) {
-		if (strcmp(names->texts[names->slots[at] - 1], text) == 0)
-			return names->slots[at] - 1;
-		at = (at + 1) & (names->slot_count - 1);
+	slot = names_slot(names, text);
+	if (!*slot) {
+		names->texts[names->count] = sim_strdup(text);
+		*slot = (uint32_t)++names->count;
 	}
-	names->texts[names->count] = sim_strdup(text);
-	names->slots[at] = (uint32_t)++names->count;
-	return (uint32_t)names->count - 1;
+	return *slot - 1;
+}
+
+bool names_has(const struct names *names, const char *text)
+{
+	char *copy;
+	bool has;
+
+	if (!names->slot_count)
+		return false;
+	has = *names_slot(names, text_clean(text, &copy)) != 0;
+	free(copy);
+	return has;
 }
 
 uint32_t names_id(struct names *names, const char *text)

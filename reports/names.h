@@ -18,6 +18,8 @@ struct names {
 };
 /* The number of a text, from 0 on in order of entry. NULL counts as "". The text is made clean first. */
 uint32_t names_id(struct names *names, const char *text);
+/* Whether a text is there. */
+bool names_has(const struct names *names, const char *text);
 /* Lives as long as names. */
 static inline const char *names_text(const struct names *names, uint32_t id)
 {

@@ -45,9 +45,12 @@ char *output_temp_name(const char *path, const char *suffix)
 	return temp;
 }
 
-/* Whether a directory entry is ".NAME.PID.tmp" or ".NAME.PID.new"; the owner's number. */
+/*
+ * Whether a directory entry is ".NAME.PID.SUFFIX", and the owner's number. SQLite keeps a journal for the file it vacuums into.
+ */
 static bool is_temp_of(const char *entry, const char *name, long *pid)
 {
+	static const char *const suffixes[] = { ".tmp", ".new", ".new-journal" };
 	size_t len = strlen(name);
 	char *end;
 
@@ -58,7 +61,11 @@ static bool is_temp_of(const char *entry, const char *name, long *pid)
 		return false;
 	errno = 0;
 	*pid = strtol(entry, &end, 10);
-	return errno == 0 && (strcmp(end, ".tmp") == 0 || strcmp(end, ".new") == 0);
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		if (errno == 0 && strcmp(end, suffixes[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool is_alive(long pid)
@@ -109,7 +116,7 @@ static void sync_folder_of(const char *path)
 bool output_commit(const char *temp, const char *path, char *error)
 {
 	if (!sync_file(temp) || rename(temp, path) != 0) {
-		report_error(error, "cannot write %s: %s", path, strerror(errno));
+		report_error(error, "cannot be written: %s", strerror(errno));
 		unlink(temp);
 		return false;
 	}
@@ -126,7 +133,7 @@ bool output_open(struct output *output, const char *path, unsigned mode, char *e
 	fd = open(output->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
 	output->file = fd >= 0 ? fdopen(fd, "wb") : NULL;
 	if (!output->file) {
-		report_error(error, "cannot write %s: %s", path, strerror(errno));
+		report_error(error, "cannot be written: %s", strerror(errno));
 		if (fd >= 0) {
 			close(fd);
 			unlink(output->temp);
@@ -156,7 +163,7 @@ bool output_finish(struct output *output, char *error)
 	if (fclose(output->file) != 0)
 		fine = false;
 	if (!fine) {
-		report_error(error, "cannot write %s: %s", output->path, strerror(errno ? errno : EIO));
+		report_error(error, "cannot be written: %s", strerror(errno ? errno : EIO));
 		unlink(output->temp);
 	} else {
 		fine = output_commit(output->temp, output->path, error);

@@ -53,23 +53,23 @@ uint32_t recorder_node_name(struct recorder *r, const struct node *node)
 
 static void on_message(void *ctx, const struct trace_message *message)
 {
-	messages_sent(ctx, message);
+	recorder_messages_sent(ctx, message);
 }
 
 static void on_fate(void *ctx, uint64_t tag, const struct node *at, enum fate fate, const char *why)
 {
 	(void)at;
-	messages_fate(ctx, tag, fate, why);
+	recorder_messages_fate(ctx, tag, fate, why);
 }
 
 static void on_cover(void *ctx, uint64_t tag, enum cover cover)
 {
-	messages_cover(ctx, tag, cover);
+	recorder_messages_cover(ctx, tag, cover);
 }
 
 static void on_field(void *ctx, uint64_t tag, const char *path, const char *value, enum field_class class_)
 {
-	messages_field(ctx, tag, path, value, class_);
+	recorder_messages_field(ctx, tag, path, value, class_);
 }
 
 static void on_key(void *ctx, const struct trace_key *key)
@@ -195,7 +195,7 @@ static unsigned wanted(enum record_level level, bool media)
 static void recorder_free(struct recorder *r)
 {
 	rows_close(r);
-	messages_free(&r->messages);
+	recorder_messages_free(&r->messages);
 	books_free(&r->books);
 	names_free(&r->names);
 	tally_free(&r->flows);
@@ -225,7 +225,7 @@ struct recorder *recorder_new(struct sim *sim, const char *path, enum record_lev
 	r->digest = EVP_MD_CTX_new();
 	r->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (!r->digest || !r->sha256)
-		report_error(r->error, "cannot write %s: OpenSSL offers no SHA-256", path);
+		report_error(r->error, "cannot be written: OpenSSL offers no SHA-256");
 	if (r->error[0] || !rows_open(r)) {
 		report_error(error, "%s", r->error);
 		recorder_free(r);
@@ -333,7 +333,7 @@ static bool write_all(struct recorder *r, char *error)
 	bool fine;
 
 	write_presets(r);
-	messages_finish(r);
+	recorder_messages_finish(r);
 	books_finish(r);
 	write_nodes(r);
 	write_refusal_counts(r);

@@ -130,13 +130,13 @@ void put_done(struct recorder *r, struct put *p);
 
 /* recorder_messages.c */
 
-void messages_sent(struct recorder *r, const struct trace_message *message);
-void messages_fate(struct recorder *r, uint64_t tag, enum fate fate, const char *why);
-void messages_cover(struct recorder *r, uint64_t tag, enum cover cover);
-void messages_field(struct recorder *r, uint64_t tag, const char *path, const char *value, enum field_class class_);
+void recorder_messages_sent(struct recorder *r, const struct trace_message *message);
+void recorder_messages_fate(struct recorder *r, uint64_t tag, enum fate fate, const char *why);
+void recorder_messages_cover(struct recorder *r, uint64_t tag, enum cover cover);
+void recorder_messages_field(struct recorder *r, uint64_t tag, const char *path, const char *value, enum field_class class_);
 /* Writes what is still under way, and the flows. */
-void messages_finish(struct recorder *r);
-void messages_free(struct messages *messages);
+void recorder_messages_finish(struct recorder *r);
+void recorder_messages_free(struct messages *messages);
 
 /* recorder_books.c */
 

@@ -120,7 +120,7 @@ static uint32_t sight_take(struct messages *m)
 	return m->vacant[--m->vacant_count];
 }
 
-void messages_free(struct messages *m)
+void recorder_messages_free(struct messages *m)
 {
 	free(m->slots);
 	free(m->sights);
@@ -146,7 +146,7 @@ static uint32_t name_of_ip(struct recorder *r, uint32_t ip)
 	return node ? recorder_node_name(r, node) : names_id(&r->names, ip_text(ip, text));
 }
 
-void messages_sent(struct recorder *r, const struct trace_message *message)
+void recorder_messages_sent(struct recorder *r, const struct trace_message *message)
 {
 	uint32_t src = name_of_ip(r, message->src_ip);
 	uint32_t dst = name_of_ip(r, message->dst_ip);
@@ -204,7 +204,7 @@ static void rewrite_fate(struct recorder *r, uint64_t tag, enum fate fate, const
 	put_done(r, &p);
 }
 
-void messages_fate(struct recorder *r, uint64_t tag, enum fate fate, const char *why)
+void recorder_messages_fate(struct recorder *r, uint64_t tag, enum fate fate, const char *why)
 {
 	struct messages *m = &r->messages;
 	struct sight_slot *slot = slot_find(m, tag);
@@ -223,7 +223,7 @@ void messages_fate(struct recorder *r, uint64_t tag, enum fate fate, const char 
 		slot_remove(m, slot);
 }
 
-void messages_cover(struct recorder *r, uint64_t tag, enum cover cover)
+void recorder_messages_cover(struct recorder *r, uint64_t tag, enum cover cover)
 {
 	struct sight_slot *slot = slot_find(&r->messages, tag);
 	struct put p;
@@ -240,7 +240,7 @@ void messages_cover(struct recorder *r, uint64_t tag, enum cover cover)
 	put_done(r, &p);
 }
 
-void messages_field(struct recorder *r, uint64_t tag, const char *path, const char *value, enum field_class class_)
+void recorder_messages_field(struct recorder *r, uint64_t tag, const char *path, const char *value, enum field_class class_)
 {
 	struct put p = put_row(r, ROW_FIELD);
 
@@ -251,7 +251,7 @@ void messages_field(struct recorder *r, uint64_t tag, const char *path, const ch
 	put_done(r, &p);
 }
 
-void messages_finish(struct recorder *r)
+void recorder_messages_finish(struct recorder *r)
 {
 	const struct messages *m = &r->messages;
 

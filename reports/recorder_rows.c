@@ -17,7 +17,7 @@ static const char open_sql[] =
 void rows_fail(struct recorder *r)
 {
 	if (!r->error[0])
-		report_error(r->error, "cannot write %s: %s", r->path, r->db ? sqlite3_errmsg(r->db) : "out of memory");
+		report_error(r->error, "cannot be written: %s", r->db ? sqlite3_errmsg(r->db) : "out of memory");
 }
 
 static bool run_sql(struct recorder *r, const char *sql)

@@ -8,7 +8,8 @@
  *
  * Recorder and capture detach from the simulation in finish() and abandon(): it must still stand then. Finish before
  * sim_free(): what lives at the end of the run is recorded as alive.
- * error buffers take REPORT_ERROR_LEN bytes.
+ * error buffers take REPORT_ERROR_LEN bytes. What a writer says there goes behind "PATH: " and does not name its target; what a
+ * reader says names the database.
  */
 #ifndef TOLLGATE_REPORTS_REPORTS_H
 #define TOLLGATE_REPORTS_REPORTS_H

@@ -201,7 +201,7 @@ const char *const schema_finish_sql[] = {
 	" x.proto, x.size, lower(hex(x.sha256)) FROM s_message x CROSS JOIN s_flow f ON f.id = x.flow " JOIN_CAUSE
 	"ORDER BY f.src, f.dst, f.kind, x.nth",
 	"INSERT INTO field SELECT f.src, f.dst, f.kind, m.nth, x.path,"
-	" row_number() OVER (PARTITION BY x.tag, x.path ORDER BY x.id) AS rep, x.value, x.class"
+	" row_number() OVER (PARTITION BY f.src, f.dst, f.kind, m.nth, x.path ORDER BY x.id) AS rep, x.value, x.class"
 	" FROM s_field x CROSS JOIN s_message m ON m.tag = x.tag CROSS JOIN s_flow f ON f.id = m.flow"
 	" ORDER BY f.src, f.dst, f.kind, m.nth, x.path, rep",
 	"INSERT INTO step SELECT x.node, x.machine, x.nth, x.at_ns, x.before, x.event, x.after, x.refused, " CAUSE_TEXT
