@@ -36,7 +36,7 @@ static struct link *link_arg(lua_State *L, const struct element_plan *plan, int 
 	if (value_from_lua(L, index, VALUE_LINK, &value))
 		return value.link;
 	text_found(&found, L, index);
-	fail(L, "%s: on must name links, found %s; write on = { { link, \"10.1.0.2/24\" } }", plan->what, found.s);
+	fail_here(L, "%s: on must name links, found %s; write on = { { link, \"10.1.0.2/24\" } }", plan->what, found.s);
 }
 
 static bool is_address_word(lua_State *L, int index)
@@ -57,10 +57,10 @@ static void plan_address(lua_State *L, const struct element_plan *plan, struct i
 		return;
 	}
 	if (!s || !subnet_parse(s, &iface->ip, &iface->prefix_len))
-		fail(L, "%s: on link %s: address must be \"10.1.0.2/24\", \"auto\" or \"none\", found %s", plan->what,
+		fail_here(L, "%s: on link %s: address must be \"10.1.0.2/24\", \"auto\" or \"none\", found %s", plan->what,
 		     iface->link->name, s ? s : luaL_typename(L, index));
 	if (link_neighbour(iface->link, iface->ip))
-		fail(L, "%s: on link %s: %s is taken by %s", plan->what, iface->link->name, s,
+		fail_here(L, "%s: on link %s: %s is taken by %s", plan->what, iface->link->name, s,
 		     link_neighbour(iface->link, iface->ip)->node->name);
 }
 
@@ -79,7 +79,7 @@ static void check_iface_keys(lua_State *L, const struct element_plan *plan, int 
 			names_add(&known, "mac");
 			names_add(&known, "name");
 			text_unknown(&text, lua_tostring(L, -1), &known);
-			fail(L, "%s: on: unknown key %s; write { link, \"10.1.0.2/24\", mac = \"02:00:00:00:00:01\", name = \"eth0\" }",
+			fail_here(L, "%s: on: unknown key %s; write { link, \"10.1.0.2/24\", mac = \"02:00:00:00:00:01\", name = \"eth0\" }",
 			     plan->what, text.s);
 		}
 		lua_pop(L, 2);
@@ -98,12 +98,12 @@ static void plan_entry_table(lua_State *L, const struct element_plan *plan, stru
 	plan_address(L, plan, iface, -1);
 	if (lua_getfield(L, entry, "mac") != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TSTRING || !mac_parse(lua_tostring(L, -1), iface->mac))
-			fail(L, "%s: mac must be six bytes; write mac = \"02:00:00:00:00:01\"", plan->what);
+			fail_here(L, "%s: mac must be six bytes; write mac = \"02:00:00:00:00:01\"", plan->what);
 		iface->has_mac = true;
 	}
 	if (lua_getfield(L, entry, "name") != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0 || lua_rawlen(L, -1) >= sizeof iface->name)
-			fail(L, "%s: name of an interface must be a short text; write name = \"eth0\"", plan->what);
+			fail_here(L, "%s: name of an interface must be a short text; write name = \"eth0\"", plan->what);
 		snprintf(iface->name, sizeof iface->name, "%s", lua_tostring(L, -1));
 	}
 	lua_settop(L, top);
@@ -114,7 +114,7 @@ static void plan_iface(lua_State *L, struct element_plan *plan, int entry)
 	struct iface_plan *iface = &plan->ifaces[plan->iface_count];
 
 	if (plan->iface_count == ELEMENT_INTERFACES_MAX)
-		fail(L, "%s: more than %d interfaces", plan->what, ELEMENT_INTERFACES_MAX);
+		fail_here(L, "%s: more than %d interfaces", plan->what, ELEMENT_INTERFACES_MAX);
 	memset(iface, 0, sizeof *iface);
 	snprintf(iface->name, sizeof iface->name, "eth%zu", plan->iface_count);
 	if (lua_istable(L, entry)) {
@@ -182,7 +182,7 @@ static size_t gateway_iface(lua_State *L, const struct element_plan *plan, uint3
 		if (iface->ip && ((iface->ip ^ gateway) & prefix_mask(iface->prefix_len)) == 0)
 			return i;
 	}
-	fail(L, "%s: %s %s is on none of its networks", plan->what, key, ip_text(gateway, text));
+	fail_here(L, "%s: %s %s is on none of its networks", plan->what, key, ip_text(gateway, text));
 }
 
 static uint32_t gateway_text(lua_State *L, const struct element_plan *plan, const char *key, int index)
@@ -190,7 +190,7 @@ static uint32_t gateway_text(lua_State *L, const struct element_plan *plan, cons
 	uint32_t ip;
 
 	if (lua_type(L, index) != LUA_TSTRING || !ip_parse(lua_tostring(L, index), &ip))
-		fail(L, "%s: %s must be an address; write \"10.1.0.1\"", plan->what, key);
+		fail_here(L, "%s: %s must be an address; write \"10.1.0.1\"", plan->what, key);
 	return ip;
 }
 
@@ -227,12 +227,12 @@ static void routes_do(lua_State *L, const struct element_plan *plan, struct node
 	}
 	routes = lua_gettop(L);
 	if (!lua_istable(L, routes))
-		fail(L, "%s: routes must be a table; write routes = { [\"10.2.0.0/16\"] = \"10.0.0.2\" }", plan->what);
+		fail_here(L, "%s: routes must be a table; write routes = { [\"10.2.0.0/16\"] = \"10.0.0.2\" }", plan->what);
 	count = push_sorted_keys(L, routes);
 	for (size_t i = 1; i <= count; i++) {
 		lua_rawgeti(L, routes + 1, (lua_Integer)i);
 		if (lua_type(L, -1) != LUA_TSTRING || !subnet_parse(lua_tostring(L, -1), &prefix, &prefix_len))
-			fail(L, "%s: routes must name networks; write routes = { [\"10.2.0.0/16\"] = \"10.0.0.2\" }", plan->what);
+			fail_here(L, "%s: routes must name networks; write routes = { [\"10.2.0.0/16\"] = \"10.0.0.2\" }", plan->what);
 		lua_gettable(L, routes);
 		gateway = gateway_text(L, plan, "the gateway of a route", -1);
 		via = gateway_iface(L, plan, gateway, "gateway");
@@ -281,7 +281,7 @@ static const struct args *service_args(lua_State *L, const struct element_plan *
 	}
 	text_add(&what, "%s: service", plan->what);
 	if (!lua_istable(L, -1))
-		fail(L, "%s must be a table; write service = { servers = 4, rsa_private = \"8ms\" }", what.s);
+		fail_here(L, "%s must be a table; write service = { servers = 4, rsa_private = \"8ms\" }", what.s);
 	for (size_t i = 0; i < SERVICE_OP_COUNT; i++)
 		params[i + 2] = (struct param){ .name = service_keys[i], .type = VALUE_TIME };
 	return args_check(L, what.s, params, 0, lua_gettop(L), NULL);
@@ -300,7 +300,7 @@ static void service_apply(lua_State *L, struct host *host, struct node *node, co
 	servers = args_int(args, "servers", base->servers);
 	queue_max = args_int(args, "queue_max", base->queue_max);
 	if (servers < 1 || servers > 1024 || queue_max < 0 || queue_max > INT32_MAX)
-		fail(L, "%s: service: servers must be 1 to 1024, queue_max 0 or more", node->name);
+		fail_here(L, "%s: service: servers must be 1 to 1024, queue_max 0 or more", node->name);
 	profile = sim_alloc(sizeof *profile);
 	profile->next = host->profiles;
 	host->profiles = profile;
@@ -353,7 +353,7 @@ void element_build(lua_State *L, int index)
 	node->model = model;
 	if (model->create && !model->create(node, args, error)) {
 		node->model = NULL;
-		fail(L, "%s: %s", plan->what, error);
+		fail_here(L, "%s: %s", plan->what, error);
 	}
 	service_apply(L, host, node, service);
 	if (host->started && model->start)
@@ -381,7 +381,7 @@ static int construct(lua_State *L)
 	struct node *node;
 
 	if (!luaL_testudata(L, 1, TYPE_NET))
-		fail(L, "write net:%s \"name\" { ... } with a colon", model->name);
+		fail_here(L, "write net:%s \"name\" { ... } with a colon", model->name);
 	pending_finish(L);
 	node = node_new(host->sim, new_name(L, 2, model->name));
 	host->pending.node = node;

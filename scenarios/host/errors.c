@@ -62,7 +62,7 @@ int fail_at(lua_State *L, const char *place, const char *text)
 	abort();
 }
 
-int fail(lua_State *L, const char *format, ...)
+int fail_here(lua_State *L, const char *format, ...)
 {
 	struct text text = { .len = 0 };
 	char place[256];
@@ -134,7 +134,7 @@ static int compare_names(const void *a, const void *b)
 /* Adds `"foo"; did you mean "for"?`, or `"foo".` when nothing is near. Sorts the names. */
 bool text_guess(struct text *text, const char *found, struct names *known)
 {
-	unsigned near = (unsigned)strlen(found) / 3 + 1, best = near + 1;
+	unsigned near = ((unsigned)strlen(found) + 2) / 3, best = near + 1;
 	const char *guess = NULL;
 
 	qsort(known->list, known->count, sizeof *known->list, compare_names);
@@ -197,10 +197,20 @@ void text_found(struct text *text, lua_State *L, int index)
 
 void error_text(lua_State *L, struct text *out)
 {
-	if (lua_type(L, -1) == LUA_TSTRING) {
-		text_add(out, "%s", lua_tostring(L, -1));
+	const struct host *host = host_of(L);
+	const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+
+	if (s && strstr(s, ".lua:")) {
+		text_add(out, "%s", s);
 		return;
 	}
-	text_add(out, "%s: error called with ", host_of(L)->script_name);
+	text_add(out, "%s: ", host->script_name);
+	if (s) {
+		text_add(out, "%s", s);
+		if (strcmp(s, "not enough memory") == 0)
+			text_add(out, "; a scenario may use %zu bytes", host->memory_limit);
+		return;
+	}
+	text_add(out, "error called with ");
 	text_found(out, L, -1);
 }

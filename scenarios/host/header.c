@@ -35,7 +35,7 @@ static void check_header_keys(lua_State *L)
 		if (!found) {
 			safe_tostring(L, -1);
 			text_unknown(&text, lua_tostring(L, -1), &known);
-			fail(L, "scenario: unknown key %s", text.s);
+			fail_here(L, "scenario: unknown key %s", text.s);
 		}
 		lua_pop(L, 1);
 	}
@@ -53,7 +53,7 @@ static char *text_field(lua_State *L, const char *key, const char *example)
 	}
 	if (lua_type(L, -1) != LUA_TSTRING) {
 		text_found(&found, L, -1);
-		fail(L, "scenario: %s must be text, found %s; write %s = %s", key, found.s, key, example);
+		fail_here(L, "scenario: %s must be text, found %s; write %s = %s", key, found.s, key, example);
 	}
 	copy = sim_strdup(lua_tostring(L, -1));
 	lua_pop(L, 1);
@@ -68,7 +68,7 @@ static void time_field(lua_State *L, const char *key, sim_ns *out)
 	if (lua_getfield(L, 1, key) != LUA_TNIL) {
 		text_found(&found, L, -1);
 		if (!value_from_lua(L, -1, VALUE_TIME, &value))
-			fail(L, "scenario: %s must be a time, found %s; write %s = \"20s\"", key, found.s, key);
+			fail_here(L, "scenario: %s must be a time, found %s; write %s = \"20s\"", key, found.s, key);
 		*out = value.integer;
 	}
 	lua_pop(L, 1);
@@ -78,7 +78,7 @@ static void bool_field(lua_State *L, const char *key, bool *out)
 {
 	if (lua_getfield(L, 1, key) != LUA_TNIL) {
 		if (!lua_isboolean(L, -1))
-			fail(L, "scenario: %s must be true or false", key);
+			fail_here(L, "scenario: %s must be true or false", key);
 		*out = lua_toboolean(L, -1);
 	}
 	lua_pop(L, 1);
@@ -91,10 +91,10 @@ static void list_field(lua_State *L, const char *key, char **list, size_t max, s
 		return;
 	}
 	if (lua_type(L, -1) != LUA_TTABLE)
-		fail(L, "scenario: %s must be a list; write %s = { \"a\", \"b\" }", key, key);
+		fail_here(L, "scenario: %s must be a list; write %s = { \"a\", \"b\" }", key, key);
 	for (lua_Integer i = 1; lua_geti(L, -1, i) != LUA_TNIL; i++) {
 		if (lua_type(L, -1) != LUA_TSTRING || *count == max)
-			fail(L, "scenario: %s must be a list of at most %zu texts; write %s = { \"a\", \"b\" }", key, max, key);
+			fail_here(L, "scenario: %s must be a list of at most %zu texts; write %s = { \"a\", \"b\" }", key, max, key);
 		list[(*count)++] = sim_strdup(lua_tostring(L, -1));
 		lua_pop(L, 1);
 	}
@@ -105,7 +105,7 @@ static void epoch_field(lua_State *L, struct header *header)
 {
 	if (lua_getfield(L, 1, "epoch") != LUA_TNIL
 	    && (lua_type(L, -1) != LUA_TSTRING || !epoch_parse(lua_tostring(L, -1), &header->epoch_s)))
-		fail(L, "scenario: epoch must be a moment in UTC; write epoch = \"2000-04-10T00:00:00Z\"");
+		fail_here(L, "scenario: epoch must be a moment in UTC; write epoch = \"2000-04-10T00:00:00Z\"");
 	lua_pop(L, 1);
 }
 
@@ -159,13 +159,13 @@ static const struct switch_def *switch_need(lua_State *L, const char *where, con
 	if (def)
 		return def;
 	text_unknown(&text, name, &known);
-	fail(L, "%s: unknown switch %s", where, text.s);
+	fail_here(L, "%s: unknown switch %s", where, text.s);
 }
 
 static void check_switch_value(lua_State *L, const char *where, const struct switch_def *def, const char *value)
 {
 	if (!in_list(def->values, value, "|"))
-		fail(L, "%s: %s is \"%s\", must be one of: %s", where, def->name, value, def->values);
+		fail_here(L, "%s: %s is \"%s\", must be one of: %s", where, def->name, value, def->values);
 }
 
 #define REGISTRY_SET "tollgate.set"
@@ -192,16 +192,16 @@ static void set_field(lua_State *L)
 	lua_newtable(L);
 	if (lua_getfield(L, 1, "set") != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TTABLE)
-			fail(L, "scenario: set must be a table; write set = { [\"rtp.mac\"] = \"on\" }");
+			fail_here(L, "scenario: set must be a table; write set = { [\"rtp.mac\"] = \"on\" }");
 		count = push_sorted_keys(L, -1);
 		for (size_t i = 1; i <= count; i++) {
 			lua_rawgeti(L, -1, (lua_Integer)i);
 			if (lua_type(L, -1) != LUA_TSTRING)
-				fail(L, "scenario: set must name switches; write set = { [\"rtp.mac\"] = \"on\" }");
+				fail_here(L, "scenario: set must name switches; write set = { [\"rtp.mac\"] = \"on\" }");
 			lua_pushvalue(L, -1);
 			lua_gettable(L, -4);
 			if (lua_type(L, -1) != LUA_TSTRING)
-				fail(L, "scenario: the value of a switch is text; write set = { [\"rtp.mac\"] = \"on\" }");
+				fail_here(L, "scenario: the value of a switch is text; write set = { [\"rtp.mac\"] = \"on\" }");
 			check_switch_value(L, "scenario: set", switch_need(L, "scenario: set", lua_tostring(L, -2)),
 			                   lua_tostring(L, -1));
 			lua_settable(L, -5);
@@ -222,7 +222,7 @@ static void complete_turns_off(lua_State *L, struct header *header)
 		if (switch_concerns(def, header->attack) && header->turns_off_count < HEADER_SWITCHES_MAX)
 			header->turns_off[header->turns_off_count++] = sim_strdup(def->name);
 	if (header->turns_off_count == 0)
-		fail(L, "scenario: no switch belongs to attack \"%s\"; write turns_off = { \"NAME\" } (tollgate list switches)",
+		fail_here(L, "scenario: no switch belongs to attack \"%s\"; write turns_off = { \"NAME\" } (tollgate list switches)",
 		     header->attack);
 }
 
@@ -345,7 +345,7 @@ static enum arg_kind arg_kind_of(lua_State *L, const char *name)
 				return kind;
 		return ARG_TEXT;
 	default:
-		fail(L, "scenario: the default of argument %s must be text, a number, true or false", name);
+		fail_here(L, "scenario: the default of argument %s must be text, a number, true or false", name);
 	}
 }
 
@@ -376,7 +376,7 @@ static void arg_override(lua_State *L, const char *name, const char *given)
 		lua_pushstring(L, given);
 	}
 	if (!fine)
-		fail(L, "argument %s=%s must be %s like its default; write %s=%s", name, given, arg_kinds[kind].what, name,
+		fail_here(L, "argument %s=%s must be %s like its default; write %s=%s", name, given, arg_kinds[kind].what, name,
 		     arg_kinds[kind].example);
 }
 
@@ -418,7 +418,7 @@ static void check_settings(lua_State *L)
 			continue;
 		names_add(&known, "switch.NAME");
 		text_unknown(&text, setting->name, &known);
-		fail(L, "command line: unknown argument %s", text.s);
+		fail_here(L, "command line: unknown argument %s", text.s);
 	}
 }
 
@@ -430,13 +430,13 @@ static void args_field(lua_State *L)
 	lua_newtable(L);
 	if (lua_getfield(L, 1, "args") != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TTABLE)
-			fail(L, "scenario: args must be a table of defaults; write args = { wan = \"20ms\" }");
+			fail_here(L, "scenario: args must be a table of defaults; write args = { wan = \"20ms\" }");
 		count = push_sorted_keys(L, -1);
 		for (size_t i = 1; i <= count; i++) {
 			const char *name, *given;
 
 			if (lua_rawgeti(L, -1, (lua_Integer)i) != LUA_TSTRING)
-				fail(L, "scenario: args must be named; write args = { wan = \"20ms\" }");
+				fail_here(L, "scenario: args must be named; write args = { wan = \"20ms\" }");
 			name = lua_tostring(L, -1);
 			lua_getfield(L, -3, name);
 			arg_kind_of(L, name);
@@ -477,7 +477,7 @@ void switches_apply(lua_State *L)
 		given = setting_value(host, name);
 		push_baseline(L, def);
 		if (!world_switch_set(host->world, def->name, given ? given : lua_tostring(L, -1), error))
-			fail(L, "%s", error);
+			fail_here(L, "%s", error);
 		lua_pop(L, 1);
 	}
 }
@@ -492,7 +492,7 @@ static int fn_scenario(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
 	if (header->found)
-		fail(L, "scenario { ... } may stand only once");
+		fail_here(L, "scenario { ... } may stand only once");
 	check_header_keys(L);
 	header->found = true;
 	header->epoch_s = SIM_DEFAULT_EPOCH_S;
@@ -500,7 +500,7 @@ static int fn_scenario(lua_State *L)
 	header->messages = true;
 	header->title = text_field(L, "title", "\"what it shows\"");
 	if (!header->title)
-		fail(L, "scenario: title is missing; write title = \"what it shows\"");
+		fail_here(L, "scenario: title is missing; write title = \"what it shows\"");
 	header->attack = text_field(L, "attack", "\"T1\"");
 	list_field(L, "tags", header->tags, HEADER_TAGS_MAX, &header->tag_count);
 	list_field(L, "turns_off", header->turns_off, HEADER_SWITCHES_MAX, &header->turns_off_count);
@@ -524,14 +524,14 @@ static int fn_scenario(lua_State *L)
 void need_header(lua_State *L)
 {
 	if (!host_of(L)->header.found)
-		fail(L, "a scenario begins with its header; write scenario { title = \"what it shows\" } first");
+		fail_here(L, "a scenario begins with its header; write scenario { title = \"what it shows\" } first");
 }
 
 static int fn_switch(lua_State *L)
 {
 	need_header(L);
 	if (lua_type(L, 1) != LUA_TSTRING)
-		fail(L, "switch must be given a name; write switch \"sc.replay_cache\"");
+		fail_here(L, "switch must be given a name; write switch \"sc.replay_cache\"");
 	lua_pushstring(L, world_switch(host_of(L)->world, switch_need(L, "switch", lua_tostring(L, 1))->name));
 	return 1;
 }

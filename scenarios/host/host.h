@@ -110,6 +110,9 @@ struct scenario_list { /* sorted */
 bool scenario_find(const char *path, struct scenario_list *list, FILE *err);
 void scenario_list_free(struct scenario_list *list);
 
+/* "2s", "1500ms" as in a scenario; false: it is no time. */
+bool host_time_parse(const char *text, sim_ns *out);
+
 /* The folder of the scenarios: $TOLLGATE_SCENARIOS, ./scenarios, or where it was installed. */
 const char *host_scenarios_dir(void);
 

@@ -67,6 +67,7 @@ struct host {
 	struct task *current;
 	unsigned bodies;                  /* tasks the run waits for */
 	bool script_failed;               /* an error in the script */
+	bool defect;                      /* of the program's own */
 	struct watch_table *watches;
 	struct standing *standing, **standing_tail;
 	struct event standing_event;
@@ -89,7 +90,7 @@ void text_add(struct text *text, const char *format, ...) __attribute__((format(
 /* "scenarios/x.lua:12" of the innermost line of Lua that runs. */
 void place_of(lua_State *L, char *out, size_t room);
 /* Raises "PLACE: ..." for the innermost line of Lua. */
-int fail(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+int fail_here(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 /* The same for the innermost line of the scenario itself (a topology complains about what the scenario gave it). */
 int fail_scenario(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 /* Raises with a finished place (of an element whose line is past). */
@@ -181,7 +182,9 @@ void need_header(lua_State *L);
 /* topology.c */
 
 void topology_open(lua_State *L);
-void push_net(lua_State *L);
+void push_net(lua_State *L); /* nil before there is one */
+/* Completes what still waits for its table: the topology, the last element. */
+void net_ready(lua_State *L);
 /* Sets link parameters from the table at index. */
 void link_configure(lua_State *L, struct link *link, int index);
 /* The next free address of a link's subnet; false: the link has no subnet. Raises when it is used up. */
@@ -192,6 +195,10 @@ void placement_apply(lua_State *L, const struct model *model, const char *name, 
 void placement_names(lua_State *L, const struct model *model, struct names *known);
 /* Checks the name of a new node or link at index. */
 const char *new_name(lua_State *L, int index, const char *what);
+
+/* options.c */
+
+void options_open(lua_State *L);
 
 /* elements.c */
 
@@ -251,6 +258,7 @@ int claim_stays(lua_State *L);
 int claim_ready(lua_State *L, int object, const char *what, sim_ns within_ns);
 struct verdict_facts {
 	const char *claim, *place, *because;
+	const char *expected; /* beside a title; may be NULL */
 	bool held;
 	struct node *const *nodes; /* whose last messages matter */
 	size_t node_count;
@@ -259,16 +267,21 @@ void verdict_give(struct host *host, const struct verdict_facts *facts);
 /* The error value of a failed claim. */
 void push_claim_failed(lua_State *L);
 bool is_claim_failed(lua_State *L, int index);
+/* standing.c */
+
+void standing_open(lua_State *L);
+/* Looks at the standing claims about nodes once when the clock starts. */
+void standing_start(struct host *host);
 /* Judges what is left of the standing claims when the run ends. */
 void standing_finish(struct host *host);
 void standing_free(struct host *host);
 /* never { ..., message = { proto = "rtp" } } needs media observed. */
 bool standing_wants_media(const struct host *host);
 
-/* messages.c */
+/* filters.c, messages.c */
 
+void filters_open(lua_State *L);
 struct message_filter; /* compiled; owned by a userdata */
-void messages_open(lua_State *L);
 /* Compiles the table at index, pushes the userdata that owns the filter. */
 struct message_filter *filter_compile(lua_State *L, int index, const char *what, const struct names *extra);
 bool filter_is_media(const struct message_filter *filter);
@@ -280,8 +293,11 @@ void messages_attach(struct host *host);
 void messages_finish(struct host *host);
 void messages_free(struct host *host);
 void messages_print_last(const struct host *host, struct node *const *nodes, size_t node_count, FILE *out);
-/* A message matched a standing claim. */
-void standing_violated(struct standing *claim, struct host *host, sim_ns at_ns, const char *because);
+/* A standing claim does not hold: said once. (standing.c) */
+void standing_violated(struct standing *claim, struct host *host, const char *because, struct node *const *nodes,
+                       size_t node_count);
+/* Whether media packets are observed. */
+bool messages_media(const struct host *host);
 void messages_forget_task(struct host *host, const struct task *task);
 
 /* tasks.c */
@@ -298,7 +314,6 @@ void task_unwatch(struct task *task);
 /* Starts the tasks declared by the main chunk. */
 void tasks_start(struct host *host);
 void tasks_free(struct host *host);
-bool task_failed_claim(const struct host *host);
 /* Pushes the place of each body that still waits, for "the scenario ends". */
 void text_waiting(struct text *text, const struct host *host);
 
@@ -317,8 +332,11 @@ void watch_add(struct watch_table *table, struct watch *watch, const void *what)
 void watch_remove(struct watch *watch);
 /* sim->changed */
 void watch_changed(struct sim *sim, const void *what);
-/* claims.c: evaluates later, in an event of its own */
+/* standing.c: judges it later, in an event of its own */
 void standing_touch(struct host *host, struct standing *claim);
+
+/* guide.c: texts of `tollgate doc` */
+extern const char guide_topology[], guide_language[], guide_annotations[];
 
 /* run.c */
 

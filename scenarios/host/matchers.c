@@ -4,6 +4,7 @@
  * A matcher is compiled into C values once, for the type of the attribute it is held against, so that a claim is judged
  * without Lua.
  */
+#define _GNU_SOURCE /* memmem */
 #include <stdlib.h>
 #include <string.h>
 #include "scenarios/host/internal.h"
@@ -31,7 +32,7 @@ static int matcher_new(lua_State *L, const struct matcher_kind *kind)
 	int n = lua_gettop(L);
 
 	if (kind->operands < 0 ? n < 1 : n != kind->operands)
-		fail(L, "%s: wrong number of values; write %s", kind->name, kind->example);
+		fail_here(L, "%s: wrong number of values; write %s", kind->name, kind->example);
 	lua_createtable(L, n, 0);
 	lua_insert(L, 1);
 	for (int i = n; i >= 1; i--)

@@ -206,7 +206,7 @@ static sim_ns take_within(lua_State *L, const struct call *call, const char *wha
 		struct text found = { .len = 0 };
 
 		text_found(&found, L, -1);
-		fail(L, "%s: within must be a time, found %s; write within = \"5s\"", what, found.s);
+		fail_here(L, "%s: within must be a time, found %s; write within = \"5s\"", what, found.s);
 	}
 	lua_pop(L, 1);
 	return value.integer;
@@ -236,13 +236,13 @@ static int call_verb(lua_State *L, const struct call *call)
 	else
 		text_add(&what, "%s:%s", call->node->name, call->name);
 	if (!host_of(L)->started)
-		fail(L, "%s: the clock has not started; verbs belong inside run(function() ... end)", what.s);
+		fail_here(L, "%s: the clock has not started; verbs belong inside run(function() ... end)", what.s);
 	named = top >= 2 && is_plain_table(L, top) ? top : 0;
 	first = top >= 2 && named != 2 ? 2 : 0;
 	if (top > 3 || (top == 3 && !named))
-		fail(L, "%s: too many arguments; the first may stand alone, the others are named: (first, { name = value })", what.s);
+		fail_here(L, "%s: too many arguments; the first may stand alone, the others are named: (first, { name = value })", what.s);
 	if (first && lua_isnil(L, first)) {
-		fail(L, "%s: the first argument is nil", what.s);
+		fail_here(L, "%s: the first argument is nil", what.s);
 	}
 	if (call->returns && call->returns[0])
 		names_add(&extra, "within");
@@ -250,12 +250,12 @@ static int call_verb(lua_State *L, const struct call *call)
 	args = args_check(L, what.s, call->params, first, named, &extra);
 	invoke(L, call, args, &result);
 	if (result.error[0])
-		fail(L, "%s: %s", what.s, result.error);
+		fail_here(L, "%s: %s", what.s, result.error);
 	value_push(L, &result.value);
 	if (within_ns < 0)
 		return 1;
 	if (result.value.type != VALUE_OBJECT || !attribute_of(NULL, result.value.object, "ready", NULL))
-		fail(L, "%s: what it returns is never \"ready\", so within has no meaning here", what.s);
+		fail_here(L, "%s: what it returns is never \"ready\", so within has no meaning here", what.s);
 	return claim_ready(L, lua_gettop(L), what.s, within_ns);
 }
 
@@ -266,7 +266,7 @@ static int element_verb(lua_State *L)
 
 	call.node = element_at(L, 1);
 	if (!call.node)
-		fail(L, "write ELEMENT:%s(...) with a colon", verb->name);
+		fail_here(L, "write ELEMENT:%s(...) with a colon", verb->name);
 	pending_finish(L);
 	return call_verb(L, &call);
 }
@@ -278,7 +278,7 @@ static int object_verb(lua_State *L)
 
 	call.object = object_at(L, 1);
 	if (!call.object)
-		fail(L, "write OBJECT:%s(...) with a colon", verb->name);
+		fail_here(L, "write OBJECT:%s(...) with a colon", verb->name);
 	call.node = call.object->node;
 	return call_verb(L, &call);
 }
@@ -288,9 +288,9 @@ static int element_restart(lua_State *L)
 	struct node *node = element_at(L, 1);
 
 	if (!node)
-		fail(L, "write ELEMENT:restart() with a colon");
+		fail_here(L, "write ELEMENT:restart() with a colon");
 	if (!host_of(L)->started)
-		fail(L, "%s:restart: the clock has not started; verbs belong inside run(function() ... end)", node->name);
+		fail_here(L, "%s:restart: the clock has not started; verbs belong inside run(function() ... end)", node->name);
 	node->model->restart(node);
 	return 0;
 }
@@ -317,14 +317,14 @@ static int element_get(lua_State *L)
 	const char *name;
 
 	if (!node && !object)
-		fail(L, "write ELEMENT:get \"attribute\" with a colon");
+		fail_here(L, "write ELEMENT:get \"attribute\" with a colon");
 	if (lua_type(L, 2) != LUA_TSTRING)
-		fail(L, "get must be given a name; write %s:get \"attribute\"", node ? node->name : object->class_->name);
+		fail_here(L, "get must be given a name; write %s:get \"attribute\"", node ? node->name : object->class_->name);
 	pending_finish(L);
 	name = lua_tostring(L, 2);
 	if (!attribute_of(node, object, name, &known)) {
 		text_unknown(&text, name, &known);
-		fail(L, "%s: unknown attribute %s", node ? node->name : object->class_->name, text.s);
+		fail_here(L, "%s: unknown attribute %s", node ? node->name : object->class_->name, text.s);
 	}
 	push_attribute(L, node, object, name);
 	return 1;
@@ -370,8 +370,8 @@ static void fail_unknown_member(lua_State *L, const struct node *node, const str
 	names_add(&known, "get");
 	text_unknown(&text, name, &known);
 	if (node)
-		fail(L, "%s (%s) has no attribute or verb %s", node->name, node->model ? node->model->name : "node", text.s);
-	fail(L, "a %s has no attribute or verb %s", object->class_->name, text.s);
+		fail_here(L, "%s (%s) has no attribute or verb %s", node->name, node->model ? node->model->name : "node", text.s);
+	fail_here(L, "a %s has no attribute or verb %s", object->class_->name, text.s);
 }
 
 /* expect, stays, get; false: none of these. */
@@ -421,7 +421,7 @@ static int read_only(lua_State *L)
 {
 	safe_tostring(L, 1);
 	safe_tostring(L, 2);
-	return fail(L, "%s.%s cannot be set", lua_tostring(L, -2), lua_tostring(L, -1));
+	return fail_here(L, "%s.%s cannot be set", lua_tostring(L, -2), lua_tostring(L, -1));
 }
 
 static int element_tostring(lua_State *L)
@@ -436,7 +436,7 @@ static int element_call(lua_State *L)
 	struct node *node = element_at(L, 1);
 
 	if (host_of(L)->pending.node != node)
-		fail(L, "%s has been made already", node->name);
+		fail_here(L, "%s has been made already", node->name);
 	luaL_checktype(L, 2, LUA_TTABLE);
 	element_build(L, 2);
 	lua_settop(L, 1);
@@ -480,7 +480,7 @@ static int link_set(lua_State *L)
 	struct link *link = link_at(L, 1);
 
 	if (!link)
-		fail(L, "write LINK:set { ... } with a colon");
+		fail_here(L, "write LINK:set { ... } with a colon");
 	luaL_checktype(L, 2, LUA_TTABLE);
 	link_configure(L, link, 2);
 	return 0;
@@ -491,7 +491,7 @@ static int link_down(lua_State *L, bool down)
 	struct link *link = link_at(L, 1);
 
 	if (!link)
-		fail(L, "write LINK:%s() with a colon", down ? "cut" : "mend");
+		fail_here(L, "write LINK:%s() with a colon", down ? "cut" : "mend");
 	link->down = down;
 	return 0;
 }
@@ -533,7 +533,7 @@ static int link_index(lua_State *L)
 		for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 			names_add(&known, members[i]);
 		text_unknown(&text, name, &known);
-		fail(L, "link %s has no member %s", link->name, text.s);
+		fail_here(L, "link %s has no member %s", link->name, text.s);
 	}
 	return 1;
 }
@@ -551,7 +551,7 @@ static int link_call(lua_State *L)
 	struct link *link = link_at(L, 1);
 
 	if (host->pending.link != link)
-		fail(L, "link %s has been made already; change it by %s:set { ... }", link->name, link->name);
+		fail_here(L, "link %s has been made already; change it by %s:set { ... }", link->name, link->name);
 	host->pending.link = NULL;
 	luaL_checktype(L, 2, LUA_TTABLE);
 	link_configure(L, link, 2);
@@ -576,7 +576,7 @@ static int group_index(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
 
 	if (strcmp(name, "get") == 0 || !push_common_method(L, name))
-		fail(L, "a group has only expect { ... } and stays { ... }, not \"%s\"", name);
+		fail_here(L, "a group has only expect { ... } and stays { ... }, not \"%s\"", name);
 	return 1;
 }
 
@@ -585,14 +585,14 @@ static int make_group(lua_State *L, int members)
 	size_t n = lua_rawlen(L, members);
 
 	if (n == 0)
-		fail(L, "nothing to expect of; write both(alice, bob) or all { alice, bob }");
+		fail_here(L, "nothing to expect of; write both(alice, bob) or all { alice, bob }");
 	for (size_t i = 1; i <= n; i++) {
 		struct text found = { .len = 0 };
 
 		lua_rawgeti(L, members, (lua_Integer)i);
 		if (!element_at(L, -1) && !object_at(L, -1)) {
 			text_found(&found, L, -1);
-			fail(L, "member %zu of the group is %s; it must be an element or an object", i, found.s);
+			fail_here(L, "member %zu of the group is %s; it must be an element or an object", i, found.s);
 		}
 		lua_pop(L, 1);
 	}

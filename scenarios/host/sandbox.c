@@ -39,6 +39,16 @@ static void *sandbox_alloc(void *ud, void *old, size_t old_size, size_t size)
 	return new;
 }
 
+static void raise_exhausted(lua_State *L)
+{
+	const struct host *host = host_of(L);
+
+	if (host->interrupted)
+		fail_here(L, "interrupted");
+	fail_here(L, "more than %llu instructions without a wait: a loop that does not end?",
+	          (unsigned long long)host->instruction_limit);
+}
+
 static void count_hook(lua_State *L, lua_Debug *ar)
 {
 	struct host *host = host_of(L);
@@ -47,13 +57,11 @@ static void count_hook(lua_State *L, lua_Debug *ar)
 	host->instructions += HOOK_EVERY;
 	if (host->options->interrupt && *host->options->interrupt) {
 		host->interrupted = host->exhausted = true;
-		fail(L, "interrupted");
+	} else if (host->instructions > host->instruction_limit) {
+		host->exhausted = true;
 	}
-	if (host->instructions <= host->instruction_limit)
-		return;
-	host->exhausted = true;
-	fail(L, "more than %llu instructions without a wait: a loop that does not end?",
-	     (unsigned long long)host->instruction_limit);
+	if (host->exhausted)
+		raise_exhausted(L);
 }
 
 /* tostring and friends */
@@ -63,7 +71,7 @@ void safe_tostring(lua_State *L, int index)
 	index = lua_absindex(L, index);
 	if (luaL_callmeta(L, index, "__tostring")) {
 		if (!lua_isstring(L, -1))
-			fail(L, "__tostring must return text");
+			fail_here(L, "__tostring must return text");
 		return;
 	}
 	switch (lua_type(L, index)) {
@@ -125,7 +133,7 @@ static int safe_format(lua_State *L)
 		f += strspn(f, "-+#0 123456789.");
 		arg++;
 		if (*f == 'p')
-			fail(L, "string.format: %%p would show an address");
+			fail_here(L, "string.format: %%p would show an address");
 		if (*f == 's' && arg <= top) {
 			safe_tostring(L, arg);
 			lua_replace(L, arg);
@@ -202,7 +210,7 @@ static void key_read(lua_State *L, int index, struct key *key)
 		struct text text = { .len = 0 };
 
 		text_found(&text, L, index);
-		fail(L, "a key of the table is %s; only numbers, text, booleans, elements and links have an order", text.s);
+		fail_here(L, "a key of the table is %s; only numbers, text, booleans, elements and links have an order", text.s);
 	}
 }
 
@@ -381,7 +389,7 @@ static int math_random(lua_State *L)
 		low = luaL_checkinteger(L, 1);
 	high = luaL_checkinteger(L, lua_gettop(L) > 1 ? 2 : 1);
 	if (low > high)
-		fail(L, "math.random(%lld, %lld): the interval is empty", (long long)low, (long long)high);
+		fail_here(L, "math.random(%lld, %lld): the interval is empty", (long long)low, (long long)high);
 	span = (uint64_t)high - (uint64_t)low;
 	span = span == UINT64_MAX ? rng_u64(&host->random) : rng_below(&host->random, span + 1);
 	lua_pushinteger(L, (lua_Integer)((uint64_t)low + span));
@@ -390,19 +398,11 @@ static int math_random(lua_State *L)
 
 /* Errors that cannot be swallowed */
 
-static void rethrow_exhausted(lua_State *L)
-{
-	struct host *host = host_of(L);
-
-	if (host->exhausted)
-		fail(L, host->interrupted ? "interrupted" : "out of instructions");
-}
-
 static int pcall_end(lua_State *L, int status, lua_KContext ctx)
 {
 	if (status != LUA_OK && status != LUA_YIELD) {
 		if (host_of(L)->exhausted)
-			lua_error(L);
+			raise_exhausted(L);
 		lua_pushboolean(L, 0);
 		lua_pushvalue(L, -2);
 		return 2;
@@ -439,7 +439,8 @@ static int checked_coroutine(lua_State *L)
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-	rethrow_exhausted(L);
+	if (host_of(L)->exhausted)
+		raise_exhausted(L);
 	return lua_gettop(L);
 }
 
@@ -455,12 +456,12 @@ static int base_setmetatable(lua_State *L)
 		for (size_t i = 0; i < 2; i++) {
 			lua_pushstring(L, refused[i]);
 			if (lua_rawget(L, 2) != LUA_TNIL)
-				fail(L, "a metatable with %s is refused: a script must not see when memory is collected", refused[i]);
+				fail_here(L, "a metatable with %s is refused: a script must not see when memory is collected", refused[i]);
 			lua_pop(L, 1);
 		}
 	}
 	if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
-		fail(L, "the metatable is protected");
+		fail_here(L, "the metatable is protected");
 	lua_settop(L, 2);
 	lua_setmetatable(L, 1);
 	lua_settop(L, 1);
@@ -480,7 +481,7 @@ static int unknown_global(lua_State *L)
 	text_add(&text, "unknown name ");
 	if (!text_guess(&text, lua_tostring(L, 2), &known))
 		text_add(&text, " `tollgate doc language` lists what a scenario can use");
-	return fail(L, "%s", text.s);
+	return fail_here(L, "%s", text.s);
 }
 
 static void wrap_field(lua_State *L, int table, const char *name, lua_CFunction fn)

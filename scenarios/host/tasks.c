@@ -146,9 +146,9 @@ struct task *task_here(lua_State *L, const char *what)
 
 	need_header(L);
 	if (!host->current)
-		fail(L, "%s belongs inside run(function() ... end)", what);
+		fail_here(L, "%s belongs inside run(function() ... end)", what);
 	if (host->current->co != L)
-		fail(L, "%s cannot be used inside coroutine.create or coroutine.wrap; use parallel(...) or after(...)", what);
+		fail_here(L, "%s cannot be used inside coroutine.create or coroutine.wrap; use parallel(...) or after(...)", what);
 	return host->current;
 }
 
@@ -169,6 +169,11 @@ static void script_error(struct host *host, lua_State *co)
 	struct text text = { .len = 0 };
 	lua_Debug ar;
 
+	host->script_failed = true;
+	host->ended = true;
+	sim_stop(host->sim);
+	if (host->interrupted)
+		return;
 	error_text(co, &text);
 	fprintf(host->options->err, "%s\n", text.s);
 	for (int level = 0; strncmp(text.s, host->script_name, strlen(host->script_name)) != 0 && lua_getstack(co, level, &ar);
@@ -179,9 +184,6 @@ static void script_error(struct host *host, lua_State *co)
 		fprintf(host->options->err, "  called from %s:%d\n", host->script_name, ar.currentline);
 		break;
 	}
-	host->script_failed = true;
-	host->ended = true;
-	sim_stop(host->sim);
 }
 
 static void child_ended(struct task *parent, bool failed)
@@ -257,7 +259,7 @@ static sim_ns time_arg(lua_State *L, int index, const char *what)
 
 	if (!value_from_lua(L, index, VALUE_TIME, &value)) {
 		text_found(&found, L, index);
-		fail(L, "%s must be given a time, found %s; write %s \"2s\"", what, found.s, what);
+		fail_here(L, "%s must be given a time, found %s; write %s \"2s\"", what, found.s, what);
 	}
 	return value.integer;
 }
@@ -302,7 +304,7 @@ static struct task *launch(lua_State *L, int fn, sim_ns delay_ns, bool counts)
 static void check_function(lua_State *L, int index, const char *example)
 {
 	if (!lua_isfunction(L, index))
-		fail(L, "a function is missing; write %s", example);
+		fail_here(L, "a function is missing; write %s", example);
 }
 
 static int fn_run(lua_State *L)
@@ -339,7 +341,7 @@ static int fn_every(lua_State *L)
 	check_function(L, 2, "every(\"1s\", function() ... end)");
 	period_ns = time_arg(L, 1, "every");
 	if (period_ns <= 0)
-		fail(L, "every must be given a time above 0; write every(\"1s\", function() ... end)");
+		fail_here(L, "every must be given a time above 0; write every(\"1s\", function() ... end)");
 	task = launch(L, 2, period_ns, false);
 	task->period_ns = period_ns;
 	push_handle(L, task);
@@ -350,6 +352,9 @@ static int handle_stop(lua_State *L)
 {
 	struct task **box = luaL_checkudata(L, 1, TYPE_TASK), *task = *box;
 
+	for (const struct task *t = host_of(L)->current; t; t = t->parent)
+		if (t == task && t != host_of(L)->current)
+			fail_here(L, "a body cannot stop the task that waits for it");
 	task->stopped = true;
 	if (!task->done && task != host_of(L)->current) {
 		struct task *parent = task->parent;
@@ -484,7 +489,7 @@ static int fn_outcome(lua_State *L)
 	task_here(L, "outcome");
 	luaL_checktype(L, 1, LUA_TTABLE);
 	if (host_of(L)->header.turns_off_count == 0)
-		fail(L, "outcome needs to know the attack; write attack = \"T1\" in scenario { ... }");
+		fail_here(L, "outcome needs to know the attack; write attack = \"T1\" in scenario { ... }");
 	lua_settop(L, 1);
 	lua_getfield(L, 1, "stopped");
 	lua_getfield(L, 1, "succeeded");

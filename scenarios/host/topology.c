@@ -28,7 +28,7 @@ struct subnet { /* addresses a link gives to interfaces that ask for none */
 static void topology_load(lua_State *L, int options);
 
 /* The net is complete once a topology named without its table has been built with defaults. */
-static void net_ready(lua_State *L)
+void net_ready(lua_State *L)
 {
 	struct host *host = host_of(L);
 
@@ -128,7 +128,7 @@ static void check_link_keys(lua_State *L, const struct link *link, int index)
 		}
 		if (!found) {
 			text_unknown(&text, key, &known);
-			fail(L, "link %s: unknown key %s", link->name, text.s);
+			fail_here(L, "link %s: unknown key %s", link->name, text.s);
 		}
 		lua_pop(L, 2);
 	}
@@ -148,7 +148,7 @@ static bool address_field(lua_State *L, const struct link *link, int index, cons
 		return false;
 	}
 	if (lua_type(L, -1) != LUA_TSTRING || !ip_parse(lua_tostring(L, -1), ip))
-		fail(L, "link %s: %s must be an address; write %s = \"10.1.0.1\"", link->name, key, key);
+		fail_here(L, "link %s: %s must be an address; write %s = \"10.1.0.1\"", link->name, key, key);
 	lua_pop(L, 1);
 	return true;
 }
@@ -162,12 +162,12 @@ static void configure_subnet(lua_State *L, const struct link *link, int index)
 		lua_pop(L, 1);
 		for (size_t i = 1; i < 3; i++)
 			if (address_field(L, link, index, subnet_keys[i], &ip))
-				fail(L, "link %s: %s needs a subnet; write subnet = \"10.1.0.0/16\"", link->name, subnet_keys[i]);
+				fail_here(L, "link %s: %s needs a subnet; write subnet = \"10.1.0.0/16\"", link->name, subnet_keys[i]);
 		return;
 	}
 	if (lua_type(L, -1) != LUA_TSTRING || !subnet_parse(lua_tostring(L, -1), &ip, &subnet.prefix_len)
 	    || subnet.prefix_len > 30)
-		fail(L, "link %s: subnet must be a network of at least 4 addresses; write subnet = \"10.1.0.0/16\"", link->name);
+		fail_here(L, "link %s: subnet must be a network of at least 4 addresses; write subnet = \"10.1.0.0/16\"", link->name);
 	lua_pop(L, 1);
 	subnet.base = ip & mask_of(subnet.prefix_len);
 	subnet.next = subnet.base + 1;
@@ -175,7 +175,7 @@ static void configure_subnet(lua_State *L, const struct link *link, int index)
 	address_field(L, link, index, "gateway", &subnet.gateway);
 	if ((subnet.next & mask_of(subnet.prefix_len)) != subnet.base
 	    || (subnet.gateway && (subnet.gateway & mask_of(subnet.prefix_len)) != subnet.base))
-		fail(L, "link %s: first and gateway must lie in the subnet", link->name);
+		fail_here(L, "link %s: first and gateway must lie in the subnet", link->name);
 	lua_getfield(L, LUA_REGISTRYINDEX, REGISTRY_SUBNETS);
 	kept = lua_newuserdatauv(L, sizeof *kept, 0);
 	*kept = subnet;
@@ -194,7 +194,7 @@ void link_configure(lua_State *L, struct link *link, int index)
 		if (lua_getfield(L, index, f->name) != LUA_TNIL
 		    && (lua_type(L, -1) != LUA_TSTRING || !f->set(&params, lua_tostring(L, -1)))) {
 			text_found(&found, L, -1);
-			fail(L, "link %s: %s must be %s, found %s; write %s = \"%s\"", link->name, f->name, f->what, found.s, f->name,
+			fail_here(L, "link %s: %s must be %s, found %s; write %s = \"%s\"", link->name, f->name, f->what, found.s, f->name,
 			     f->example);
 		}
 		lua_pop(L, 1);
@@ -218,7 +218,7 @@ bool subnet_next(lua_State *L, const struct link *link, uint32_t *ip, uint8_t *p
 	while (subnet->next <= last && (subnet->next == subnet->gateway || link_neighbour(link, subnet->next)))
 		subnet->next++;
 	if (subnet->next > last)
-		fail(L, "link %s has no address left in its subnet", link->name);
+		fail_here(L, "link %s has no address left in its subnet", link->name);
 	*ip = subnet->next++;
 	*prefix_len = subnet->prefix_len;
 	*gateway = subnet->gateway;
@@ -233,23 +233,23 @@ const char *new_name(lua_State *L, int index, const char *what)
 	size_t len;
 
 	if (lua_type(L, index) != LUA_TSTRING)
-		fail(L, "net:%s must be given a name; write net:%s \"name\" { ... }", what, what);
+		fail_here(L, "net:%s must be given a name; write net:%s \"name\" { ... }", what, what);
 	name = lua_tolstring(L, index, &len);
 	if (len == 0 || len > NODE_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != len
 	    || name[0] == '.' || name[0] == '-')
-		fail(L, "net:%s \"%s\": a name is 1 to %d letters, digits, _ . -", what, name, NODE_NAME_MAX);
+		fail_here(L, "net:%s \"%s\": a name is 1 to %d letters, digits, _ . -", what, name, NODE_NAME_MAX);
 	if (node_find(host->sim, name) || link_find(host->sim, name))
-		fail(L, "net:%s \"%s\": the name is taken", what, name);
+		fail_here(L, "net:%s \"%s\": the name is taken", what, name);
 	if (model_named(host, name) || strcmp(name, "link") == 0 || strcmp(name, "place") == 0 || strcmp(name, "nodes") == 0
 	    || strcmp(name, "has") == 0)
-		fail(L, "net:%s \"%s\": the name is a word of net's own; choose another", what, name);
+		fail_here(L, "net:%s \"%s\": the name is a word of net's own; choose another", what, name);
 	return name;
 }
 
 static void check_net(lua_State *L, const char *method)
 {
 	if (!luaL_testudata(L, 1, TYPE_NET))
-		fail(L, "write net:%s with a colon", method);
+		fail_here(L, "write net:%s with a colon", method);
 	net_ready(L);
 }
 
@@ -276,7 +276,7 @@ static int net_nodes(lua_State *L)
 
 	check_net(L, "nodes");
 	if (model && !model_named(host_of(L), model))
-		fail(L, "net:nodes \"%s\": there is no such model (tollgate list models)", model);
+		fail_here(L, "net:nodes \"%s\": there is no such model (tollgate list models)", model);
 	lua_newtable(L);
 	for (struct node *node = host_of(L)->sim->nodes; node; node = node->next) {
 		if (model && (!node->model || strcmp(node->model->name, model) != 0))
@@ -305,7 +305,7 @@ static int net_place(lua_State *L)
 	name = luaL_checkstring(L, 2);
 	luaL_checktype(L, 3, LUA_TFUNCTION);
 	if (!model_named(host_of(L), name))
-		fail(L, "net:place(\"%s\"): there is no such model (tollgate list models)", name);
+		fail_here(L, "net:place(\"%s\"): there is no such model (tollgate list models)", name);
 	if (lua_isnoneornil(L, 4)) {
 		lua_settop(L, 3);
 		lua_newtable(L);
@@ -357,7 +357,7 @@ void placement_apply(lua_State *L, const struct model *model, const char *name, 
 	lua_call(L, 4, 1);
 	given = lua_gettop(L);
 	if (!lua_istable(L, given))
-		fail(L, "the topology's placement of %s must return a table, found a %s", model->name, luaL_typename(L, given));
+		fail_here(L, "the topology's placement of %s must return a table, found a %s", model->name, luaL_typename(L, given));
 	for (lua_pushnil(L); lua_next(L, given); lua_pop(L, 1)) {
 		lua_pushvalue(L, -2);
 		if (lua_rawget(L, index) == LUA_TNIL) {
@@ -436,7 +436,7 @@ static int net_index(lua_State *L)
 		for (link = host->sim->links; link; link = link->next)
 			names_add(&known, link->name);
 		text_unknown(&text, name, &known);
-		fail(L, "net has no element, link or model %s", text.s);
+		fail_here(L, "net has no element, link or model %s", text.s);
 	}
 	return 1;
 }
@@ -444,7 +444,7 @@ static int net_index(lua_State *L)
 static int net_call(lua_State *L)
 {
 	if (!host_of(L)->topology_pending)
-		fail(L, "the net has been built already");
+		fail_here(L, "the net has been built already");
 	luaL_checktype(L, 2, LUA_TTABLE);
 	topology_load(L, 2);
 	lua_settop(L, 1);
@@ -453,7 +453,7 @@ static int net_call(lua_State *L)
 
 static int net_new_index(lua_State *L)
 {
-	return fail(L, "net.%s cannot be set; elements are made by net:MODEL \"name\" { ... }", luaL_tolstring(L, 2, NULL));
+	return fail_here(L, "net.%s cannot be set; elements are made by net:MODEL \"name\" { ... }", luaL_tolstring(L, 2, NULL));
 }
 
 static void net_new(lua_State *L)
@@ -462,7 +462,7 @@ static void net_new(lua_State *L)
 
 	need_header(L);
 	if (host->net_made)
-		fail(L, "a scenario has one net; the topology has been chosen already");
+		fail_here(L, "a scenario has one net; the topology has been chosen already");
 	host->net_made = true;
 	lua_newuserdatauv(L, 0, 0);
 	luaL_setmetatable(L, TYPE_NET);
@@ -523,7 +523,7 @@ static void topology_read(lua_State *L, const char *path)
 	int status;
 
 	if (!bytes)
-		fail(L, "topology %s: %s cannot be read: %s", host->topology_name, path, strerror(errno));
+		fail_here(L, "topology %s: %s cannot be read: %s", host->topology_name, path, strerror(errno));
 	crypto_sha256(world_crypto(host->world), (const uint8_t *)bytes, len, hash);
 	for (size_t i = 0; i < sizeof hash; i++)
 		snprintf(host->topology_hash + 2 * i, 3, "%02x", hash[i]);
@@ -543,12 +543,12 @@ static void topology_load(lua_State *L, int options)
 
 	host->topology_pending = false;
 	if (!topology_path(host, host->topology_name, path))
-		fail(L, "there is no topology \"%s\": no file topologies/%s.lua beside the scenario or in %s", host->topology_name,
+		fail_here(L, "there is no topology \"%s\": no file topologies/%s.lua beside the scenario or in %s", host->topology_name,
 		     host->topology_name, host_scenarios_dir());
 	topology_read(L, path);
 	lua_settop(L, top + 1);
 	if (!lua_isfunction(L, -1))
-		fail(L, "topology %s must return function(net, options)", host->topology_name);
+		fail_here(L, "topology %s must return function(net, options)", host->topology_name);
 	push_net(L);
 	lua_pushvalue(L, options);
 	lua_call(L, 2, 0);
@@ -562,10 +562,10 @@ static int fn_topology(lua_State *L)
 	const char *name;
 
 	if (lua_type(L, 1) != LUA_TSTRING)
-		fail(L, "topology must be given a name; write topology \"two_branches\" {}");
+		fail_here(L, "topology must be given a name; write topology \"two_branches\" {}");
 	name = lua_tostring(L, 1);
 	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name))
-		fail(L, "topology \"%s\": a name is letters, digits, _ and -", name);
+		fail_here(L, "topology \"%s\": a name is letters, digits, _ and -", name);
 	net_new(L);
 	host->topology_name = sim_strdup(name);
 	host->topology_pending = true;
@@ -578,146 +578,6 @@ static int fn_topology(lua_State *L)
 static int fn_network(lua_State *L)
 {
 	net_new(L);
-	return 1;
-}
-
-/* options(given, defaults, optional) */
-
-static bool listed(lua_State *L, int list, const char *key)
-{
-	size_t n = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
-	bool found = false;
-
-	for (size_t i = 1; i <= n && !found; i++) {
-		lua_rawgeti(L, list, (lua_Integer)i);
-		found = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), key) == 0;
-		lua_pop(L, 1);
-	}
-	return found;
-}
-
-static void fail_option(lua_State *L, const char *path, const char *key, int defaults, int optional)
-{
-	struct names known = { .count = 0 };
-	struct text text = { .len = 0 };
-	const char *topology = host_of(L)->topology_name;
-	size_t count = push_sorted_keys(L, defaults);
-	int keys = lua_gettop(L);
-
-	for (size_t i = 1; i <= count; i++, lua_settop(L, keys))
-		if (lua_rawgeti(L, keys, (lua_Integer)i) == LUA_TSTRING)
-			names_add(&known, lua_tostring(L, -1));
-	count = lua_istable(L, optional) ? lua_rawlen(L, optional) : 0;
-	for (size_t i = 1; i <= count; i++, lua_settop(L, keys))
-		if (lua_rawgeti(L, optional, (lua_Integer)i) == LUA_TSTRING)
-			names_add(&known, lua_tostring(L, -1));
-	text_unknown(&text, key, &known);
-	fail_scenario(L, "topology %s: unknown option%s%s %s", topology ? topology : "", *path ? " of " : "", path, text.s);
-}
-
-static void check_option_keys(lua_State *L, const char *path, int given, int defaults, int optional)
-{
-	size_t count = push_sorted_keys(L, given);
-	int keys = lua_gettop(L);
-
-	for (size_t i = 1; i <= count; i++) {
-		lua_rawgeti(L, keys, (lua_Integer)i);
-		safe_tostring(L, -1);
-		lua_pushvalue(L, -2);
-		if (lua_rawget(L, defaults) == LUA_TNIL && !listed(L, optional, lua_tostring(L, -2)))
-			fail_option(L, path, lua_tostring(L, -2), defaults, optional);
-		lua_settop(L, keys);
-	}
-	lua_pop(L, 1);
-}
-
-static void check_option_type(lua_State *L, const char *path, const char *key, int given, int preset)
-{
-	struct text found = { .len = 0 };
-	sim_ns ns;
-	uint64_t bps;
-	uint32_t ppm;
-	const char *a, *b;
-
-	if (lua_type(L, given) != lua_type(L, preset)) {
-		text_found(&found, L, given);
-		fail_scenario(L, "topology option %s%s%s must be a %s, found %s", path, *path ? "." : "", key, luaL_typename(L, preset), found.s);
-	}
-	if (lua_type(L, preset) != LUA_TSTRING)
-		return;
-	a = lua_tostring(L, given);
-	b = lua_tostring(L, preset);
-	if ((time_parse(b, &ns) && !time_parse(a, &ns)) || (rate_parse(b, &bps) && !rate_parse(a, &bps))
-	    || (ratio_parse(b, &ppm) && !ratio_parse(a, &ppm)))
-		fail_scenario(L, "topology option %s%s%s is \"%s\", must be like its default \"%s\"", path,
-		              *path ? "." : "", key, a, b);
-}
-
-/* Pushes the defaults completed by what is given. */
-static void merge_options(lua_State *L, const char *path, int given, int defaults, int optional)
-{
-	size_t count;
-	int result, keys;
-
-	luaL_checkstack(L, 20, "options nest too deeply");
-	check_option_keys(L, path, given, defaults, optional);
-	lua_newtable(L);
-	result = lua_gettop(L);
-	for (lua_pushnil(L); lua_next(L, given); lua_pop(L, 1)) {
-		lua_pushvalue(L, -2);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, result);
-	}
-	count = push_sorted_keys(L, defaults);
-	keys = lua_gettop(L);
-	for (size_t i = 1; i <= count; i++) {
-		const char *key;
-		bool nested;
-
-		lua_rawgeti(L, keys, (lua_Integer)i);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, defaults);
-		lua_pushvalue(L, -2);
-		lua_rawget(L, given);
-		safe_tostring(L, -3);
-		key = lua_tostring(L, -1); /* stack: key, default, given, text of key */
-		nested = lua_istable(L, -3) && lua_rawlen(L, -3) == 0;
-		if (!lua_isnil(L, -2))
-			check_option_type(L, path, key, lua_gettop(L) - 1, lua_gettop(L) - 2);
-		if (nested) {
-			struct text below = { .len = 0 };
-			int base = lua_gettop(L);
-
-			text_add(&below, "%s%s%s", path, *path ? "." : "", key);
-			if (lua_isnil(L, base - 1)) {
-				lua_newtable(L);
-				lua_replace(L, base - 1);
-			}
-			lua_pushnil(L);
-			merge_options(L, below.s, base - 1, base - 2, base + 1);
-			lua_pushvalue(L, base - 3);
-			lua_insert(L, -2);
-			lua_rawset(L, result);
-		} else if (lua_isnil(L, -2)) {
-			lua_pushvalue(L, -4);
-			lua_pushvalue(L, -4);
-			lua_rawset(L, result);
-		}
-		lua_settop(L, keys);
-	}
-	lua_settop(L, result);
-}
-
-static int fn_options(lua_State *L)
-{
-	lua_settop(L, 3);
-	if (lua_isnil(L, 1)) {
-		lua_newtable(L);
-		lua_replace(L, 1);
-	}
-	luaL_checktype(L, 1, LUA_TTABLE);
-	luaL_checktype(L, 2, LUA_TTABLE);
-	merge_options(L, "", 1, 2, 3);
 	return 1;
 }
 
@@ -734,5 +594,4 @@ void topology_open(lua_State *L)
 	lua_setfield(L, LUA_REGISTRYINDEX, REGISTRY_PLACES);
 	lua_register(L, "topology", fn_topology);
 	lua_register(L, "network", fn_network);
-	lua_register(L, "options", fn_options);
 }

@@ -61,6 +61,11 @@ bool time_parse(const char *text, sim_ns *out)
 	return quantity_parse(text, units, out);
 }
 
+bool host_time_parse(const char *text, sim_ns *out)
+{
+	return time_parse(text, out);
+}
+
 bool rate_parse(const char *text, uint64_t *bps)
 {
 	static const struct unit units[] = {
@@ -489,7 +494,7 @@ static void check_key(lua_State *L, const char *what, const struct param *params
 
 	if (lua_type(L, -1) != LUA_TSTRING) {
 		text_found(&text, L, -1);
-		fail(L, "%s: %s is not a name; write { name = value, ... }", what, text.s);
+		fail_here(L, "%s: %s is not a name; write { name = value, ... }", what, text.s);
 	}
 	name = lua_tostring(L, -1);
 	if (param_named(params, name) || extra_known(extra, name))
@@ -499,7 +504,7 @@ static void check_key(lua_State *L, const char *what, const struct param *params
 	for (size_t i = 0; extra && i < extra->count; i++)
 		names_add(&known, extra->list[i]);
 	text_unknown(&text, name, &known);
-	fail(L, "%s: unknown key %s", what, text.s);
+	fail_here(L, "%s: unknown key %s", what, text.s);
 }
 
 static void fail_type(lua_State *L, const char *what, const struct param *param, int index)
@@ -508,9 +513,9 @@ static void fail_type(lua_State *L, const char *what, const struct param *param,
 
 	text_found(&found, L, index);
 	if ((param->type == VALUE_NODE || param->type == VALUE_LINK) && lua_type(L, index) == LUA_TSTRING)
-		fail(L, "%s: %s = %s: there is no such %s yet; make it first", what, param->name, lua_tostring(L, index),
+		fail_here(L, "%s: %s = %s: there is no such %s yet; make it first", what, param->name, lua_tostring(L, index),
 		     param->type == VALUE_NODE ? "element" : "link");
-	fail(L, "%s: %s must be %s, found %s; write %s = %s", what, param->name, type_text(param->type), found.s, param->name,
+	fail_here(L, "%s: %s must be %s, found %s; write %s = %s", what, param->name, type_text(param->type), found.s, param->name,
 	     type_example(param->type));
 }
 
@@ -518,7 +523,7 @@ static void check_choice(lua_State *L, const char *what, const struct param *par
 {
 	if (!param->choices || value->type != VALUE_TEXT || choice_known(param->choices, value))
 		return;
-	fail(L, "%s: %s is \"%s\", must be one of: %s", what, param->name, value->text.bytes, param->choices);
+	fail_here(L, "%s: %s is \"%s\", must be one of: %s", what, param->name, value->text.bytes, param->choices);
 }
 
 /* The argument for one parameter from the stack; false: none was given and there is no preset. */
@@ -535,12 +540,12 @@ static bool arg_take(lua_State *L, const char *what, const struct param *param, 
 	if (lua_isnil(L, -1)) {
 		lua_settop(L, top);
 		if (param->required)
-			fail(L, "%s: %s is missing; write %s = %s (%s)", what, param->name, param->name, type_example(param->type),
+			fail_here(L, "%s: %s is missing; write %s = %s (%s)", what, param->name, param->name, type_example(param->type),
 			     param->doc);
 		if (!param->preset)
 			return false;
 		if (!value_from_text(host_of(L), param->preset, param->type, out))
-			fail(L, "%s: %s has no usable default (\"%s\"); give one", what, param->name, param->preset);
+			fail_here(L, "%s: %s has no usable default (\"%s\"); give one", what, param->name, param->preset);
 		return true;
 	}
 	if (!value_from_lua(L, -1, param->type, out))
@@ -561,7 +566,7 @@ struct args *args_check(lua_State *L, const char *what, const struct param *para
 	while (params && params[room].name)
 		room++;
 	if (first && room == 0)
-		fail(L, "%s takes no arguments", what);
+		fail_here(L, "%s takes no arguments", what);
 	if (named) {
 		size_t count = push_sorted_keys(L, named);
 
@@ -572,7 +577,7 @@ struct args *args_check(lua_State *L, const char *what, const struct param *para
 		}
 		lua_pop(L, 1);
 		if (first && lua_getfield(L, named, params[0].name) != LUA_TNIL)
-			fail(L, "%s: %s is given twice", what, params[0].name);
+			fail_here(L, "%s: %s is given twice", what, params[0].name);
 	}
 	args = lua_newuserdatauv(L, sizeof *args + room * sizeof *list, 0);
 	list = (struct arg *)(args + 1);
@@ -604,7 +609,7 @@ static int fn_ns(lua_State *L)
 
 	if (!value_from_lua(L, 1, VALUE_TIME, &value)) {
 		text_found(&found, L, 1);
-		fail(L, "ns must be given a time, found %s; write ns \"20ms\"", found.s);
+		fail_here(L, "ns must be given a time, found %s; write ns \"20ms\"", found.s);
 	}
 	lua_pushinteger(L, value.integer);
 	return 1;
@@ -618,7 +623,7 @@ static int fn_time(lua_State *L)
 
 	if (lua_type(L, 1) != LUA_TNUMBER || !integer_from_lua(L, 1, &ns) || ns < 0) {
 		text_found(&found, L, 1);
-		fail(L, "time must be given whole nanoseconds, found %s; write time(now() + ns \"20ms\")", found.s);
+		fail_here(L, "time must be given whole nanoseconds, found %s; write time(now() + ns \"20ms\")", found.s);
 	}
 	lua_pushstring(L, time_text(ns, buf));
 	return 1;
