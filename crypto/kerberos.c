@@ -95,23 +95,42 @@ struct error_text {
 };
 #define NAMED(code) { code, #code }
 static const struct error_text error_texts[] = {
-	NAMED(KDC_ERR_NONE), NAMED(KDC_ERR_C_PRINCIPAL_UNKNOWN), NAMED(KDC_ERR_S_PRINCIPAL_UNKNOWN), NAMED(KDC_ERR_POLICY),
-	NAMED(KDC_ERR_BADOPTION), NAMED(KDC_ERR_ETYPE_NOSUPP), NAMED(KDC_ERR_PADATA_TYPE_NOSUPP), NAMED(KDC_ERR_CLIENT_REVOKED),
-	NAMED(KDC_ERR_PREAUTH_FAILED), NAMED(KDC_ERR_PREAUTH_REQUIRED), NAMED(KRB_AP_ERR_BAD_INTEGRITY),
-	NAMED(KRB_AP_ERR_TKT_EXPIRED), NAMED(KRB_AP_ERR_TKT_NYV), NAMED(KRB_AP_ERR_REPEAT), NAMED(KRB_AP_ERR_NOT_US),
-	NAMED(KRB_AP_ERR_BADMATCH), NAMED(KRB_AP_ERR_SKEW), NAMED(KRB_AP_ERR_MSG_TYPE), NAMED(KRB_AP_ERR_MODIFIED),
-	NAMED(KRB_ERR_GENERIC), NAMED(KRB_ERR_FIELD_TOOLONG), NAMED(KDC_ERR_CLIENT_NOT_TRUSTED), NAMED(KDC_ERR_INVALID_SIG),
-	NAMED(KDC_ERR_DH_KEY_PARAMETERS_NOT_ACCEPTED), NAMED(KDC_ERR_CANT_VERIFY_CERTIFICATE),
-	NAMED(KDC_ERR_INVALID_CERTIFICATE), NAMED(KDC_ERR_REVOKED_CERTIFICATE), NAMED(KDC_ERR_CLIENT_NAME_MISMATCH),
+	NAMED(KDC_ERR_NONE),
+	NAMED(KDC_ERR_C_PRINCIPAL_UNKNOWN),
+	NAMED(KDC_ERR_S_PRINCIPAL_UNKNOWN),
+	NAMED(KDC_ERR_POLICY),
+	NAMED(KDC_ERR_BADOPTION),
+	NAMED(KDC_ERR_ETYPE_NOSUPP),
+	NAMED(KDC_ERR_PADATA_TYPE_NOSUPP),
+	NAMED(KDC_ERR_CLIENT_REVOKED),
+	NAMED(KDC_ERR_PREAUTH_FAILED),
+	NAMED(KDC_ERR_PREAUTH_REQUIRED),
+	NAMED(KRB_AP_ERR_BAD_INTEGRITY),
+	NAMED(KRB_AP_ERR_TKT_EXPIRED),
+	NAMED(KRB_AP_ERR_TKT_NYV),
+	NAMED(KRB_AP_ERR_REPEAT),
+	NAMED(KRB_AP_ERR_NOT_US),
+	NAMED(KRB_AP_ERR_BADMATCH),
+	NAMED(KRB_AP_ERR_SKEW),
+	NAMED(KRB_AP_ERR_MSG_TYPE),
+	NAMED(KRB_AP_ERR_MODIFIED),
+	NAMED(KRB_ERR_GENERIC),
+	NAMED(KRB_ERR_FIELD_TOOLONG),
+	NAMED(KDC_ERR_CLIENT_NOT_TRUSTED),
+	NAMED(KDC_ERR_INVALID_SIG),
+	NAMED(KDC_ERR_DH_KEY_PARAMETERS_NOT_ACCEPTED),
+	NAMED(KDC_ERR_CANT_VERIFY_CERTIFICATE),
+	NAMED(KDC_ERR_INVALID_CERTIFICATE),
+	NAMED(KDC_ERR_REVOKED_CERTIFICATE),
+	NAMED(KDC_ERR_CLIENT_NAME_MISMATCH),
 };
 
 /* Names of the codes that RFC 4120 leaves to others, as constants: there is no buffer to share. */
 #define N1(n) "KRB_ERROR_" #n
 #define N10(t) N1(t##0), N1(t##1), N1(t##2), N1(t##3), N1(t##4), N1(t##5), N1(t##6), N1(t##7), N1(t##8), N1(t##9)
-static const char *const numbered[] = {
-	N1(0), N1(1), N1(2), N1(3), N1(4), N1(5), N1(6), N1(7), N1(8), N1(9), N10(1), N10(2), N10(3), N10(4), N10(5), N10(6),
-	N10(7), N10(8), N10(9), N10(10), N10(11), N10(12)
-};
+static const char *const numbered[] = { N1(0),  N1(1),  N1(2),  N1(3),   N1(4),   N1(5),  N1(6),  N1(7),
+	                                N1(8),  N1(9),  N10(1), N10(2),  N10(3),  N10(4), N10(5), N10(6),
+	                                N10(7), N10(8), N10(9), N10(10), N10(11), N10(12) };
 
 const char *krb_error_name(int code)
 {
@@ -151,7 +170,8 @@ bool krb_error_build(struct crypto *crypto, const struct krb_error_info *info, s
 	krb_put_name(&error->sname, &error->realm, &info->server);
 	if (info->text[0])
 		krb_put_text(&error->e_text, info->text);
-	bool ok = (info->code != KDC_ERR_PREAUTH_REQUIRED || put_methods(error)) && KRB_ENCODE(KRB_ERROR_MSG, error, out);
+	bool ok =
+		(info->code != KDC_ERR_PREAUTH_REQUIRED || put_methods(error)) && KRB_ENCODE(KRB_ERROR_MSG, error, out);
 	KRB_FREE(KRB_ERROR_MSG, error);
 	return ok;
 }
@@ -172,8 +192,9 @@ bool krb_error_parse(const uint8_t *bytes, size_t len, struct krb_error_info *ou
 {
 	struct krb_error_info got = { .code = 0 };
 	KRB_ERROR_MSG *error = krb_type(bytes, len) == KRB_ERROR ? KRB_DECODE(KRB_ERROR_MSG, bytes, len) : NULL;
-	bool ok = error && error->pvno == KRB_PVNO && error->msg_type == KRB_ERROR && error->susec >= 0 && error->susec <= 999999 &&
-	          krb_get_time(error->stime, &got.stime.s) && krb_get_name(error->sname, error->realm, &got.server);
+	bool ok = error && error->pvno == KRB_PVNO && error->msg_type == KRB_ERROR && error->susec >= 0 &&
+	          error->susec <= 999999 && krb_get_time(error->stime, &got.stime.s) &&
+	          krb_get_name(error->sname, error->realm, &got.server);
 	if (ok) {
 		got.code = error->error_code;
 		got.stime.us = error->susec;
@@ -206,7 +227,8 @@ static bool put_profile(const struct krb_ticket_facts *facts, STACK_OF(KRB_TYPED
 		for (unsigned i = 0; ok && i < facts->number_count; i++) {
 			ASN1_IA5STRING *number = ASN1_IA5STRING_new();
 			size_t number_len = strnlen(facts->numbers[i], KRB_NUMBER_LEN);
-			ok = number_len < KRB_NUMBER_LEN && number && ASN1_STRING_set(number, facts->numbers[i], (int)number_len) &&
+			ok = number_len < KRB_NUMBER_LEN && number &&
+			     ASN1_STRING_set(number, facts->numbers[i], (int)number_len) &&
 			     sk_ASN1_IA5STRING_push(profile->numbers, number);
 			if (!ok)
 				ASN1_IA5STRING_free(number);
@@ -246,7 +268,8 @@ static bool read_profile(const STACK_OF(KRB_TYPED) *list, struct krb_ticket_fact
 		return false;
 	KRB_TICKET_PROFILE *profile = KRB_DECODE(KRB_TICKET_PROFILE, ASN1_STRING_get0_data(element->value),
 	                                         (size_t)ASN1_STRING_length(element->value));
-	bool ok = profile && ASN1_STRING_length(profile->device) == KRB_PROFILE_DEVICE_LEN && read_numbers(profile, facts);
+	bool ok = profile && ASN1_STRING_length(profile->device) == KRB_PROFILE_DEVICE_LEN &&
+	          read_numbers(profile, facts);
 	if (ok) {
 		const uint8_t *device = ASN1_STRING_get0_data(profile->device);
 		facts->restricted = device[KRB_PROFILE_MAC_LEN] & KRB_PROFILE_RESTRICTED;
@@ -276,8 +299,8 @@ KRB_ENC_TICKET_PART *krb_ticket_part(const struct krb_ticket_facts *facts, const
 	return part;
 }
 
-KRB_TICKET *krb_ticket_seal(struct secure_module *sm, const struct sm_key *server_key, const struct krb_ticket_facts *facts,
-                            const uint8_t session[KRB_KEY_LEN])
+KRB_TICKET *krb_ticket_seal(struct secure_module *sm, const struct sm_key *server_key,
+                            const struct krb_ticket_facts *facts, const uint8_t session[KRB_KEY_LEN])
 {
 	KRB_ENC_TICKET_PART *part = krb_ticket_part(facts, session);
 	if (!part)
@@ -285,8 +308,8 @@ KRB_TICKET *krb_ticket_seal(struct secure_module *sm, const struct sm_key *serve
 	KRB_TICKET *ticket = KRB_NEW(KRB_TICKET);
 	ticket->vno = KRB_PVNO;
 	krb_put_name(&ticket->sname, &ticket->realm, &facts->server);
-	bool ok = krb_seal_value(sm_crypto(sm), sm_random(sm), server_key->bytes, KRB_USAGE_TICKET, KRB_TICKET_KVNO, part,
-	                         ASN1_ITEM_rptr(KRB_ENC_TICKET_PART), &ticket->enc_part);
+	bool ok = krb_seal_value(sm_crypto(sm), sm_random(sm), server_key->bytes, KRB_USAGE_TICKET, KRB_TICKET_KVNO,
+	                         part, ASN1_ITEM_rptr(KRB_ENC_TICKET_PART), &ticket->enc_part);
 	krb_wipe_typed(part->key);
 	KRB_FREE(KRB_ENC_TICKET_PART, part);
 	if (!ok) {
@@ -300,8 +323,9 @@ bool krb_ticket_read(const KRB_TICKET *ticket, const KRB_ENC_TICKET_PART *part, 
 {
 	struct krb_ticket_facts got = { .restricted = false };
 	bool ok = krb_get_key(part->key) && krb_get_name(part->cname, part->crealm, &got.client) &&
-	          krb_get_name(ticket->sname, ticket->realm, &got.server) && krb_get_time(part->authtime, &got.auth_time_s) &&
-	          krb_get_time(part->endtime, &got.end_time_s) && read_profile(part->authorization_data, &got);
+	          krb_get_name(ticket->sname, ticket->realm, &got.server) &&
+	          krb_get_time(part->authtime, &got.auth_time_s) && krb_get_time(part->endtime, &got.end_time_s) &&
+	          read_profile(part->authorization_data, &got);
 	if (ok && part->starttime)
 		ok = krb_get_time(part->starttime, &got.start_time_s);
 	else
@@ -325,15 +349,18 @@ bool krb_self_issue(struct secure_module *sm, key_handle server_key, const struc
 	if (!key)
 		return false;
 	uint8_t session[KRB_KEY_LEN];
-	struct krb_credentials made = { .client = facts->client, .server = facts->server, .start_time_s = facts->start_time_s,
-	                                .end_time_s = facts->end_time_s };
+	struct krb_credentials made = { .client = facts->client,
+		                        .server = facts->server,
+		                        .start_time_s = facts->start_time_s,
+		                        .end_time_s = facts->end_time_s };
 	krb_fresh_key(sm, session);
 	KRB_TICKET *ticket = krb_ticket_seal(sm, key, facts, session);
 	bool ok = ticket && KRB_ENCODE(KRB_TICKET, ticket, &made.ticket);
 	if (ok) {
 		char context[KRB_PRINCIPAL_MAX];
 		krb_principal_text(&facts->server, context);
-		made.session_key = sm_add(sm, SM_DES3, "krb.session", session, sizeof(session), "generated", context, NULL);
+		made.session_key =
+			sm_add(sm, SM_DES3, "krb.session", session, sizeof(session), "generated", context, NULL);
 		*out = made;
 	}
 	KRB_FREE(KRB_TICKET, ticket);

@@ -1,9 +1,11 @@
 /*
- * The AP exchange (RFC 4120 section 3.2) in the shape of the GSS-API's init and accept (RFC 2743; patent [0047], [0070]-[0074]).
+ * The AP exchange (RFC 4120 section 3.2) in the shape of the GSS-API's init and accept (RFC 2743; patent [0047],
+ * [0070]-[0074]).
  *
  * The authenticator carries the SPI as authorisation data (ad-type KRB_AD_SPI, four octets big endian) and the patent's
- * keyed hash as its checksum: hmac-sha1-des3-kd over the ticket, so that an authenticator speaks for one ticket. The sub-key
- * is the acceptor's choice and comes in the AP-REP. Time and replay are the acceptor's to judge, not this file's.
+ * keyed hash as its checksum: hmac-sha1-des3-kd over the ticket, so that an authenticator speaks for one ticket. The
+ * sub-key is the acceptor's choice and comes in the AP-REP. Time and replay are the acceptor's to judge, not this
+ * file's.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -44,10 +46,11 @@ static void *open_value(struct crypto *crypto, const uint8_t *key, enum krb_usag
 
 /* Initiator */
 
-static KRB_AUTHENTICATOR *make_authenticator(struct secure_module *sm, const struct krb_name *client, struct krb_time now,
-                                             uint32_t spi, const uint8_t cksum[20])
+static KRB_AUTHENTICATOR *make_authenticator(struct secure_module *sm, const struct krb_name *client,
+                                             struct krb_time now, uint32_t spi, const uint8_t cksum[20])
 {
-	const uint8_t spi_bytes[SPI_LEN] = { (uint8_t)(spi >> 24), (uint8_t)(spi >> 16), (uint8_t)(spi >> 8), (uint8_t)spi };
+	const uint8_t spi_bytes[SPI_LEN] = { (uint8_t)(spi >> 24), (uint8_t)(spi >> 16), (uint8_t)(spi >> 8),
+		                             (uint8_t)spi };
 	KRB_AUTHENTICATOR *authenticator = KRB_NEW(KRB_AUTHENTICATOR);
 	authenticator->vno = KRB_PVNO;
 	krb_put_name(&authenticator->cname, &authenticator->crealm, client);
@@ -59,8 +62,8 @@ static KRB_AUTHENTICATOR *make_authenticator(struct secure_module *sm, const str
 	return authenticator;
 }
 
-bool gss_init_start(struct secure_module *sm, const struct krb_credentials *credentials, struct krb_time now, uint32_t spi,
-                    struct gss_initiator *state, struct der *token)
+bool gss_init_start(struct secure_module *sm, const struct krb_credentials *credentials, struct krb_time now,
+                    uint32_t spi, struct gss_initiator *state, struct der *token)
 {
 	const struct sm_key *session = sm_lookup(sm, credentials->session_key, SM_DES3);
 	uint8_t cksum[20];
@@ -108,7 +111,8 @@ static bool take_subkey(struct secure_module *sm, key_handle session_key, const 
 	KRB_ENC_AP_REP_PART *part = NULL;
 	int64_t time_s;
 	if (rep)
-		part = open_value(sm_crypto(sm), session->bytes, KRB_USAGE_AP_REP, rep->enc_part, ASN1_ITEM_rptr(KRB_ENC_AP_REP_PART));
+		part = open_value(sm_crypto(sm), session->bytes, KRB_USAGE_AP_REP, rep->enc_part,
+		                  ASN1_ITEM_rptr(KRB_ENC_AP_REP_PART));
 	const uint8_t *key = part ? krb_get_key(part->subkey) : NULL;
 	bool ok = key && krb_get_time(part->ctime, &time_s) &&
 	          (!expected || (time_s == expected->s && part->cusec == expected->us));
@@ -129,7 +133,8 @@ bool gss_init_finish(struct secure_module *sm, const struct gss_initiator *state
 	return take_subkey(sm, state->session_key, token, len, &state->ctime, context, subkey);
 }
 
-bool krb_ap_rep_read(struct secure_module *sm, key_handle session_key, const uint8_t *token, size_t len, key_handle *subkey)
+bool krb_ap_rep_read(struct secure_module *sm, key_handle session_key, const uint8_t *token, size_t len,
+                     key_handle *subkey)
 {
 	return take_subkey(sm, session_key, token, len, NULL, "", subkey);
 }
@@ -140,7 +145,8 @@ static KRB_AP_REQ_MSG *decode_request(const uint8_t *token, size_t len)
 {
 	KRB_AP_REQ_MSG *request = krb_message_len(token, len) == len && krb_type(token, len) == KRB_AP_REQ ?
 	                          KRB_DECODE(KRB_AP_REQ_MSG, token, len) : NULL;
-	if (request && (request->pvno != KRB_PVNO || request->msg_type != KRB_AP_REQ || request->ticket->vno != KRB_PVNO)) {
+	if (request &&
+	    (request->pvno != KRB_PVNO || request->msg_type != KRB_AP_REQ || request->ticket->vno != KRB_PVNO)) {
 		KRB_FREE(KRB_AP_REQ_MSG, request);
 		request = NULL;
 	}
@@ -168,9 +174,10 @@ static enum gss_verdict open_ticket(struct crypto *crypto, const struct sm_key *
 	enum gss_verdict verdict = GSS_TICKET_INTEGRITY;
 	KRB_ENC_TICKET_PART *part = NULL;
 	bool opened = check_integrity ?
-		krb_open(crypto, server_key->bytes, KRB_USAGE_TICKET, ASN1_STRING_get0_data(cipher), cipher_len, plain, &plain_len) :
-		krb_open_unchecked(crypto, server_key->bytes, KRB_USAGE_TICKET, ASN1_STRING_get0_data(cipher), cipher_len, plain,
-		                   &plain_len);
+	                      krb_open(crypto, server_key->bytes, KRB_USAGE_TICKET, ASN1_STRING_get0_data(cipher),
+	                               cipher_len, plain, &plain_len) :
+	                      krb_open_unchecked(crypto, server_key->bytes, KRB_USAGE_TICKET,
+	                                         ASN1_STRING_get0_data(cipher), cipher_len, plain, &plain_len);
 	if (opened)
 		part = krb_decode_padded(ASN1_ITEM_rptr(KRB_ENC_TICKET_PART), plain, plain_len);
 	if (opened)
@@ -201,10 +208,12 @@ static bool read_authenticator(struct crypto *crypto, const uint8_t *session, co
 {
 	uint8_t cksum[20];
 	return in->vno == KRB_PVNO && in->cksum && in->cksum->type == KRB_CKSUM_HMAC_SHA1_DES3 &&
-	       ASN1_STRING_length(in->cksum->value) == sizeof(cksum) && ticket_checksum(crypto, session, ticket, cksum) &&
+	       ASN1_STRING_length(in->cksum->value) == sizeof(cksum) &&
+	       ticket_checksum(crypto, session, ticket, cksum) &&
 	       crypto_equal(cksum, ASN1_STRING_get0_data(in->cksum->value), sizeof(cksum)) &&
-	       krb_get_name(in->cname, in->crealm, &got->authenticator_client) && krb_get_time(in->ctime, &got->ctime.s) &&
-	       in->cusec >= 0 && in->cusec <= 999999 && read_spi(in->authorization_data, &got->spi);
+	       krb_get_name(in->cname, in->crealm, &got->authenticator_client) &&
+	       krb_get_time(in->ctime, &got->ctime.s) && in->cusec >= 0 && in->cusec <= 999999 &&
+	       read_spi(in->authorization_data, &got->spi);
 }
 
 static enum gss_verdict open_authenticator(struct crypto *crypto, const uint8_t *session, const KRB_AP_REQ_MSG *request,
@@ -239,17 +248,19 @@ static enum gss_verdict accept(struct secure_module *sm, key_handle server_key, 
 	KRB_AP_REQ_MSG *request = decode_request(token, len);
 	if (!request)
 		return GSS_MALFORMED;
-	enum gss_verdict verdict = key ? open_ticket(crypto, key, request->ticket, check_integrity, session, &got.ticket) :
-	                           GSS_NOT_US;
+	enum gss_verdict verdict =
+		key ? open_ticket(crypto, key, request->ticket, check_integrity, session, &got.ticket) : GSS_NOT_US;
 	if (verdict == GSS_OK) {
 		const ASN1_OCTET_STRING *sealed = request->authenticator->cipher;
-		crypto_sha1(crypto, ASN1_STRING_get0_data(sealed), (size_t)ASN1_STRING_length(sealed), got.authenticator_hash);
+		crypto_sha1(crypto, ASN1_STRING_get0_data(sealed), (size_t)ASN1_STRING_length(sealed),
+		            got.authenticator_hash);
 		enum gss_verdict judged = open_authenticator(crypto, session, request, &got);
 		verdict = check_authenticator ? judged : GSS_OK;
 	}
 	if (verdict == GSS_OK) {
 		krb_principal_text(&got.ticket.server, context);
-		got.session_key = sm_add(sm, SM_DES3, "krb.session", session, sizeof(session), "unwrapped", context, key);
+		got.session_key =
+			sm_add(sm, SM_DES3, "krb.session", session, sizeof(session), "unwrapped", context, key);
 		*out = got;
 	}
 	crypto_wipe(session, sizeof(session));
@@ -263,13 +274,14 @@ enum gss_verdict gss_accept(struct secure_module *sm, key_handle server_key, con
 	return accept(sm, server_key, token, len, true, check_authenticator, out);
 }
 
-enum gss_verdict gss_accept_unchecked_ticket(struct secure_module *sm, key_handle server_key, const uint8_t *token, size_t len,
-                                             bool check_authenticator, struct gss_accepted *out)
+enum gss_verdict gss_accept_unchecked_ticket(struct secure_module *sm, key_handle server_key, const uint8_t *token,
+                                             size_t len, bool check_authenticator, struct gss_accepted *out)
 {
 	return accept(sm, server_key, token, len, false, check_authenticator, out);
 }
 
-bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey, struct der *token)
+bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey,
+                      struct der *token)
 {
 	const struct sm_key *session = sm_lookup(sm, accepted->session_key, SM_DES3);
 	uint8_t key[KRB_KEY_LEN];

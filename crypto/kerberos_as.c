@@ -1,6 +1,7 @@
 /*
- * The AS exchange (RFC 4120 section 3.1): the request body and the reply that every kind of pre-authentication shares, and
- * pre-authentication by encrypted time stamp, with which servers get their tickets (flows.md 13). PKINIT is in pkinit_*.c.
+ * The AS exchange (RFC 4120 section 3.1): the request body and the reply that every kind of pre-authentication shares,
+ * and pre-authentication by encrypted time stamp, with which servers get their tickets (flows.md 13). PKINIT is in
+ * pkinit_*.c.
  *
  * There is no ticket-granting service: an AS-REQ names the server it is for.
  */
@@ -28,8 +29,8 @@ const char *const krb_reply_checks[] = {
 
 /* Requests */
 
-KRB_KDC_REQ *krb_as_request(const struct krb_name *client, const struct krb_name *server, struct krb_time now, int64_t till_s,
-                            uint32_t nonce)
+KRB_KDC_REQ *krb_as_request(const struct krb_name *client, const struct krb_name *server, struct krb_time now,
+                            int64_t till_s, uint32_t nonce)
 {
 	KRB_KDC_REQ *request = KRB_NEW(KRB_AS_REQUEST);
 	KRB_KDC_REQ_BODY *body = request->body;
@@ -62,8 +63,8 @@ bool krb_as_request_timestamp(struct secure_module *sm, key_handle client_key, c
 	struct der padata = { 0 };
 	krb_put_time(&stamp->time, now.s);
 	krb_put_uint(&stamp->usec, (uint32_t)now.us);
-	bool ok = krb_seal_value(sm_crypto(sm), sm_random(sm), key->bytes, KRB_USAGE_PA_TIMESTAMP, KRB_TICKET_KVNO, stamp,
-	                         ASN1_ITEM_rptr(KRB_PA_TIMESTAMP), &sealed) &&
+	bool ok = krb_seal_value(sm_crypto(sm), sm_random(sm), key->bytes, KRB_USAGE_PA_TIMESTAMP, KRB_TICKET_KVNO,
+	                         stamp, ASN1_ITEM_rptr(KRB_PA_TIMESTAMP), &sealed) &&
 	          KRB_ENCODE(KRB_SEALED, sealed, &padata);
 	if (ok) {
 		krb_push_typed(&request->padata, KRB_PA_ENC_TIMESTAMP, padata.bytes, padata.len);
@@ -110,8 +111,8 @@ static bool parse_body(const KRB_KDC_REQ *request, struct krb_as_facts *facts)
 	facts->nonce = body->nonce;
 	facts->wants_des3 = offers_des3(body);
 	return request->pvno == KRB_PVNO && request->msg_type == KRB_AS_REQ &&
-	       krb_get_name(body->cname, body->realm, &facts->client) && krb_get_name(body->sname, body->realm, &facts->server) &&
-	       krb_get_time(body->till, &facts->till_s);
+	       krb_get_name(body->cname, body->realm, &facts->client) &&
+	       krb_get_name(body->sname, body->realm, &facts->server) && krb_get_time(body->till, &facts->till_s);
 }
 
 static bool parse_preauth(struct crypto *crypto, struct krb_as_inside *inside, struct krb_as_facts *facts)
@@ -164,7 +165,8 @@ bool krb_as_check_timestamp(struct secure_module *sm, key_handle client_key, con
 	struct der plain = { 0 };
 	struct krb_time got = { 0 };
 	KRB_PA_TIMESTAMP *sealed_stamp = NULL;
-	KRB_SEALED *sealed = KRB_DECODE(KRB_SEALED, ASN1_STRING_get0_data(padata->value), (size_t)ASN1_STRING_length(padata->value));
+	KRB_SEALED *sealed =
+		KRB_DECODE(KRB_SEALED, ASN1_STRING_get0_data(padata->value), (size_t)ASN1_STRING_length(padata->value));
 	bool ok = sealed && krb_open_sealed(sm_crypto(sm), key->bytes, KRB_USAGE_PA_TIMESTAMP, sealed, &plain);
 	if (ok)
 		sealed_stamp = krb_decode_padded(ASN1_ITEM_rptr(KRB_PA_TIMESTAMP), plain.bytes, plain.len);
@@ -237,9 +239,11 @@ bool krb_as_reply(struct secure_module *sm, const struct sm_key *server_key, con
 }
 
 bool krb_as_reply_build_timestamp(struct secure_module *sm, key_handle client_key, key_handle server_key,
-                                  const struct krb_as_facts *facts, const struct krb_ticket_facts *ticket, struct der *out)
+                                  const struct krb_as_facts *facts, const struct krb_ticket_facts *ticket,
+                                  struct der *out)
 {
-	const struct sm_key *reply_key = sm_lookup(sm, client_key, SM_DES3), *server = sm_lookup(sm, server_key, SM_DES3);
+	const struct sm_key *reply_key = sm_lookup(sm, client_key, SM_DES3),
+			    *server = sm_lookup(sm, server_key, SM_DES3);
 	return reply_key && server && krb_as_reply(sm, server, reply_key->bytes, facts, ticket, 0, NULL, 0, out);
 }
 
@@ -270,8 +274,8 @@ static bool read_reply_part(const KRB_ENC_REP_PART *in, struct krb_reply_part *p
 {
 	const uint8_t *session = krb_get_key(in->key);
 	part->nonce = in->nonce;
-	bool ok = session && krb_get_name(in->sname, in->srealm, &part->server) && krb_get_time(in->authtime, &part->auth_time_s) &&
-	          krb_get_time(in->endtime, &part->end_time_s);
+	bool ok = session && krb_get_name(in->sname, in->srealm, &part->server) &&
+	          krb_get_time(in->authtime, &part->auth_time_s) && krb_get_time(in->endtime, &part->end_time_s);
 	if (ok && in->starttime)
 		ok = krb_get_time(in->starttime, &part->start_time_s);
 	else
@@ -317,14 +321,16 @@ static enum krb_reply_verdict judge_reply(const struct krb_as_client *state, con
 	struct krb_name outside;
 	if (part->nonce != state->nonce)
 		return KRB_REPLY_NONCE;
-	if (!krb_name_equal(&part->server, &state->server) || !krb_get_name(rep->ticket->sname, rep->ticket->realm, &outside) ||
+	if (!krb_name_equal(&part->server, &state->server) ||
+	    !krb_get_name(rep->ticket->sname, rep->ticket->realm, &outside) ||
 	    !krb_name_equal(&outside, &state->server))
 		return KRB_REPLY_SNAME;
 	return part->end_time_s > part->start_time_s ? KRB_REPLY_OK : KRB_REPLY_TIME;
 }
 
-enum krb_reply_verdict krb_as_reply_timestamp(struct secure_module *sm, key_handle client_key, const struct krb_as_client *state,
-                                              const uint8_t *bytes, size_t len, struct krb_credentials *out)
+enum krb_reply_verdict krb_as_reply_timestamp(struct secure_module *sm, key_handle client_key,
+                                              const struct krb_as_client *state, const uint8_t *bytes, size_t len,
+                                              struct krb_credentials *out)
 {
 	const struct sm_key *key = sm_lookup(sm, client_key, SM_DES3);
 	struct krb_reply_part part = { .nonce = 0 };

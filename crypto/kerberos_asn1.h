@@ -1,9 +1,10 @@
 /*
  * ASN.1 of Kerberos (RFC 4120 appendix A), PKINIT (RFC 4556 appendix A) and PKINIT's draft form, as OpenSSL templates.
  *
- * Internal to crypto/. The decoders are strict: every optional field of the standards is in its template, an unknown one
- * is an error. krb_decode() takes exactly one value; krb_decode_padded() allows the few bytes that a block cipher leaves
- * behind it. Integers that are always there are embedded (out of range: error); optional ones are ASN1_INTEGER pointers.
+ * Internal to crypto/. The decoders are strict: every optional field of the standards is in its template, an unknown
+ * one is an error. krb_decode() takes exactly one value; krb_decode_padded() allows the few bytes that a block cipher
+ * leaves behind it. Integers that are always there are embedded (out of range: error); optional ones are ASN1_INTEGER
+ * pointers.
  */
 #ifndef TOLLGATE_CRYPTO_KERBEROS_ASN1_H
 #define TOLLGATE_CRYPTO_KERBEROS_ASN1_H
@@ -173,8 +174,8 @@ typedef STACK_OF(KRB_TYPED) KRB_METHOD_DATA;
 /*
  * What a ticket's authorisation data says about its client, ad-type KRB_AD_TICKET_PROFILE:
  *   TicketProfile ::= SEQUENCE {
- *     device  [0] OCTET STRING (SIZE (18)),              -- 17 characters of MAC or blanks, 1 octet of flags: bit 0 restricted
- *     numbers [1] SEQUENCE OF IA5String OPTIONAL         -- what a restricted client may call
+ *     device  [0] OCTET STRING (SIZE (18)),              -- 17 characters of MAC or blanks, 1 octet of flags: bit 0
+ * restricted numbers [1] SEQUENCE OF IA5String OPTIONAL         -- what a restricted client may call
  *   }
  * It stands outside AD-IF-RELEVANT: a server that does not know it must refuse the ticket (RFC 4120 section 5.2.6).
  */
@@ -206,7 +207,8 @@ typedef struct {
 	ASN1_OCTET_STRING *pa_checksum, *freshness_token;
 } PKINIT_AUTHENTICATOR;
 
-/* SubjectPublicKeyInfo with X9.42 domain parameters (RFC 3279 section 2.3.3), undigested: the group is compared, not trusted. */
+/* SubjectPublicKeyInfo with X9.42 domain parameters (RFC 3279 section 2.3.3), undigested: the group is compared, not
+ * trusted. */
 typedef struct {
 	ASN1_INTEGER *p, *g, *q, *j;
 	ASN1_TYPE *validation;
@@ -314,7 +316,8 @@ DECLARE_ASN1_ITEM(PKINIT_CONTENT_INFO)
 void *krb_decode(const ASN1_ITEM *item, const uint8_t *bytes, size_t len);
 /* One value and at most seven bytes of padding (RFC 3961 section 6.3: their content is not defined). */
 void *krb_decode_padded(const ASN1_ITEM *item, const uint8_t *bytes, size_t len);
-/* An empty value, fields that are not optional present. Never NULL: memory for these is not a peer's choice (aborts). */
+/* An empty value, fields that are not optional present. Never NULL: memory for these is not a peer's choice (aborts).
+ */
 void *krb_asn1_new(const ASN1_ITEM *item);
 void krb_asn1_free(void *value, const ASN1_ITEM *item);
 /* DER of value; out is the caller's. False when a field cannot be encoded. */

@@ -1,8 +1,8 @@
 /*
  * Alterations of Kerberos messages by one who holds no key (kerberos_attack.h).
  *
- * They decode with the templates, change one thing, and encode: what then stops or passes the message is the check under
- * test, and never a malformed byte.
+ * They decode with the templates, change one thing, and encode: what then stops or passes the message is the check
+ * under test, and never a malformed byte.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,8 @@ bool krb_attack_lift_restriction(const struct krb_ticket_facts *known, struct de
 	struct der altered = { 0 };
 	bool ok = opened && (size_t)ASN1_STRING_length(opened->enc_part->cipher) == krb_sealed_len(plain_len);
 	if (ok) {
-		/* In CBC a bit of block n - 1 flips the same bit of plain block n; the confounder shifts the text by one block, so the offsets meet. */
+		/* In CBC a bit of block n - 1 flips the same bit of plain block n; the confounder shifts the text by
+		 * one block, so the offsets meet. */
 		opened->enc_part->cipher->data[flag] ^= KRB_PROFILE_RESTRICTED;
 		ok = KRB_ENCODE(KRB_TICKET, opened, &altered);
 	}
@@ -76,7 +77,8 @@ static bool replace_content(struct krb_as_inside *inside, PKINIT_AS_REQ *padata)
 {
 	struct der pack = { 0 };
 	unsigned char *bytes = NULL;
-	PKINIT_SPKI **value = inside->auth_pack ? &inside->auth_pack->client_public_value : &inside->draft->client_public_value;
+	PKINIT_SPKI **value =
+		inside->auth_pack ? &inside->auth_pack->client_public_value : &inside->draft->client_public_value;
 	ASN1_OCTET_STRING **content = CMS_get0_content(inside->cms);
 	KRB_FREE(PKINIT_SPKI, *value);
 	*value = NULL;
@@ -112,7 +114,8 @@ bool krb_attack_strip_dh(struct crypto *crypto, const uint8_t *as_req, size_t le
 	return ok;
 }
 
-/* EnvelopedData (RFC 5652 section 6.1) as PKINIT's KDC makes it: key transport only, down to the two strings of interest. */
+/* EnvelopedData (RFC 5652 section 6.1) as PKINIT's KDC makes it: key transport only, down to the two strings of
+ * interest. */
 typedef struct {
 	int32_t version;
 	ASN1_TYPE *recipient;
@@ -170,7 +173,8 @@ static bool spoil(ASN1_OCTET_STRING *pack, enum krb_attack_spoil what)
 		target = sk_SPOIL_RECIPIENT_value(info->envelope->recipients, 0)->key;
 	bool ok = target && ASN1_STRING_length(target) > 0;
 	if (ok) {
-		/* The cipher's first byte keeps its last block, and so its padding, whole; a key's last byte keeps it below the modulus. */
+		/* The cipher's first byte keeps its last block, and so its padding, whole; a key's last byte keeps it
+		 * below the modulus. */
 		target->data[what == KRB_ATTACK_SPOIL_CONTENT ? 0 : target->length - 1] ^= 0x01;
 		ok = KRB_ENCODE(SPOIL_INFO, info, &der);
 	}
@@ -188,7 +192,8 @@ bool krb_attack_spoil_envelope(const uint8_t *as_rep, size_t len, enum krb_attac
 	PKINIT_AS_REP *padata = typed ? KRB_DECODE(PKINIT_AS_REP, ASN1_STRING_get0_data(typed->value),
 	                                           (size_t)ASN1_STRING_length(typed->value)) : NULL;
 	struct der der = { 0 };
-	bool ok = padata && padata->which == 1 && spoil(padata->d.enc_key_pack, what) && KRB_ENCODE(PKINIT_AS_REP, padata, &der);
+	bool ok = padata && padata->which == 1 && spoil(padata->d.enc_key_pack, what) &&
+	          KRB_ENCODE(PKINIT_AS_REP, padata, &der);
 	if (ok) {
 		krb_put_octets(&typed->value, der.bytes, der.len);
 		ok = KRB_ENCODE(KRB_AS_REPLY, rep, out);

@@ -53,7 +53,8 @@ bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uin
 
 static bool derive_usage(struct crypto *crypto, const uint8_t *key, uint32_t usage, uint8_t last, uint8_t *out)
 {
-	const uint8_t constant[5] = { (uint8_t)(usage >> 24), (uint8_t)(usage >> 16), (uint8_t)(usage >> 8), (uint8_t)usage, last };
+	const uint8_t constant[5] = { (uint8_t)(usage >> 24), (uint8_t)(usage >> 16), (uint8_t)(usage >> 8),
+		                      (uint8_t)usage, last };
 	return krb_derive(crypto, key, constant, sizeof(constant), out);
 }
 
@@ -113,7 +114,8 @@ static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_
 	int done = 0;
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, iv, encrypt, NULL) ||
-	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) || done != (int)len)
+	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
+	    done != (int)len)
 		broken("3DES");
 	EVP_CIPHER_CTX_free(ctx);
 	crypto_count(crypto, CRYPTO_DES3, (uint32_t)len);
@@ -154,8 +156,8 @@ bool krb_seal(struct crypto *crypto, const struct random_source *random, const u
 	return ok;
 }
 
-static bool open_any(struct crypto *crypto, const uint8_t *key, uint32_t usage, const uint8_t *sealed, size_t sealed_len,
-                     bool check, uint8_t *out, size_t *len)
+static bool open_any(struct crypto *crypto, const uint8_t *key, uint32_t usage, const uint8_t *sealed,
+                     size_t sealed_len, bool check, uint8_t *out, size_t *len)
 {
 	uint8_t ke[KRB_KEY_LEN], ki[KRB_KEY_LEN], mac[MAC_LEN], *body = NULL;
 	if (sealed_len < BLOCK_LEN + MAC_LEN || (sealed_len - MAC_LEN) % BLOCK_LEN || sealed_len > KRB_MESSAGE_MAX)

@@ -1,8 +1,8 @@
 /*
  * Clear fields of Kerberos messages as paths and values, for the record (RFC 4120's own field names).
  *
- * Nothing is opened here: sealed parts show as their length. Values are printable whatever the peer sent. Certificates and
- * the AuthPack of a PKINIT request are clear text and show.
+ * Nothing is opened here: sealed parts show as their length. Values are printable whatever the peer sent. Certificates
+ * and the AuthPack of a PKINIT request are clear text and show.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +91,8 @@ struct list {
 
 static void append(struct list *list, int64_t number)
 {
-	int n = snprintf(list->text + list->used, sizeof(list->text) - list->used, "%s%lld", list->used ? "," : "", (long long)number);
+	int n = snprintf(list->text + list->used, sizeof(list->text) - list->used, "%s%lld", list->used ? "," : "",
+	                 (long long)number);
 	if (n > 0 && (size_t)n < sizeof(list->text) - list->used)
 		list->used += (size_t)n;
 	else
@@ -123,15 +124,20 @@ static void put_etypes(const struct sink *sink, const STACK_OF(ASN1_INTEGER) *et
 
 static void put_auth_pack(const struct sink *sink, const struct pkinit_signed *read)
 {
-	PKINIT_AUTH_PACK *rfc = read->type == PKINIT_AUTH_DATA ? KRB_DECODE(PKINIT_AUTH_PACK, read->content.bytes, read->content.len) :
-	                        NULL;
-	PKINIT_DRAFT_AUTH_PACK *draft = read->type == PKINIT_ID_DATA ?
-	                                KRB_DECODE(PKINIT_DRAFT_AUTH_PACK, read->content.bytes, read->content.len) : NULL;
+	PKINIT_AUTH_PACK *rfc = read->type == PKINIT_AUTH_DATA ?
+	                                KRB_DECODE(PKINIT_AUTH_PACK, read->content.bytes, read->content.len) :
+	                                NULL;
+	PKINIT_DRAFT_AUTH_PACK *draft =
+		read->type == PKINIT_ID_DATA ?
+			KRB_DECODE(PKINIT_DRAFT_AUTH_PACK, read->content.bytes, read->content.len) :
+			NULL;
 	if (rfc || draft) {
 		put(sink, "pkinit.profile", rfc ? "rfc4556" : "draft", KRB_FIELD_FACT);
 		put_time(sink, "pkinit.ctime", rfc ? rfc->authenticator->ctime : draft->authenticator->ctime);
-		put_number(sink, "pkinit.nonce", rfc ? rfc->authenticator->nonce : draft->authenticator->nonce, KRB_FIELD_RANDOM);
-		put(sink, "pkinit.dh", (rfc ? rfc->client_public_value : draft->client_public_value) ? "yes" : "no", KRB_FIELD_FACT);
+		put_number(sink, "pkinit.nonce", rfc ? rfc->authenticator->nonce : draft->authenticator->nonce,
+		           KRB_FIELD_RANDOM);
+		put(sink, "pkinit.dh", (rfc ? rfc->client_public_value : draft->client_public_value) ? "yes" : "no",
+		    KRB_FIELD_FACT);
 	}
 	KRB_FREE(PKINIT_AUTH_PACK, rfc);
 	KRB_FREE(PKINIT_DRAFT_AUTH_PACK, draft);
@@ -170,11 +176,13 @@ static void put_pkinit_reply(const struct sink *sink, const KRB_TYPED *padata)
 	                                           (size_t)ASN1_STRING_length(padata->value)) : NULL;
 	if (reply && reply->which == 1) {
 		put(sink, "pkinit.mode", "rsa", KRB_FIELD_FACT);
-		put_number(sink, "pkinit.enc-key-pack-bytes", ASN1_STRING_length(reply->d.enc_key_pack), KRB_FIELD_FACT);
+		put_number(sink, "pkinit.enc-key-pack-bytes", ASN1_STRING_length(reply->d.enc_key_pack),
+		           KRB_FIELD_FACT);
 	} else if (reply) {
 		const ASN1_OCTET_STRING *signed_data = reply->d.dh_info->signed_data;
 		put(sink, "pkinit.mode", "dh", KRB_FIELD_FACT);
-		if (pkinit_signed_read(NULL, ASN1_STRING_get0_data(signed_data), (size_t)ASN1_STRING_length(signed_data), &read)) {
+		if (pkinit_signed_read(NULL, ASN1_STRING_get0_data(signed_data),
+		                       (size_t)ASN1_STRING_length(signed_data), &read)) {
 			put_signer(sink, &read);
 			pkinit_signed_free(&read);
 		}

@@ -1,6 +1,6 @@
 /*
- * What the Kerberos and PKINIT files of crypto/ share: sealing of values, the pieces of an AS exchange, the decoded AS-REQ.
- * Not for anybody else: raw keys pass through these functions.
+ * What the Kerberos and PKINIT files of crypto/ share: sealing of values, the pieces of an AS exchange, the decoded
+ * AS-REQ. Not for anybody else: raw keys pass through these functions.
  */
 #ifndef TOLLGATE_CRYPTO_KERBEROS_INTERNAL_H
 #define TOLLGATE_CRYPTO_KERBEROS_INTERNAL_H
@@ -20,7 +20,8 @@ bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uin
                 uint8_t out[KRB_KEY_LEN]);
 /* DES3random-to-key of RFC 3961 section 6.3.1: spreads the bits, sets parity, corrects weak keys. */
 void krb_random_to_key(const uint8_t seed[KRB_SEED_LEN], uint8_t key[KRB_KEY_LEN]);
-/* As krb_open(), but the MAC is not looked at: only a server whose ticket integrity is switched off (attack T4) does this. */
+/* As krb_open(), but the MAC is not looked at: only a server whose ticket integrity is switched off (attack T4) does
+ * this. */
 bool krb_open_unchecked(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], uint32_t usage, const uint8_t *sealed,
                         size_t sealed_len, uint8_t *out, size_t *len);
 
@@ -43,19 +44,19 @@ bool krb_open_sealed(struct crypto *crypto, const uint8_t *key, enum krb_usage u
                      struct der *plain);
 
 /* A ticket: facts and session key under the server's key. NULL: a fact cannot be encoded. */
-KRB_TICKET *krb_ticket_seal(struct secure_module *sm, const struct sm_key *server_key, const struct krb_ticket_facts *facts,
-                            const uint8_t session[KRB_KEY_LEN]);
+KRB_TICKET *krb_ticket_seal(struct secure_module *sm, const struct sm_key *server_key,
+                            const struct krb_ticket_facts *facts, const uint8_t session[KRB_KEY_LEN]);
 /* The facts of an opened ticket; false when it says what no ticket of ours says. */
 bool krb_ticket_read(const KRB_TICKET *ticket, const KRB_ENC_TICKET_PART *part, struct krb_ticket_facts *facts);
 /* The plain part of a ticket, as krb_ticket_seal() seals it. NULL as there. */
 KRB_ENC_TICKET_PART *krb_ticket_part(const struct krb_ticket_facts *facts, const uint8_t session[KRB_KEY_LEN]);
 
 /* An AS-REQ without pre-authentication data. */
-KRB_KDC_REQ *krb_as_request(const struct krb_name *client, const struct krb_name *server, struct krb_time now, int64_t till_s,
-                            uint32_t nonce);
+KRB_KDC_REQ *krb_as_request(const struct krb_name *client, const struct krb_name *server, struct krb_time now,
+                            int64_t till_s, uint32_t nonce);
 /*
- * An AS-REP: makes the session key, seals ticket and reply part. padata_len 0: none. The session key leaves the module's
- * table again: the KDC keeps none (patent [0050]).
+ * An AS-REP: makes the session key, seals ticket and reply part. padata_len 0: none. The session key leaves the
+ * module's table again: the KDC keeps none (patent [0050]).
  */
 bool krb_as_reply(struct secure_module *sm, const struct sm_key *server_key, const uint8_t reply_key[KRB_KEY_LEN],
                   const struct krb_as_facts *request, const struct krb_ticket_facts *facts, int32_t padata_type,

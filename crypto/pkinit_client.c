@@ -3,9 +3,9 @@
  *
  * pkinit_reply() parses into one struct, verifies in a fixed order and commits at its end, so that each refusal has one
  * cause. The order is: syntax, opening, the KDC's certificate (chain, CRL, usage, name), signature, sealed part, nonce,
- * binding, server name, times. Everything that goes wrong between the RSA decryption and the first look at a certificate is
- * KRB_REPLY_DECRYPT, whatever it was: one RSA key signs and decrypts, and a peer must not learn what its bytes became
- * (attack K11).
+ * binding, server name, times. Everything that goes wrong between the RSA decryption and the first look at a
+ * certificate is KRB_REPLY_DECRYPT, whatever it was: one RSA key signs and decrypts, and a peer must not learn what its
+ * bytes became (attack K11).
  */
 #include <assert.h>
 #include <stdio.h>
@@ -75,7 +75,7 @@ static bool put_trusted(struct secure_module *sm, PKINIT_AS_REQ *padata)
 {
 	size_t len;
 	const uint8_t *root = sm_root(sm, &len);
-	X509 *x509 = root ? pki_parse(sm_crypto(sm)->lib, root, len) : NULL;
+	X509 *x509 = root ? cert_parse(sm_crypto(sm), root, len) : NULL;
 	unsigned char *name = NULL;
 	if (!x509)
 		return root == NULL; /* none installed: nothing to say */
@@ -104,8 +104,9 @@ static bool put_padata(struct secure_module *sm, const struct der *signed_pack, 
 	return ok;
 }
 
-static bool sign_request(struct secure_module *sm, const struct pkinit_identity *identity, const struct pkinit_client *client,
-                         KRB_KDC_REQ *request, struct krb_time now, enum pkinit_bind bind)
+static bool sign_request(struct secure_module *sm, const struct pkinit_identity *identity,
+                         const struct pkinit_client *client, KRB_KDC_REQ *request, struct krb_time now,
+                         enum pkinit_bind bind)
 {
 	bool draft = bind == PKINIT_BIND_NONCE;
 	struct der body = { 0 }, pack = { 0 }, signed_pack = { 0 };
@@ -186,7 +187,8 @@ bool pkinit_read_key_pack(const struct der *content, uint8_t key[KRB_KEY_LEN], b
 {
 	const uint8_t *bytes = NULL;
 	PKINIT_REPLY_KEY_PACK *pack = KRB_DECODE(PKINIT_REPLY_KEY_PACK, content->bytes, content->len);
-	PKINIT_DRAFT_REPLY_KEY_PACK *draft = pack ? NULL : KRB_DECODE(PKINIT_DRAFT_REPLY_KEY_PACK, content->bytes, content->len);
+	PKINIT_DRAFT_REPLY_KEY_PACK *draft =
+		pack ? NULL : KRB_DECODE(PKINIT_DRAFT_REPLY_KEY_PACK, content->bytes, content->len);
 	KRB_TYPED *reply_key = pack ? pack->reply_key : draft ? draft->reply_key : NULL;
 	*has_checksum = pack && pack->as_checksum->type == KRB_CKSUM_HMAC_SHA1_DES3 &&
 	                ASN1_STRING_length(pack->as_checksum->value) == 20;
@@ -203,13 +205,15 @@ bool pkinit_read_key_pack(const struct der *content, uint8_t key[KRB_KEY_LEN], b
 	return bytes != NULL;
 }
 
-static enum krb_reply_verdict parse(const struct pkinit_client *client, const uint8_t *bytes, size_t len, struct reply *r)
+static enum krb_reply_verdict parse(const struct pkinit_client *client, const uint8_t *bytes, size_t len,
+                                    struct reply *r)
 {
 	r->rep = krb_reply_decode(bytes, len, &client->client);
 	const KRB_TYPED *padata = r->rep ? krb_find_typed(r->rep->padata, KRB_PA_PK_AS_REP) : NULL;
 	if (!padata)
 		return KRB_REPLY_MALFORMED;
-	r->padata = KRB_DECODE(PKINIT_AS_REP, ASN1_STRING_get0_data(padata->value), (size_t)ASN1_STRING_length(padata->value));
+	r->padata = KRB_DECODE(PKINIT_AS_REP, ASN1_STRING_get0_data(padata->value),
+	                       (size_t)ASN1_STRING_length(padata->value));
 	if (!r->padata)
 		return KRB_REPLY_MALFORMED;
 	r->dh = r->padata->which == 0;
@@ -222,7 +226,8 @@ static enum krb_reply_verdict parse(const struct pkinit_client *client, const ui
 static enum krb_reply_verdict open_dh(struct crypto *crypto, struct reply *r)
 {
 	const ASN1_OCTET_STRING *signed_data = r->padata->d.dh_info->signed_data;
-	if (!pkinit_signed_read(crypto->lib, ASN1_STRING_get0_data(signed_data), (size_t)ASN1_STRING_length(signed_data), &r->kdc) ||
+	if (!pkinit_signed_read(crypto->lib, ASN1_STRING_get0_data(signed_data),
+	                        (size_t)ASN1_STRING_length(signed_data), &r->kdc) ||
 	    r->kdc.type != PKINIT_DH_KEY_DATA)
 		return KRB_REPLY_MALFORMED;
 	r->dh_info = KRB_DECODE(PKINIT_DH_KEY_INFO, r->kdc.content.bytes, r->kdc.content.len);
@@ -236,10 +241,11 @@ static enum krb_reply_verdict open_rsa(struct secure_module *sm, key_handle key,
 {
 	const ASN1_OCTET_STRING *pack = r->padata->d.enc_key_pack;
 	struct der bare = { 0 }, whole = { 0 };
-	enum pkinit_opened opened = pkinit_open_envelope(sm, key, ASN1_STRING_get0_data(pack), (size_t)ASN1_STRING_length(pack),
-	                                                 tell_padding, &bare);
+	enum pkinit_opened opened = pkinit_open_envelope(sm, key, ASN1_STRING_get0_data(pack),
+	                                                 (size_t)ASN1_STRING_length(pack), tell_padding, &bare);
 	bool ok = opened == PKINIT_OPENED && pkinit_wrap(&bare, &whole) &&
-	          pkinit_signed_read(sm_crypto(sm)->lib, whole.bytes, whole.len, &r->kdc) && r->kdc.type == PKINIT_REPLY_KEY_DATA &&
+	          pkinit_signed_read(sm_crypto(sm)->lib, whole.bytes, whole.len, &r->kdc) &&
+	          r->kdc.type == PKINIT_REPLY_KEY_DATA &&
 	          pkinit_read_key_pack(&r->kdc.content, r->key, &r->has_checksum, r->checksum, &r->nonce);
 	krb_der_wipe(&bare);
 	krb_der_wipe(&whole);
@@ -270,8 +276,8 @@ static void collect(const struct pkinit_policy *policy, const struct reply *r, s
 		add_candidate(list, &r->kdc.extra[i]);
 }
 
-static enum krb_reply_verdict check_chain(struct crypto *crypto, const struct pkinit_policy *policy, const struct der *root,
-                                          const struct candidates *list, const struct reply *r)
+static enum krb_reply_verdict check_chain(struct crypto *crypto, const struct pkinit_policy *policy,
+                                          const struct der *root, const struct candidates *list, const struct reply *r)
 {
 	if (!policy->verify_root)
 		return KRB_REPLY_OK;
@@ -285,7 +291,7 @@ static bool crl_speaks(struct crypto *crypto, const struct der *crl, const struc
 {
 	const uint8_t *p = crl->bytes;
 	X509_CRL *parsed = crl->len <= PKI_CRL_MAX ? d2i_X509_CRL(NULL, &p, (long)crl->len) : NULL;
-	X509 *cert = pki_parse(crypto->lib, leaf->bytes, leaf->len);
+	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);
 	/* One that cannot be read is no evidence of anything: it counts as speaking, and crl_check() refuses it. */
 	bool speaks = !parsed || !cert || X509_NAME_cmp(X509_CRL_get_issuer(parsed), X509_get_issuer_name(cert)) == 0;
 	X509_free(cert);
@@ -294,20 +300,30 @@ static bool crl_speaks(struct crypto *crypto, const struct der *crl, const struc
 	return speaks;
 }
 
-static const struct der *issuer_of(const struct reply *r, const struct der *root, const struct candidates *list)
+/* cert_read() through the cache of parsed certificates. */
+static bool read_cert(struct crypto *crypto, const struct der *der, struct cert_facts *facts)
+{
+	X509 *cert = cert_parse(crypto, der->bytes, der->len);
+	bool ok = cert && pki_facts(cert, facts);
+	X509_free(cert);
+	return ok;
+}
+
+static const struct der *issuer_of(struct crypto *crypto, const struct reply *r, const struct der *root,
+                                   const struct candidates *list)
 {
 	struct cert_facts facts;
 	for (size_t i = 0; i < list->count; i++) {
-		if (cert_read(list->certs[i].bytes, list->certs[i].len, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
+		if (read_cert(crypto, &list->certs[i], &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
 			return &list->certs[i];
 	}
-	if (root->len && cert_read(root->bytes, root->len, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
+	if (root->len && read_cert(crypto, root, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
 		return root;
 	return NULL;
 }
 
-static enum krb_reply_verdict check_crl(struct crypto *crypto, const struct pkinit_policy *policy, const struct der *root,
-                                        const struct candidates *list, const struct reply *r)
+static enum krb_reply_verdict check_crl(struct crypto *crypto, const struct pkinit_policy *policy,
+                                        const struct der *root, const struct candidates *list, const struct reply *r)
 {
 	if (!policy->check_crl)
 		return KRB_REPLY_OK;
@@ -315,10 +331,13 @@ static enum krb_reply_verdict check_crl(struct crypto *crypto, const struct pkin
 		return KRB_REPLY_KDC_REVOKED;
 	if (!crl_speaks(crypto, policy->crl, &r->kdc.signer))
 		return KRB_REPLY_OK;
-	const struct der *issuer = issuer_of(r, root, list);
-	enum crl_verdict verdict = issuer ? crl_check(crypto, policy->crl, issuer, &r->kdc.signer, policy->now_s) : CRL_BAD;
-	/* A client that takes any root has none under which to judge the CRL itself: only a listed number counts there. */
-	return verdict == CRL_CLEAR || (verdict == CRL_BAD && !policy->verify_root) ? KRB_REPLY_OK : KRB_REPLY_KDC_REVOKED;
+	const struct der *issuer = issuer_of(crypto, r, root, list);
+	enum crl_verdict verdict =
+		issuer ? crl_check(crypto, policy->crl, issuer, &r->kdc.signer, policy->now_s) : CRL_BAD;
+	/* A client that takes any root has none under which to judge the CRL itself: only a listed number counts there.
+	 */
+	return verdict == CRL_CLEAR || (verdict == CRL_BAD && !policy->verify_root) ? KRB_REPLY_OK :
+	                                                                              KRB_REPLY_KDC_REVOKED;
 }
 
 static enum krb_reply_verdict check_name(const struct pkinit_policy *policy, const struct pkinit_client *client,
@@ -333,12 +352,13 @@ static enum krb_reply_verdict check_name(const struct pkinit_policy *policy, con
 }
 
 static enum krb_reply_verdict check_kdc(struct secure_module *sm, const struct pkinit_policy *policy,
-                                        const struct pkinit_client *client, struct reply *r, struct cert_facts *kdc_cert)
+                                        const struct pkinit_client *client, struct reply *r,
+                                        struct cert_facts *kdc_cert)
 {
 	struct der root = { 0 };
 	struct candidates list = { .count = 0 };
 	root.bytes = (uint8_t *)sm_root(sm, &root.len);
-	if (!cert_read(r->kdc.signer.bytes, r->kdc.signer.len, &r->cert))
+	if (!read_cert(sm_crypto(sm), &r->kdc.signer, &r->cert))
 		return KRB_REPLY_KDC_UNTRUSTED;
 	if (kdc_cert)
 		*kdc_cert = r->cert;
@@ -355,22 +375,24 @@ static enum krb_reply_verdict check_kdc(struct secure_module *sm, const struct p
 
 /* Keys and contents */
 
-static enum krb_reply_verdict take_reply_key(struct secure_module *sm, const struct pkinit_client *client, struct reply *r)
+static enum krb_reply_verdict take_reply_key(struct secure_module *sm, const struct pkinit_client *client,
+                                             struct reply *r)
 {
 	char context[KRB_PRINCIPAL_MAX];
 	if (r->dh) {
 		const ASN1_BIT_STRING *public_key = r->dh_info->public_key;
-		if (!pkinit_dh_reply_key(sm, client->dh, ASN1_STRING_get0_data(public_key), (size_t)ASN1_STRING_length(public_key),
-		                         r->key))
+		if (!pkinit_dh_reply_key(sm, client->dh, ASN1_STRING_get0_data(public_key),
+		                         (size_t)ASN1_STRING_length(public_key), r->key))
 			return KRB_REPLY_MALFORMED;
 	}
 	krb_principal_text(&client->client, context);
-	r->key_handle = sm_add(sm, SM_DES3, "krb.reply", r->key, KRB_KEY_LEN, r->dh ? "derived:pkinit-dh" : "unwrapped", context,
-	                       NULL);
+	r->key_handle = sm_add(sm, SM_DES3, "krb.reply", r->key, KRB_KEY_LEN, r->dh ? "derived:pkinit-dh" : "unwrapped",
+	                       context, NULL);
 	return krb_reply_open(sm_crypto(sm), r->key, r->rep, &r->part);
 }
 
-static bool is_bound(struct crypto *crypto, const struct pkinit_client *client, enum pkinit_bind bind, const struct reply *r)
+static bool is_bound(struct crypto *crypto, const struct pkinit_client *client, enum pkinit_bind bind,
+                     const struct reply *r)
 {
 	uint8_t expected[20];
 	if (r->dh) /* the signed public value carries the authenticator's nonce in either profile */
@@ -378,7 +400,8 @@ static bool is_bound(struct crypto *crypto, const struct pkinit_client *client, 
 	if (bind == PKINIT_BIND_NONCE)
 		return !r->has_checksum && r->nonce == client->nonce;
 	return r->has_checksum &&
-	       krb_checksum(crypto, r->key, KRB_USAGE_AS_CHECKSUM, client->request.bytes, client->request.len, expected) &&
+	       krb_checksum(crypto, r->key, KRB_USAGE_AS_CHECKSUM, client->request.bytes, client->request.len,
+	                    expected) &&
 	       crypto_equal(expected, r->checksum, sizeof(expected));
 }
 
@@ -403,8 +426,8 @@ static enum krb_reply_verdict check_contents(struct crypto *crypto, const struct
 }
 
 static enum krb_reply_verdict verify(struct secure_module *sm, const struct pkinit_client *client, key_handle rsa_key,
-                                     const struct pkinit_policy *policy, const uint8_t *bytes, size_t len, struct reply *r,
-                                     struct krb_name *ticket_server, struct cert_facts *kdc_cert)
+                                     const struct pkinit_policy *policy, const uint8_t *bytes, size_t len,
+                                     struct reply *r, struct krb_name *ticket_server, struct cert_facts *kdc_cert)
 {
 	struct crypto *crypto = sm_crypto(sm);
 	enum krb_reply_verdict verdict = parse(client, bytes, len, r);
@@ -425,11 +448,13 @@ static enum krb_reply_verdict verify(struct secure_module *sm, const struct pkin
 
 enum krb_reply_verdict pkinit_reply(struct secure_module *sm, struct pkinit_client *client,
                                     const struct pkinit_identity *identity, const struct pkinit_policy *policy,
-                                    const uint8_t *bytes, size_t len, struct krb_credentials *out, struct cert_facts *kdc_cert)
+                                    const uint8_t *bytes, size_t len, struct krb_credentials *out,
+                                    struct cert_facts *kdc_cert)
 {
 	struct reply r = { .dh = false };
 	struct krb_name ticket_server;
-	enum krb_reply_verdict verdict = verify(sm, client, identity->rsa_key, policy, bytes, len, &r, &ticket_server, kdc_cert);
+	enum krb_reply_verdict verdict =
+		verify(sm, client, identity->rsa_key, policy, bytes, len, &r, &ticket_server, kdc_cert);
 	if (verdict == KRB_REPLY_OK && !krb_credentials_fill(sm, r.rep, &r.part, &client->client, &ticket_server,
 	                                                     sm_lookup(sm, r.key_handle, SM_DES3), out))
 		verdict = KRB_REPLY_MALFORMED;

@@ -2,8 +2,8 @@
  * CMS for PKINIT by OpenSSL (pkinit_cms.h; RFC 5652, RFC 4556 sections 3.2.1 and 3.2.3).
  *
  * OpenSSL is told the signing time, or it would take the machine's. Randomness: sealing draws from the module's stream;
- * signing and opening draw only what does not show in the result, from the context's blinding stream. A peer's errors leave
- * nothing in OpenSSL's error queue.
+ * signing and opening draw only what does not show in the result, from the context's blinding stream. A peer's errors
+ * leave nothing in OpenSSL's error queue.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -76,7 +76,8 @@ static bool set_content_type(CMS_ContentInfo *cms, const ASN1_OBJECT *oid)
 static bool set_signing_time(CMS_SignerInfo *signer, int64_t now_s)
 {
 	ASN1_TIME *time = ASN1_TIME_set(NULL, (time_t)now_s);
-	bool ok = time && CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_signingTime, ASN1_STRING_type(time), time, -1) > 0;
+	bool ok = time &&
+	          CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_signingTime, ASN1_STRING_type(time), time, -1) > 0;
 	ASN1_TIME_free(time);
 	return ok;
 }
@@ -85,7 +86,7 @@ static bool add_extra(struct crypto *crypto, CMS_ContentInfo *cms, const struct 
 {
 	if (!extra || !extra->len)
 		return true;
-	X509 *x509 = pki_parse(crypto->lib, extra->bytes, extra->len);
+	X509 *x509 = cert_parse(crypto, extra->bytes, extra->len);
 	bool ok = x509 && CMS_add1_cert(cms, x509) > 0;
 	X509_free(x509);
 	return ok;
@@ -96,14 +97,16 @@ bool pkinit_sign(struct secure_module *sm, key_handle key, const struct der *cer
 {
 	struct crypto *crypto = sm_crypto(sm);
 	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
-	X509 *x509 = pkey ? pki_parse(crypto->lib, cert->bytes, cert->len) : NULL;
+	X509 *x509 = pkey ? cert_parse(crypto, cert->bytes, cert->len) : NULL;
 	if (!x509)
 		return false;
 	crypto_random_begin(crypto, crypto_blinding(crypto));
 	ASN1_OBJECT *oid = content_oid(type);
 	CMS_ContentInfo *cms = CMS_sign_ex(NULL, NULL, NULL, NULL, SIGN_FLAGS, crypto->lib, NULL);
-	CMS_SignerInfo *signer = cms && set_content_type(cms, oid) ? CMS_add1_signer(cms, x509, pkey, crypto->sha256, SIGN_FLAGS) : NULL;
-	bool ok = signer && add_extra(crypto, cms, extra) && set_signing_time(signer, now_s) && finish(cms, content, out);
+	CMS_SignerInfo *signer =
+		cms && set_content_type(cms, oid) ? CMS_add1_signer(cms, x509, pkey, crypto->sha256, SIGN_FLAGS) : NULL;
+	bool ok =
+		signer && add_extra(crypto, cms, extra) && set_signing_time(signer, now_s) && finish(cms, content, out);
 	CMS_ContentInfo_free(cms);
 	ASN1_OBJECT_free(oid);
 	crypto_random_end(crypto);
@@ -189,14 +192,15 @@ void pkinit_signed_free(struct pkinit_signed *read)
 static bool attribute_names_type(CMS_ContentInfo *cms)
 {
 	CMS_SignerInfo *signer = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0);
-	const ASN1_OBJECT *oid = CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType), -3, V_ASN1_OBJECT);
+	const ASN1_OBJECT *oid =
+		CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType), -3, V_ASN1_OBJECT);
 	return oid ? OBJ_cmp(oid, CMS_get0_eContentType(cms)) == 0 :
 	             OBJ_obj2nid(CMS_get0_eContentType(cms)) == NID_pkcs7_data && CMS_signed_get_attr_count(signer) < 0;
 }
 
 static unsigned key_bits(struct crypto *crypto, const struct der *cert)
 {
-	X509 *x509 = pki_parse(crypto->lib, cert->bytes, cert->len);
+	X509 *x509 = cert_parse(crypto, cert->bytes, cert->len);
 	EVP_PKEY *pkey = x509 ? X509_get0_pubkey(x509) : NULL;
 	unsigned bits = pkey ? (unsigned)EVP_PKEY_get_bits(pkey) : 0;
 	ERR_clear_error();
@@ -223,8 +227,8 @@ bool pkinit_wrap(const struct der *signed_data, struct der *content_info)
 	info->type = OBJ_nid2obj(NID_pkcs7_signed);
 	ASN1_TYPE_free(info->content);
 	info->content = signed_data->len ? d2i_ASN1_TYPE(NULL, &p, (long)signed_data->len) : NULL;
-	bool ok = info->content && info->content->type == V_ASN1_SEQUENCE && p == signed_data->bytes + signed_data->len &&
-	          KRB_ENCODE(PKINIT_CONTENT_INFO, info, content_info);
+	bool ok = info->content && info->content->type == V_ASN1_SEQUENCE &&
+	          p == signed_data->bytes + signed_data->len && KRB_ENCODE(PKINIT_CONTENT_INFO, info, content_info);
 	ERR_clear_error();
 	KRB_FREE(PKINIT_CONTENT_INFO, info);
 	return ok;
@@ -234,20 +238,23 @@ bool pkinit_unwrap(const struct der *content_info, struct der *signed_data)
 {
 	PKINIT_CONTENT_INFO *info = KRB_DECODE(PKINIT_CONTENT_INFO, content_info->bytes, content_info->len);
 	bool ok = info && OBJ_obj2nid(info->type) == NID_pkcs7_signed && info->content->type == V_ASN1_SEQUENCE &&
-	          krb_der_copy(signed_data, info->content->value.sequence->data, (size_t)info->content->value.sequence->length);
+	          krb_der_copy(signed_data, info->content->value.sequence->data,
+	                       (size_t)info->content->value.sequence->length);
 	KRB_FREE(PKINIT_CONTENT_INFO, info);
 	return ok;
 }
 
-bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, const struct der *signed_data, struct der *out)
+bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, const struct der *signed_data,
+                     struct der *out)
 {
 	struct crypto *crypto = sm_crypto(sm);
-	X509 *x509 = pki_parse(crypto->lib, recipient->bytes, recipient->len);
+	X509 *x509 = cert_parse(crypto, recipient->bytes, recipient->len);
 	if (!x509)
 		return false;
 	crypto_random_begin(crypto, sm_random(sm));
 	CMS_ContentInfo *cms = CMS_EnvelopedData_create_ex(crypto->des3_cbc, crypto->lib, NULL);
-	bool ok = cms && set_content_type(cms, OBJ_nid2obj(NID_pkcs7_signed)) && CMS_add1_recipient_cert(cms, x509, 0) &&
+	bool ok = cms && CMS_set_detached(cms, 0) && set_content_type(cms, OBJ_nid2obj(NID_pkcs7_signed)) &&
+	          CMS_add1_recipient_cert(cms, x509, 0) &&
 	          finish(cms, signed_data, out);
 	CMS_ContentInfo_free(cms);
 	crypto_random_end(crypto);

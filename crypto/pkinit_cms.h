@@ -1,8 +1,8 @@
 /*
  * CMS (RFC 5652) as PKINIT uses it: SignedData with PKINIT's content types, EnvelopedData around a bare SignedData.
  *
- * Internal to crypto/. pkinit_sign() and pkinit_open_envelope() are the only places where a Kerberos message meets a private
- * RSA key; both take a handle.
+ * Internal to crypto/. pkinit_sign() and pkinit_open_envelope() are the only places where a Kerberos message meets a
+ * private RSA key; both take a handle.
  */
 #ifndef TOLLGATE_CRYPTO_PKINIT_CMS_H
 #define TOLLGATE_CRYPTO_PKINIT_CMS_H
@@ -14,21 +14,23 @@
 enum pkinit_content { PKINIT_AUTH_DATA, PKINIT_DH_KEY_DATA, PKINIT_REPLY_KEY_DATA, PKINIT_ID_DATA };
 
 /*
- * ContentInfo(SignedData) over content, signed with the key, SHA-256, signing time now_s. The certificates go along; extra
- * may be NULL or empty.
+ * ContentInfo(SignedData) over content, signed with the key, SHA-256, signing time now_s. The certificates go along;
+ * extra may be NULL or empty.
  */
 bool pkinit_sign(struct secure_module *sm, key_handle key, const struct der *cert, const struct der *extra,
                  enum pkinit_content type, const struct der *content, int64_t now_s, struct der *out);
 
 enum pkinit_opened { PKINIT_OPENED, PKINIT_OPEN_FAILED, PKINIT_OPEN_PADDING };
 /*
- * Decrypts ContentInfo(EnvelopedData) to one recipient: the bare SignedData in it. A wrong padding of the RSA block goes on
- * with a random content key, so that it fails as any other wrong key does (RFC 3218 section 2.3.2), unless tell_padding.
+ * Decrypts ContentInfo(EnvelopedData) to one recipient: the bare SignedData in it. A wrong padding of the RSA block
+ * goes on with a random content key, so that it fails as any other wrong key does (RFC 3218 section 2.3.2), unless
+ * tell_padding.
  */
 enum pkinit_opened pkinit_open_envelope(struct secure_module *sm, key_handle key, const uint8_t *bytes, size_t len,
                                         bool tell_padding, struct der *signed_data);
 /* ContentInfo(EnvelopedData) with 3DES to the certificate's key. */
-bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, const struct der *signed_data, struct der *out);
+bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, const struct der *signed_data,
+                     struct der *out);
 
 /* ContentInfo around a bare SignedData, and off again. */
 bool pkinit_wrap(const struct der *signed_data, struct der *content_info);

@@ -37,7 +37,8 @@ EVP_PKEY *pkinit_dh_generate(struct secure_module *sm)
 	EVP_PKEY *pkey = NULL;
 	crypto_random_begin(crypto, sm_random(sm));
 	EVP_PKEY_CTX *ctx = checked(EVP_PKEY_CTX_new_from_name(crypto->lib, "DH", NULL));
-	if (EVP_PKEY_keygen_init(ctx) <= 0 || EVP_PKEY_CTX_set_group_name(ctx, GROUP_NAME) <= 0 || EVP_PKEY_keygen(ctx, &pkey) <= 0)
+	if (EVP_PKEY_keygen_init(ctx) <= 0 || EVP_PKEY_CTX_set_group_name(ctx, GROUP_NAME) <= 0 ||
+	    EVP_PKEY_keygen(ctx, &pkey) <= 0)
 		checked(NULL);
 	EVP_PKEY_CTX_free(ctx);
 	crypto_random_end(crypto);
@@ -125,8 +126,10 @@ static bool group_is_ours(const PKINIT_SPKI *peer)
 	if (OBJ_obj2nid(oid) != NID_dhpublicnumber || type != V_ASN1_SEQUENCE)
 		return false;
 	const ASN1_STRING *sequence = value;
-	PKINIT_DH_DOMAIN *domain = KRB_DECODE(PKINIT_DH_DOMAIN, ASN1_STRING_get0_data(sequence), (size_t)ASN1_STRING_length(sequence));
-	BIGNUM *p = domain ? ASN1_INTEGER_to_BN(domain->p, NULL) : NULL, *g = domain ? ASN1_INTEGER_to_BN(domain->g, NULL) : NULL;
+	PKINIT_DH_DOMAIN *domain =
+		KRB_DECODE(PKINIT_DH_DOMAIN, ASN1_STRING_get0_data(sequence), (size_t)ASN1_STRING_length(sequence));
+	BIGNUM *p = domain ? ASN1_INTEGER_to_BN(domain->p, NULL) : NULL,
+	       *g = domain ? ASN1_INTEGER_to_BN(domain->g, NULL) : NULL;
 	BIGNUM *ours = checked(BN_get_rfc3526_prime_2048(NULL));
 	bool same = p && g && BN_cmp(p, ours) == 0 && BN_is_word(g, GENERATOR);
 	BN_free(ours);
@@ -155,7 +158,8 @@ static EVP_PKEY *peer_key(struct crypto *crypto, const BIGNUM *value)
 	if (OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, GROUP_NAME, 0) &&
 	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PUB_KEY, value))
 		params = OSSL_PARAM_BLD_to_param(build);
-	if (!params || EVP_PKEY_fromdata_init(ctx) <= 0 || EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+	if (!params || EVP_PKEY_fromdata_init(ctx) <= 0 ||
+	    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) <= 0)
 		checked(NULL);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(build);
@@ -169,7 +173,8 @@ static bool shared_secret(struct crypto *crypto, EVP_PKEY *own, EVP_PKEY *peer, 
 	size_t len = GROUP_LEN;
 	EVP_PKEY_CTX *ctx = checked(EVP_PKEY_CTX_new_from_pkey(crypto->lib, own, NULL));
 	bool ok = EVP_PKEY_derive_init(ctx) > 0 && EVP_PKEY_CTX_set_dh_pad(ctx, 1) > 0 &&
-	          EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) > 0 && EVP_PKEY_derive(ctx, secret, &len) > 0 && len == GROUP_LEN;
+	          EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) > 0 && EVP_PKEY_derive(ctx, secret, &len) > 0 &&
+	          len == GROUP_LEN;
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }

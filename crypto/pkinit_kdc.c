@@ -1,9 +1,9 @@
 /*
- * PKINIT at the KDC (RFC 4556 sections 3.2.2 and 3.2.3): reading the request's AuthPack, verifying its signature, and the
- * reply in RSA mode (reply key sealed to the client's certificate) or Diffie-Hellman mode.
+ * PKINIT at the KDC (RFC 4556 sections 3.2.2 and 3.2.3): reading the request's AuthPack, verifying its signature, and
+ * the reply in RSA mode (reply key sealed to the client's certificate) or Diffie-Hellman mode.
  *
- * A request's profile shows in its content type: id-pkinit-authData is RFC 4556, id-data the draft. Whether the client is
- * who it says, and in which order things are checked, is the KDC model's business; a parsed request is a claim.
+ * A request's profile shows in its content type: id-pkinit-authData is RFC 4556, id-data the draft. Whether the client
+ * is who it says, and in which order things are checked, is the KDC model's business; a parsed request is a claim.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -69,7 +69,8 @@ bool pkinit_parse_request(struct crypto *crypto, const KRB_TYPED *padata, struct
 	if (!ok)
 		return false;
 	adopt(&read, inside, facts);
-	ok = read.type == PKINIT_AUTH_DATA ? read_rfc(inside, facts) : read.type == PKINIT_ID_DATA && read_draft(inside, facts);
+	ok = read.type == PKINIT_AUTH_DATA ? read_rfc(inside, facts) :
+	                                     read.type == PKINIT_ID_DATA && read_draft(inside, facts);
 	if (!ok || facts->ctime.us < 0 || facts->ctime.us > 999999)
 		return false;
 	facts->wants_dh = public_value(inside) != NULL;
@@ -133,14 +134,16 @@ static bool encode_key_pack(struct crypto *crypto, const struct krb_as_inside *i
 }
 
 /* RSA mode: a fresh reply key, signed, sealed to the client's certificate. */
-static bool answer_rsa(const struct pkinit_answer *a, enum pkinit_bind bind, uint8_t key[KRB_KEY_LEN], PKINIT_AS_REP *rep)
+static bool answer_rsa(const struct pkinit_answer *a, enum pkinit_bind bind, uint8_t key[KRB_KEY_LEN],
+                       PKINIT_AS_REP *rep)
 {
 	struct der pack = { 0 }, signed_pack = { 0 }, bare = { 0 }, sealed = { 0 };
 	krb_fresh_key(a->sm, key);
 	bool ok = encode_key_pack(sm_crypto(a->sm), a->request->inside, bind, key, &pack) &&
-	          pkinit_sign(a->sm, a->kdc->rsa_key, &a->kdc->cert, &a->kdc->ca_cert, PKINIT_REPLY_KEY_DATA, &pack, a->now_s,
-	                      &signed_pack) &&
-	          pkinit_unwrap(&signed_pack, &bare) && pkinit_envelope(a->sm, &a->request->client_cert, &bare, &sealed);
+	          pkinit_sign(a->sm, a->kdc->rsa_key, &a->kdc->cert, &a->kdc->ca_cert, PKINIT_REPLY_KEY_DATA, &pack,
+	                      a->now_s, &signed_pack) &&
+	          pkinit_unwrap(&signed_pack, &bare) &&
+	          pkinit_envelope(a->sm, &a->request->client_cert, &bare, &sealed);
 	if (ok) {
 		rep->which = 1;
 		krb_put_octets(&rep->d.enc_key_pack, sealed.bytes, sealed.len);
@@ -177,8 +180,8 @@ static bool answer_dh(const struct pkinit_answer *a, uint8_t key[KRB_KEY_LEN], P
 	EVP_PKEY *own = pkinit_dh_generate(a->sm);
 	bool ok = pkinit_dh_reply_key(a->sm, own, ASN1_STRING_get0_data(peer), (size_t)ASN1_STRING_length(peer), key) &&
 	          encode_dh_info(own, authenticator_nonce(inside), &info) &&
-	          pkinit_sign(a->sm, a->kdc->rsa_key, &a->kdc->cert, &a->kdc->ca_cert, PKINIT_DH_KEY_DATA, &info, a->now_s,
-	                      &signed_info);
+	          pkinit_sign(a->sm, a->kdc->rsa_key, &a->kdc->cert, &a->kdc->ca_cert, PKINIT_DH_KEY_DATA, &info,
+	                      a->now_s, &signed_info);
 	if (ok) {
 		rep->which = 0;
 		rep->d.dh_info = KRB_NEW(PKINIT_DH_REP_INFO);
@@ -191,11 +194,13 @@ static bool answer_dh(const struct pkinit_answer *a, uint8_t key[KRB_KEY_LEN], P
 }
 
 /* The reply key's stay in the books: born here, gone with the reply. */
-static void tell_reply_key(struct secure_module *sm, const struct krb_name *client, bool dh, const uint8_t key[KRB_KEY_LEN])
+static void tell_reply_key(struct secure_module *sm, const struct krb_name *client, bool dh,
+                           const uint8_t key[KRB_KEY_LEN])
 {
 	char context[KRB_PRINCIPAL_MAX];
 	krb_principal_text(client, context);
-	sm_destroy_key(sm, sm_add(sm, SM_DES3, "krb.reply", key, KRB_KEY_LEN, dh ? "derived:pkinit-dh" : "generated", context, NULL));
+	sm_destroy_key(sm, sm_add(sm, SM_DES3, "krb.reply", key, KRB_KEY_LEN, dh ? "derived:pkinit-dh" : "generated",
+	                          context, NULL));
 }
 
 bool pkinit_reply_build(struct secure_module *sm, const struct pkinit_kdc *kdc, key_handle server_key,

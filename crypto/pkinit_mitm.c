@@ -2,10 +2,10 @@
  * The man in the middle of Cervesato, Jaggard, Scedrov, Tsay and Walstad ("Breaking and fixing public-key Kerberos",
  * 2006) against RSA-mode PKINIT, attack K1.
  *
- * It has its own identity and the wire. The victim's AuthPack, signed anew, makes a request of its own; the KDC's answer is
- * opened with its own private key, so that it holds the reply key; the KDC's signed reply, unchanged, goes on to the victim
- * in another envelope. With a nonce in the signed reply the victim cannot tell; with a checksum over the request that the
- * KDC saw, it can.
+ * It has its own identity and the wire. The victim's AuthPack, signed anew, makes a request of its own; the KDC's
+ * answer is opened with its own private key, so that it holds the reply key; the KDC's signed reply, unchanged, goes on
+ * to the victim in another envelope. With a nonce in the signed reply the victim cannot tell; with a checksum over the
+ * request that the KDC saw, it can.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -130,8 +130,8 @@ static bool learn_session(struct secure_module *sm, const struct pkinit_mitm *mi
 }
 
 /* The reply as the victim expects it: its name, an envelope to its certificate. */
-static bool readdress(struct secure_module *sm, const struct pkinit_mitm *mitm, const struct der *bare, KRB_KDC_REP *rep,
-                      PKINIT_AS_REP *pk, struct der *out)
+static bool readdress(struct secure_module *sm, const struct pkinit_mitm *mitm, const struct der *bare,
+                      KRB_KDC_REP *rep, PKINIT_AS_REP *pk, struct der *out)
 {
 	KRB_TYPED *padata = (KRB_TYPED *)krb_find_typed(rep->padata, KRB_PA_PK_AS_REP);
 	struct der sealed = { 0 }, padata_der = { 0 };
@@ -160,7 +160,8 @@ bool pkinit_mitm_reply(struct secure_module *sm, struct pkinit_mitm *mitm, const
 	uint8_t key[KRB_KEY_LEN] = { 0 };
 	key_handle session = 0;
 	if (padata)
-		pk = KRB_DECODE(PKINIT_AS_REP, ASN1_STRING_get0_data(padata->value), (size_t)ASN1_STRING_length(padata->value));
+		pk = KRB_DECODE(PKINIT_AS_REP, ASN1_STRING_get0_data(padata->value),
+		                (size_t)ASN1_STRING_length(padata->value));
 	bool ok = pk && pk->which == 1 && /* a Diffie-Hellman secret is the victim's and the KDC's */
 	          pkinit_open_envelope(sm, mitm->rsa_key, ASN1_STRING_get0_data(pk->d.enc_key_pack),
 	                               (size_t)ASN1_STRING_length(pk->d.enc_key_pack), false, &bare) == PKINIT_OPENED &&

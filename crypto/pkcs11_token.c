@@ -1,0 +1,355 @@
+/*
+ * Use of an external PKCS#11 token for RSA; see pkcs11_token.h.
+ *
+ * OpenSSL 3.0 offers two ways to put a private operation elsewhere: a provider, or an RSA_METHOD. The method is deprecated but a
+ * tenth of the work, and OpenSSL treats a key that has one as foreign: it never exports it to a provider and calls
+ * the method from every EVP and CMS function, in any library context. This is the only file that uses deprecated functions for it.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <p11-kit/pkcs11.h>
+#include "crypto/pkcs11_token.h"
+
+#define SLOTS_MAX 64
+#define LABEL_LEN 32 /* of a token, padded with spaces */
+#define NUMBER_COUNT 8
+#define NUMBER_MAX PKCS11_SIGNATURE_MAX
+
+struct pkcs11_token {
+	void *library;
+	CK_FUNCTION_LIST *p11;
+	bool initialized_here;
+	CK_SESSION_HANDLE session; /* 0: none */
+	RSA_METHOD *method;
+};
+
+/* What an RSA object of ours knows. */
+struct reference {
+	struct pkcs11_token *token;
+	pkcs11_key key;
+	bool owned; /* the key leaves the token with the object */
+};
+
+__attribute__((format(printf, 2, 3))) static void say(char error[PKCS11_ERROR_LEN], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, PKCS11_ERROR_LEN, format, args);
+	va_end(args);
+}
+
+static bool good(CK_RV rv, const char *what, char error[PKCS11_ERROR_LEN])
+{
+	if (rv == CKR_OK)
+		return true;
+	say(error, "%s: PKCS#11 error 0x%lx", what, rv);
+	return false;
+}
+
+/* A private operation on behalf of OpenSSL: its caller gets -1 and an entry in the error queue. */
+static int from_token(bool ok, size_t len, const char *error)
+{
+	if (ok)
+		return (int)len;
+	ERR_raise_data(ERR_LIB_RSA, ERR_R_OPERATION_FAIL, "%s", error);
+	return -1;
+}
+
+static int private_encrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+	const struct reference *reference = RSA_get_app_data(rsa);
+	char error[PKCS11_ERROR_LEN] = "the token pads with PKCS #1 v1.5 only";
+	size_t out_len = (size_t)RSA_size(rsa);
+	bool ok = padding == RSA_PKCS1_PADDING &&
+	          pkcs11_token_sign(reference->token, reference->key, PKCS11_SIGN_RAW, from, (size_t)len, to, &out_len, error);
+
+	return from_token(ok, out_len, error);
+}
+
+static int private_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+	const struct reference *reference = RSA_get_app_data(rsa);
+	char error[PKCS11_ERROR_LEN] = "the token pads with PKCS #1 v1.5 only";
+	size_t out_len = (size_t)RSA_size(rsa);
+	bool ok = padding == RSA_PKCS1_PADDING &&
+	          pkcs11_token_decrypt(reference->token, reference->key, from, (size_t)len, to, &out_len, error);
+
+	return from_token(ok, out_len, error);
+}
+
+static int finish(RSA *rsa)
+{
+	struct reference *reference = RSA_get_app_data(rsa);
+
+	if (reference && reference->owned)
+		pkcs11_token_destroy(reference->token, reference->key);
+	free(reference);
+	RSA_set_app_data(rsa, NULL);
+	return RSA_meth_get_finish(RSA_PKCS1_OpenSSL())(rsa);
+}
+
+static RSA_METHOD *method_new(void)
+{
+	RSA_METHOD *method = RSA_meth_dup(RSA_PKCS1_OpenSSL());
+
+	if (!method || !RSA_meth_set1_name(method, "PKCS#11 token") || !RSA_meth_set_flags(method, RSA_FLAG_EXT_PKEY) ||
+	    !RSA_meth_set_priv_enc(method, private_encrypt) || !RSA_meth_set_priv_dec(method, private_decrypt) ||
+	    !RSA_meth_set_finish(method, finish))
+		abort();
+	return method;
+}
+
+static bool load(struct pkcs11_token *token, const char *path, char error[PKCS11_ERROR_LEN])
+{
+	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+	CK_C_GetFunctionList get_list;
+	CK_RV rv;
+
+	token->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!token->library) {
+		say(error, "%s", dlerror());
+		return false;
+	}
+	*(void **)&get_list = dlsym(token->library, "C_GetFunctionList");
+	if (!get_list) {
+		say(error, "%s is no PKCS#11 library", path);
+		return false;
+	}
+	rv = get_list(&token->p11);
+	if (rv == CKR_OK)
+		rv = token->p11->C_Initialize(&args);
+	token->initialized_here = rv == CKR_OK;
+	return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED || good(rv, "C_Initialize", error);
+}
+
+static bool find_slot(struct pkcs11_token *token, const char *label, CK_SLOT_ID *slot, char error[PKCS11_ERROR_LEN])
+{
+	CK_SLOT_ID slots[SLOTS_MAX];
+	CK_ULONG count = SLOTS_MAX;
+	char wanted[LABEL_LEN];
+	const size_t label_len = strlen(label);
+
+	if (label_len > LABEL_LEN || !good(token->p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList", error)) {
+		if (label_len > LABEL_LEN)
+			say(error, "a token's label has at most %d bytes", LABEL_LEN);
+		return false;
+	}
+	memset(wanted, ' ', sizeof wanted);
+	memcpy(wanted, label, label_len);
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_TOKEN_INFO info;
+
+		if (token->p11->C_GetTokenInfo(slots[i], &info) == CKR_OK && memcmp(info.label, wanted, LABEL_LEN) == 0) {
+			*slot = slots[i];
+			return true;
+		}
+	}
+	say(error, "no token is labelled \"%s\"", label);
+	return false;
+}
+
+static bool log_in(struct pkcs11_token *token, CK_SLOT_ID slot, const char *pin, char error[PKCS11_ERROR_LEN])
+{
+	CK_RV rv = token->p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &token->session);
+
+	if (!good(rv, "C_OpenSession", error)) {
+		token->session = 0;
+		return false;
+	}
+	rv = token->p11->C_Login(token->session, CKU_USER, (CK_UTF8CHAR *)pin, strlen(pin));
+	return rv == CKR_USER_ALREADY_LOGGED_IN || good(rv, "C_Login", error);
+}
+
+struct pkcs11_token *pkcs11_token_open(const char *module_path, const char *label, const char *pin,
+                                       char error[PKCS11_ERROR_LEN])
+{
+	struct pkcs11_token *token = calloc(1, sizeof *token);
+	CK_SLOT_ID slot;
+
+	if (!token)
+		abort();
+	if (load(token, module_path, error) && find_slot(token, label, &slot, error) && log_in(token, slot, pin, error)) {
+		token->method = method_new();
+		return token;
+	}
+	pkcs11_token_close(token);
+	return NULL;
+}
+
+void pkcs11_token_close(struct pkcs11_token *token)
+{
+	if (!token)
+		return;
+	if (token->session)
+		token->p11->C_CloseSession(token->session);
+	if (token->initialized_here)
+		token->p11->C_Finalize(NULL);
+	if (token->library)
+		dlclose(token->library);
+	RSA_meth_free(token->method);
+	free(token);
+}
+
+/* The RSAPrivateKey inside a PKCS #8 structure, which is it and nothing else. */
+static RSA *parse_pkcs8(const uint8_t *pkcs8, size_t len)
+{
+	const uint8_t *p = pkcs8, *bytes;
+	PKCS8_PRIV_KEY_INFO *info = len <= INT_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)len) : NULL;
+	const ASN1_OBJECT *algorithm;
+	RSA *rsa = NULL;
+	int bytes_len;
+
+	if (info && p == pkcs8 + len && PKCS8_pkey_get0(&algorithm, &bytes, &bytes_len, NULL, info) &&
+	    OBJ_obj2nid(algorithm) == NID_rsaEncryption)
+		rsa = d2i_RSAPrivateKey(NULL, &bytes, bytes_len);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	if (!rsa)
+		ERR_clear_error();
+	return rsa;
+}
+
+static pkcs11_key create(struct pkcs11_token *token, const char *label, const RSA *rsa, char error[PKCS11_ERROR_LEN])
+{
+	static const CK_ATTRIBUTE_TYPE types[NUMBER_COUNT] = {
+		CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2,
+		CKA_COEFFICIENT
+	};
+	const BIGNUM *values[NUMBER_COUNT] = {
+		RSA_get0_n(rsa), RSA_get0_e(rsa), RSA_get0_d(rsa), RSA_get0_p(rsa), RSA_get0_q(rsa), RSA_get0_dmp1(rsa),
+		RSA_get0_dmq1(rsa), RSA_get0_iqmp(rsa)
+	};
+	CK_OBJECT_CLASS object_class = CKO_PRIVATE_KEY;
+	CK_KEY_TYPE type = CKK_RSA;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ATTRIBUTE attributes[9 + NUMBER_COUNT] = {
+		{ CKA_CLASS, &object_class, sizeof object_class }, { CKA_KEY_TYPE, &type, sizeof type },
+		{ CKA_LABEL, (void *)label, strlen(label) }, { CKA_TOKEN, &no, 1 }, { CKA_PRIVATE, &yes, 1 },
+		{ CKA_SENSITIVE, &yes, 1 }, { CKA_EXTRACTABLE, &no, 1 }, { CKA_SIGN, &yes, 1 }, { CKA_DECRYPT, &yes, 1 },
+	};
+	uint8_t numbers[NUMBER_COUNT][NUMBER_MAX];
+	CK_OBJECT_HANDLE key = 0;
+
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		if (!values[i] || BN_num_bytes(values[i]) > NUMBER_MAX) {
+			say(error, "the key has more bits than %d, or numbers are missing", 8 * NUMBER_MAX);
+			OPENSSL_cleanse(numbers, sizeof numbers);
+			return 0;
+		}
+		attributes[9 + i] = (CK_ATTRIBUTE){ types[i], numbers[i], (CK_ULONG)BN_bn2bin(values[i], numbers[i]) };
+	}
+	if (!good(token->p11->C_CreateObject(token->session, attributes, 9 + NUMBER_COUNT, &key), "C_CreateObject", error))
+		key = 0;
+	OPENSSL_cleanse(numbers, sizeof numbers);
+	return key;
+}
+
+pkcs11_key pkcs11_token_import(struct pkcs11_token *token, const char *label, const uint8_t *pkcs8, size_t len,
+                               char error[PKCS11_ERROR_LEN])
+{
+	RSA *rsa = parse_pkcs8(pkcs8, len);
+	pkcs11_key key = 0;
+
+	if (rsa)
+		key = create(token, label, rsa, error);
+	else
+		say(error, "not a PKCS#8 RSA key");
+	RSA_free(rsa); /* wipes it */
+	return key;
+}
+
+void pkcs11_token_destroy(struct pkcs11_token *token, pkcs11_key key)
+{
+	token->p11->C_DestroyObject(token->session, key);
+}
+
+bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes, size_t len,
+                       uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
+{
+	CK_MECHANISM mechanism = {
+		kind == PKCS11_SIGN_RAW ? CKM_RSA_PKCS : kind == PKCS11_SIGN_SHA1 ? CKM_SHA1_RSA_PKCS : CKM_SHA256_RSA_PKCS, NULL, 0
+	};
+	CK_ULONG room = *out_len;
+
+	if (!good(token->p11->C_SignInit(token->session, &mechanism, key), "C_SignInit", error) ||
+	    !good(token->p11->C_Sign(token->session, (CK_BYTE *)bytes, len, out, &room), "C_Sign", error))
+		return false;
+	*out_len = room;
+	return true;
+}
+
+bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint8_t *bytes, size_t len, uint8_t *out,
+                          size_t *out_len, char error[PKCS11_ERROR_LEN])
+{
+	CK_MECHANISM mechanism = { CKM_RSA_PKCS, NULL, 0 };
+	CK_ULONG room = *out_len;
+
+	if (!good(token->p11->C_DecryptInit(token->session, &mechanism, key), "C_DecryptInit", error) ||
+	    !good(token->p11->C_Decrypt(token->session, (CK_BYTE *)bytes, len, out, &room), "C_Decrypt", error))
+		return false;
+	*out_len = room;
+	return true;
+}
+
+/* The public half of a key, as the token tells it. */
+static bool public_numbers(struct pkcs11_token *token, pkcs11_key key, BIGNUM **n, BIGNUM **e, char error[PKCS11_ERROR_LEN])
+{
+	uint8_t n_bytes[NUMBER_MAX], e_bytes[NUMBER_MAX];
+	CK_ATTRIBUTE attributes[] = {
+		{ CKA_MODULUS, n_bytes, sizeof n_bytes }, { CKA_PUBLIC_EXPONENT, e_bytes, sizeof e_bytes }
+	};
+
+	if (!good(token->p11->C_GetAttributeValue(token->session, key, attributes, 2), "C_GetAttributeValue", error))
+		return false;
+	*n = BN_bin2bn(n_bytes, (int)attributes[0].ulValueLen, NULL);
+	*e = BN_bin2bn(e_bytes, (int)attributes[1].ulValueLen, NULL);
+	if (!*n || !*e)
+		abort();
+	return true;
+}
+
+static EVP_PKEY *key_object(struct pkcs11_token *token, pkcs11_key key, bool owned, char error[PKCS11_ERROR_LEN])
+{
+	struct reference *reference;
+	BIGNUM *n, *e;
+	EVP_PKEY *pkey;
+	RSA *rsa;
+
+	if (!public_numbers(token, key, &n, &e, error))
+		return NULL;
+	rsa = RSA_new();
+	pkey = EVP_PKEY_new();
+	reference = malloc(sizeof *reference);
+	if (!rsa || !pkey || !reference)
+		abort();
+	*reference = (struct reference){ token, key, owned };
+	if (!RSA_set_method(rsa, token->method) || !RSA_set_app_data(rsa, reference) || !RSA_set0_key(rsa, n, e, NULL) ||
+	    !EVP_PKEY_assign_RSA(pkey, rsa))
+		abort();
+	return pkey;
+}
+
+EVP_PKEY *pkcs11_token_pkey(struct pkcs11_token *token, pkcs11_key key, char error[PKCS11_ERROR_LEN])
+{
+	return key_object(token, key, false, error);
+}
+
+EVP_PKEY *pkcs11_token_load(struct pkcs11_token *token, const char *label, const uint8_t *pkcs8, size_t len,
+                            char error[PKCS11_ERROR_LEN])
+{
+	pkcs11_key key = pkcs11_token_import(token, label, pkcs8, len, error);
+	EVP_PKEY *pkey = key ? key_object(token, key, true, error) : NULL;
+
+	if (key && !pkey)
+		pkcs11_token_destroy(token, key);
+	return pkey;
+}
