@@ -163,11 +163,10 @@ static void on_expiry(struct sim *sim, struct event *event)
 }
 
 /* What the crypto layer needs to say in a key log: who sends to whom under which SPI. */
-static void context_of(const struct ipsec *s, uint32_t src, uint32_t dst, uint32_t spi, char out[64])
+static void context_of(uint32_t src, uint32_t dst, uint32_t spi, char out[64])
 {
 	char a[IP_TEXT_LEN], b[IP_TEXT_LEN];
 
-	(void)s;
 	snprintf(out, 64, "%s %s 0x%08x", ip_text(src, a), ip_text(dst, b), spi);
 }
 
@@ -177,7 +176,7 @@ static struct esp_sa *direction(struct ipsec *s, const struct association_reques
 	uint32_t spi = dir == ESP_UP ? r->spi : r->spi + 1;
 	char context[64];
 
-	context_of(s, ours ? own_ip : r->peer_ip, ours ? r->peer_ip : own_ip, spi, context);
+	context_of(ours ? own_ip : r->peer_ip, ours ? r->peer_ip : own_ip, spi, context);
 	return esp_sa_new(s->sm, r->subkey, r->label, dir, spi, context, &s->options);
 }
 

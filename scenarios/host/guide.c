@@ -67,7 +67,7 @@ const char guide_language[] =
 "scenario { ... }\n"
 "  title; tags; args: defaults, then the global args, set by name=value on the command line and typed like the default\n"
 "  attack = \"T1\"; turns_off = { \"SWITCH\", ... }: what `tollgate test` turns off, one a run (default: the attack's)\n"
-"  set = { [\"rtp.mac\"] = \"on\" }: switches that differ from their defaults\n"
+"  set = { [\"esp.iv\"] = \"implicit\" }: switches that differ from their defaults\n"
 "  epoch = \"2000-04-10T00:00:00Z\"; limit = \"1h\" of virtual time; settle = \"0s\" after the last body\n"
 "  media = true: observe media packets; messages = false: observe none (large runs)\n"
 "\n"

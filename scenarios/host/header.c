@@ -192,16 +192,16 @@ static void set_field(lua_State *L)
 	lua_newtable(L);
 	if (lua_getfield(L, 1, "set") != LUA_TNIL) {
 		if (lua_type(L, -1) != LUA_TTABLE)
-			fail_here(L, "scenario: set must be a table; write set = { [\"rtp.mac\"] = \"on\" }");
+			fail_here(L, "scenario: set must be a table; write set = { [\"esp.iv\"] = \"implicit\" }");
 		count = push_sorted_keys(L, -1);
 		for (size_t i = 1; i <= count; i++) {
 			lua_rawgeti(L, -1, (lua_Integer)i);
 			if (lua_type(L, -1) != LUA_TSTRING)
-				fail_here(L, "scenario: set must name switches; write set = { [\"rtp.mac\"] = \"on\" }");
+				fail_here(L, "scenario: set must name switches; write set = { [\"esp.iv\"] = \"implicit\" }");
 			lua_pushvalue(L, -1);
 			lua_gettable(L, -4);
 			if (lua_type(L, -1) != LUA_TSTRING)
-				fail_here(L, "scenario: the value of a switch is text; write set = { [\"rtp.mac\"] = \"on\" }");
+				fail_here(L, "scenario: the value of a switch is text; write set = { [\"esp.iv\"] = \"implicit\" }");
 			check_switch_value(L, "scenario: set", switch_need(L, "scenario: set", lua_tostring(L, -2)),
 			                   lua_tostring(L, -1));
 			lua_settable(L, -5);
