@@ -38,7 +38,6 @@ lib = $(foreach l,$(1),$(B)/lib/lib$(l).a)
 
 all: layers-built $(B)/tollgate $(B)/tollgate-pkcs11.so
 
-# Built so that it stays sound; until there are elements and scenarios it has nothing to run.
 $(B)/tollgate: $(B)/scenarios/cmd/tollgate.o $(call lib,$(LIBS_host))
 	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
@@ -82,6 +81,24 @@ $(foreach l,sim crypto models reports scenarios,$(eval $(call test_rule,$(l))))
 unit: $(TEST_BINS)
 	@set -e; for t in $(TEST_BINS); do $$t; done
 
+# Measurements: one program per tests/bench/bench_*.c, each prints its figures as ratios to a floor of its own.
+BENCHES = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(call lib,$(LIBS_host))
+	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+bench: $(BENCHES) $(B)/tollgate
+	@set -e; for b in $(BENCHES); do echo "== $${b##*/}"; $$b; done
+
+# Fuzz targets: one per tests/fuzz/fuzz_*.c (LLVMFuzzerTestOneInput), each driven by tests/fuzz/driver.c from a fixed seed, so
+# that a failure repeats; FUZZ_S seconds each. Meant for VARIANT=sanitize.
+FUZZ_S ?= 60
+FUZZERS = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/driver.o $(call lib,$(LIBS_host))
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+fuzz-run: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do $$f $(FUZZ_S); done
+fuzz:
+	$(MAKE) -j2 VARIANT=sanitize fuzz-run
+
 # Every layer compiles with warnings as errors, whether or not a test reaches it.
 layers-built: $(call lib,$(LAYERS))
 
@@ -102,4 +119,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: unit layers layers-built check clean
+.PHONY: unit bench fuzz fuzz-run layers layers-built check clean
