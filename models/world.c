@@ -10,6 +10,7 @@
 #include <string.h>
 #include "crypto/derive.h"
 #include "models/authority.h"
+#include "models/directory.h"
 
 #define SWITCHES_MAX 64
 #define CENSUS_BUCKETS_FIRST 256
@@ -25,6 +26,7 @@ struct world {
 	struct crypto *crypto;
 	struct key_pool *pool;
 	struct authorities *authorities;
+	struct directory *directory;
 	const char *values[SWITCHES_MAX]; /* owned; NULL: the default */
 	char *defaults[SWITCHES_MAX];
 	void (*listen)(void *ctx, const struct key_news *news);
@@ -164,6 +166,7 @@ struct world *world_new(struct sim *sim, uint64_t pool_seed, const char *cache_d
 	struct world *world = sim_alloc(sizeof *world);
 
 	world->sim = sim;
+	world->directory = directory_new();
 	world->bucket_count = CENSUS_BUCKETS_FIRST;
 	world->buckets = sim_alloc(world->bucket_count * sizeof *world->buckets);
 	for (size_t i = 0; switch_table[i].name; i++) {
@@ -187,6 +190,7 @@ void world_free(struct world *world)
 	if (!world)
 		return;
 	authorities_free(world->authorities);
+	directory_free(world->directory);
 	if (world->pool)
 		key_pool_free(world->pool);
 	if (world->crypto)
@@ -225,6 +229,11 @@ struct crypto *world_crypto(struct world *world)
 struct key_pool *world_key_pool(struct world *world)
 {
 	return world->pool;
+}
+
+struct directory *world_directory(struct world *world)
+{
+	return world->directory;
 }
 
 struct authorities *world_authorities(struct world *world)

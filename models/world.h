@@ -30,6 +30,8 @@ void world_free(struct world *world);
 struct world *world_of(const struct sim *sim);
 struct crypto *world_crypto(struct world *world);
 struct key_pool *world_key_pool(struct world *world);
+struct directory;
+struct directory *world_directory(struct world *world); /* models/directory.h */
 
 /* Sets a switch; false when the name or the value is unknown (error says which are known). */
 bool world_switch_set(struct world *world, const char *name, const char *value, char error[MODEL_ERROR_LEN]);
