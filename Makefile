@@ -32,6 +32,8 @@ LIBS_host = host reports models wire crypto sim
 
 obj = $(patsubst $(B)/%.c,$(B)/%.o,$(patsubst %.c,$(B)/%.o,$(filter-out $(B)/%,$(1))) $(filter $(B)/%,$(1)))
 lib = $(foreach l,$(1),$(B)/lib/lib$(l).a)
+# One short line a step; V=1 shows the commands.
+say = $(if $(V),,@echo '  $@';)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -39,24 +41,24 @@ lib = $(foreach l,$(1),$(B)/lib/lib$(l).a)
 all: layers-built $(B)/tollgate $(B)/tollgate-pkcs11.so
 
 $(B)/tollgate: $(B)/scenarios/cmd/tollgate.o $(call lib,$(LIBS_host))
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(say)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 # The secure module as a PKCS#11 library for any Cryptoki program; crypto/pkcs11.h tells of its environment.
 $(B)/tollgate-pkcs11.so: crypto/pkcs11.map $(call obj,$(SRC_crypto))
-	$(CC) $(LDFLAGS) -shared -Wl,--version-script=$< -o $@ $(filter %.o,$^) -lcrypto -ldl
+	$(say)$(CC) $(LDFLAGS) -shared -Wl,--version-script=$< -o $@ $(filter %.o,$^) -lcrypto -ldl
 
 define layer_rule
 $(B)/lib/lib$(1).a: $(call obj,$(SRC_$(1)))
 	@mkdir -p $$(@D)
-	rm -f $$@ && ar rcs $$@ $$^
+	@rm -f $$@ && ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/gen/%.o: $(B)/gen/%.c
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The registry of elements: every models/*.c that defines `const struct model model_NAME`, sorted by name.
 $(B)/gen/model_registry.c: $(wildcard models/*.c) Makefile
@@ -74,7 +76,7 @@ LIBS_scenarios = $(LIBS_host)
 CHECK_LIBS = $(shell pkg-config --libs check 2>/dev/null)
 define test_rule
 $(B)/tests/$(1)/%: $(B)/tests/$(1)/%.o $(call lib,$(LIBS_$(1)))
-	$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(LDLIBS)
+	$$(say)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(LDLIBS)
 endef
 $(foreach l,sim crypto models reports scenarios,$(eval $(call test_rule,$(l))))
 
@@ -84,7 +86,7 @@ unit: $(TEST_BINS)
 # Measurements: one program per tests/bench/bench_*.c, each prints its figures as ratios to a floor of its own.
 BENCHES = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(call lib,$(LIBS_host))
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(say)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 bench: $(BENCHES) $(B)/tollgate
 	@set -e; for b in $(BENCHES); do echo "== $${b##*/}"; $$b; done
 
@@ -93,7 +95,7 @@ bench: $(BENCHES) $(B)/tollgate
 FUZZ_S ?= 60
 FUZZERS = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/driver.o $(call lib,$(LIBS_host))
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 fuzz-run: $(FUZZERS)
 	@set -e; for f in $(FUZZERS); do $$f $(FUZZ_S); done
 fuzz:

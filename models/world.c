@@ -19,6 +19,8 @@ struct census_key { /* a key somebody holds, or one from which a held key descen
 	uint8_t id[KEY_ID_LEN];
 	struct census_key *parent, *next;
 	unsigned holders, below; /* modules that hold it; live keys derived from it */
+	void (*gone)(void *ctx); /* of world_watch_key() */
+	void *gone_ctx;
 };
 
 struct world {
@@ -96,12 +98,16 @@ static void census_leave(struct world *world, struct census_key *k)
 {
 	while (k && !k->holders && !k->below) {
 		struct census_key *parent = k->parent, **at = &world->buckets[bucket_of(world, k->id)];
+		void (*gone)(void *ctx) = k->gone;
+		void *gone_ctx = k->gone_ctx;
 
 		while (*at != k)
 			at = &(*at)->next;
 		*at = k->next;
 		free(k);
 		world->census_count--;
+		if (gone)
+			gone(gone_ctx);
 		if (parent)
 			parent->below--;
 		k = parent;
@@ -133,6 +139,23 @@ unsigned world_key_holders(const struct world *world, const uint8_t id[KEY_ID_LE
 	const struct census_key *k = census_find(world, id);
 
 	return k ? k->holders + k->below : 0;
+}
+
+void world_watch_key(struct world *world, const uint8_t id[KEY_ID_LEN], void (*gone)(void *ctx), void *ctx)
+{
+	struct census_key *k = census_find(world, id);
+
+	assert(k && "somebody holds the key");
+	k->gone = gone;
+	k->gone_ctx = ctx;
+}
+
+void world_unwatch_key(struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	struct census_key *k = census_find(world, id);
+
+	if (k)
+		k->gone = NULL;
 }
 
 static void watch_keys(void *ctx, const struct key_news *news)

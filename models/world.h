@@ -48,6 +48,12 @@ static inline bool world_on(const struct world *world, const char *name)
 void world_set_key_listener(struct world *world, void (*listen)(void *ctx, const struct key_news *news), void *ctx);
 /* How many modules hold this key or one derived from it. */
 unsigned world_key_holders(const struct world *world, const uint8_t id[KEY_ID_LEN]);
+/*
+ * Calls gone(ctx) once, as soon as nobody holds the key or one derived from it any more; one watch a key, held now (asserted). For
+ * what a scenario may ask, never for a model's decision.
+ */
+void world_watch_key(struct world *world, const uint8_t id[KEY_ID_LEN], void (*gone)(void *ctx), void *ctx);
+void world_unwatch_key(struct world *world, const uint8_t id[KEY_ID_LEN]);
 
 /* A module of a node, its randomness the node's stream PURPOSE. Owned by the caller. */
 struct secure_module *world_module(struct world *world, struct node *node, const char *purpose);

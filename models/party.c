@@ -1,0 +1,171 @@
+/* The CTAs a signaling controller talks with; see party.h. */
+#include "models/party.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "crypto/derive.h"
+
+#define BUCKETS_FIRST 16
+
+struct parties {
+	struct node *node;
+	struct ipsec *ipsec;
+	struct party **buckets;
+	uint32_t bucket_count, count;
+};
+
+static struct party **place_of(const struct parties *ps, uint32_t ip)
+{
+	struct party **at = &ps->buckets[(ip * 0x9e3779b1u >> 8) & (ps->bucket_count - 1)];
+
+	while (*at && (*at)->ip != ip)
+		at = &(*at)->next;
+	return at;
+}
+
+static void grow(struct parties *ps)
+{
+	struct party **old = ps->buckets;
+	uint32_t count = ps->bucket_count;
+
+	ps->bucket_count = count ? count * 2 : BUCKETS_FIRST;
+	ps->buckets = sim_alloc(ps->bucket_count * sizeof *ps->buckets);
+	for (uint32_t b = 0; b < count; b++)
+		while (old[b]) {
+			struct party *p = old[b], **at = place_of(ps, p->ip);
+
+			old[b] = p->next;
+			p->next = NULL;
+			*at = p;
+		}
+	free(old);
+}
+
+struct party *party_at(const struct parties *ps, uint32_t ip)
+{
+	return ps->bucket_count ? *place_of(ps, ip) : NULL;
+}
+
+static void forget(struct party *p)
+{
+	struct parties *ps = p->parties;
+	struct party **at = place_of(ps, p->ip);
+
+	*at = p->next;
+	ps->count--;
+	sim_cancel(ps->node->sim, &p->closing);
+	free(p->numbers);
+	free(p);
+}
+
+/* The associations that served what has ended; one that was made since is another call's. */
+static void on_closing(struct sim *sim, struct event *event)
+{
+	struct party *p = event_owner(event, struct party, closing);
+	struct ipsec *ipsec = p->parties->ipsec;
+	struct association *a;
+
+	(void)sim;
+	while ((a = ipsec_find(ipsec, p->ip, LABEL_CTA_SC)) && a->born_ns <= p->since_ns)
+		ipsec_remove(a);
+	if (!a)
+		forget(p);
+}
+
+/* An association has come to its end by itself, and is still in the tables. */
+static void on_expired(struct association *association)
+{
+	struct parties *ps = association->owner;
+	struct party *p = party_at(ps, association->peer_ip);
+
+	if (p && !p->legs && ipsec_find(ps->ipsec, p->ip, LABEL_CTA_SC) == association)
+		forget(p);
+}
+
+static struct party *party_new(struct parties *ps, uint32_t ip)
+{
+	struct party *p;
+
+	if (ps->count >= ps->bucket_count)
+		grow(ps);
+	p = sim_alloc(sizeof *p);
+	p->parties = ps;
+	p->ip = ip;
+	*place_of(ps, ip) = p;
+	ps->count++;
+	return p;
+}
+
+void parties_enter(struct parties *ps, struct association *association, const struct krb_ticket_facts *ticket)
+{
+	struct party *p = party_at(ps, association->peer_ip);
+
+	if (!p)
+		p = party_new(ps, association->peer_ip);
+	association->owner = ps;
+	association->expired = on_expired;
+	p->restricted = ticket->restricted;
+	free(p->numbers);
+	p->numbers = NULL;
+	p->number_count = ticket->restricted ? ticket->number_count : 0;
+	if (p->number_count) {
+		p->numbers = sim_alloc(p->number_count * sizeof *p->numbers);
+		memcpy(p->numbers, ticket->numbers, p->number_count * sizeof *p->numbers);
+	}
+}
+
+void party_hold(struct party *p)
+{
+	p->legs++;
+	sim_cancel(p->parties->node->sim, &p->closing);
+}
+
+void party_release(struct party *p)
+{
+	struct sim *sim = p->parties->node->sim;
+
+	if (--p->legs)
+		return;
+	p->since_ns = sim->now_ns;
+	sim_after(sim, &p->closing, PARTY_LINGER_NS, on_closing, "party.linger");
+}
+
+bool party_may_call(const struct party *p, const char *digits)
+{
+	if (!p->restricted)
+		return true;
+	for (unsigned i = 0; i < p->number_count; i++)
+		if (strcmp(p->numbers[i], digits) == 0)
+			return true;
+	return false;
+}
+
+unsigned parties_count(const struct parties *ps)
+{
+	return ps->count;
+}
+
+struct parties *parties_new(struct node *node, struct ipsec *ipsec)
+{
+	struct parties *ps = sim_alloc(sizeof *ps);
+
+	ps->node = node;
+	ps->ipsec = ipsec;
+	return ps;
+}
+
+void parties_reset(struct parties *ps)
+{
+	for (uint32_t b = 0; b < ps->bucket_count; b++)
+		while (ps->buckets[b])
+			forget(ps->buckets[b]);
+}
+
+void parties_free(struct parties *ps)
+{
+	if (!ps)
+		return;
+	parties_reset(ps);
+	free(ps->buckets);
+	free(ps);
+}
