@@ -52,6 +52,8 @@
 #define SPREAD_SORT_MAX 1024u
 #define SPREAD_CROWD 16u        /* more entries than this in one place: the spread is of no use */
 #define BOTTOM_CAPACITY_MIN 256u
+#define NEAR 6                  /* entries at either end of the bottom that are looked at one by one */
+#define FEW 64u                 /* so many events are kept in the bottom alone */
 #define HANDLES_MIN 256u
 #define SWEEP_MIN 4096u         /* marked entries worth a sweep */
 #define PREFETCH_AHEAD 8u
@@ -210,7 +212,7 @@ static __attribute__((noinline)) void slab_add(struct equeue *q)
 	}
 }
 
-static inline void bucket_extend(struct equeue *q, struct bucket *bucket)
+static __attribute__((noinline)) void bucket_extend(struct equeue *q, struct bucket *bucket)
 {
 	struct chunk *chunk = q->free_chunks;
 
@@ -234,6 +236,20 @@ ALWAYS_INLINE void chunk_prefetch(const struct chunk *chunk)
 		__builtin_prefetch((const char *)chunk + line * CACHE_LINE);
 }
 
+ALWAYS_INLINE struct entry entry_make(struct event *event, uint32_t number)
+{
+	return (struct entry){ (uint64_t)event->at_ns, event, number, event->place - 1 };
+}
+
+/* Member by member: a wide load of what was just stored in parts has to wait for it. */
+ALWAYS_INLINE void entry_copy(struct entry *to, struct entry entry)
+{
+	to->at = entry.at;
+	to->event = entry.event;
+	to->number = entry.number;
+	to->handle = entry.handle;
+}
+
 ALWAYS_INLINE void bucket_add(struct equeue *q, struct bucket *bucket, struct entry entry)
 {
 	struct entry *to;
@@ -241,10 +257,7 @@ ALWAYS_INLINE void bucket_add(struct equeue *q, struct bucket *bucket, struct en
 	if (bucket->room == 0)
 		bucket_extend(q, bucket);
 	to = &bucket->newest->entry[--bucket->room];
-	to->at = entry.at;
-	to->event = entry.event;
-	to->number = entry.number;
-	to->handle = entry.handle;
+	entry_copy(to, entry);
 	bucket->count++;
 }
 
@@ -482,20 +495,15 @@ static inline void bottom_sort(struct equeue *q, uint64_t low, uint64_t high)
 		bottom_prefetch(q, i);
 }
 
-/* Where in the bottom an entry belongs; mostly near the end, as new events tend to be later than old ones. */
-static uint32_t bottom_place(const struct equeue *q, const struct entry *entry)
+/* Where in the bottom something new belongs: after everything that is not later, as its number is the highest. */
+static uint32_t bottom_place(const struct equeue *q, uint64_t at)
 {
 	uint32_t low = q->head, high = q->tail;
 
-	for (uint32_t near = 0; near < 8; near++) {
-		if (high == low || !before(entry, &q->bottom[high - 1]))
-			return high;
-		high--;
-	}
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (before(entry, &q->bottom[middle]))
+		if (at < q->bottom[middle].at)
 			high = middle;
 		else
 			low = middle + 1;
@@ -504,7 +512,7 @@ static uint32_t bottom_place(const struct equeue *q, const struct entry *entry)
 }
 
 /* Opens a gap at `place` by moving the shorter side. */
-static void bottom_insert(struct equeue *q, uint32_t place, const struct entry *entry)
+static void bottom_insert(struct equeue *q, uint32_t place, struct entry entry)
 {
 	struct entry *bottom;
 
@@ -523,7 +531,7 @@ static void bottom_insert(struct equeue *q, uint32_t place, const struct entry *
 		memmove(bottom + place + 1, bottom + place, (q->tail - place) * sizeof(*bottom));
 		q->tail++;
 	}
-	bottom[place] = *entry;
+	bottom[place] = entry;
 }
 
 /* Rungs */
@@ -546,11 +554,11 @@ static struct rung *rung_new(struct equeue *q, uint32_t aim, uint64_t low, uint6
 	return rung;
 }
 
-ALWAYS_INLINE void rung_add(struct equeue *q, struct rung *rung, const struct entry *entry)
+ALWAYS_INLINE void rung_add(struct equeue *q, struct rung *rung, struct entry entry)
 {
-	uint64_t i = (entry->at - rung->start) >> rung->shift;
+	uint64_t i = (entry.at - rung->start) >> rung->shift;
 
-	bucket_add(q, &rung->bucket[i < rung->buckets ? i : rung->buckets - 1], *entry);
+	bucket_add(q, &rung->bucket[i < rung->buckets ? i : rung->buckets - 1], entry);
 }
 
 /* Spreads a bucket over a new rung of about `aim` buckets. The bucket is then empty. */
@@ -563,7 +571,7 @@ static void bucket_split(struct equeue *q, struct bucket *bucket, uint32_t aim, 
 
 	while ((chunk = bucket_take(bucket, &entry, &count)) != NULL) {
 		for (; count > 0; count--, entry++)
-			rung_add(q, rung, entry);
+			rung_add(q, rung, *entry);
 		chunk_give(q, chunk);
 	}
 }
@@ -693,15 +701,15 @@ static __attribute__((noinline)) bool bottom_refill(struct equeue *q)
 	return true;
 }
 
-ALWAYS_INLINE void top_add(struct equeue *q, const struct entry *entry)
+ALWAYS_INLINE void top_add(struct equeue *q, struct entry entry)
 {
 	if (q->top.count == 0) {
-		q->top_min = q->top_max = entry->at;
+		q->top_min = q->top_max = entry.at;
 	} else {
-		q->top_min = entry->at < q->top_min ? entry->at : q->top_min;
-		q->top_max = entry->at > q->top_max ? entry->at : q->top_max;
+		q->top_min = entry.at < q->top_min ? entry.at : q->top_min;
+		q->top_max = entry.at > q->top_max ? entry.at : q->top_max;
 	}
-	bucket_add(q, &q->top, *entry);
+	bucket_add(q, &q->top, entry);
 }
 
 /* Puts everything back into the top, unsorted: for a ladder that ran out of rungs, which takes a hostile order of pushes. */
@@ -717,13 +725,13 @@ static void collapse(struct equeue *q)
 		for (uint32_t i = rung->current; i < rung->buckets; i++) {
 			while ((chunk = bucket_take(&rung->bucket[i], &entry, &count)) != NULL) {
 				for (; count > 0; count--, entry++)
-					top_add(q, entry);
+					top_add(q, *entry);
 				chunk_give(q, chunk);
 			}
 		}
 	}
 	for (; q->head < q->tail; q->head++)
-		top_add(q, &q->bottom[q->head]);
+		top_add(q, q->bottom[q->head]);
 	q->top_start = 0;
 }
 
@@ -738,17 +746,56 @@ static void bottom_split(struct equeue *q)
 	}
 	rung = rung_new(q, (q->tail - q->head) / BUCKET_AIM, q->bottom[q->head].at, q->bottom[q->tail - 1].at);
 	for (; q->head < q->tail; q->head++)
-		rung_add(q, rung, &q->bottom[q->head]);
+		rung_add(q, rung, q->bottom[q->head]);
 }
 
-static __attribute__((noinline)) void bottom_add(struct equeue *q, const struct entry *entry)
+static __attribute__((noinline)) void bottom_add_far(struct equeue *q, struct event *event, uint32_t number)
 {
-	uint32_t place = bottom_place(q, entry);
+	struct entry entry = entry_make(event, number);
+	uint32_t place = bottom_place(q, entry.at);
+	uint32_t moved = min_u32(place - q->head, q->tail - place);
 
 	bottom_insert(q, place, entry);
-	if (min_u32(place - q->head, q->tail - place) > load_max(q) &&
-	    q->bottom[q->head].at != q->bottom[q->tail - 1].at)
+	if (moved > load_max(q) && q->bottom[q->head].at != q->bottom[q->tail - 1].at)
 		bottom_split(q);
+}
+
+/* Most of what is new belongs near the end, the rest near the head; there the neighbours are moved one by one. */
+static __attribute__((noinline)) void bottom_add(struct equeue *q, struct event *event, uint32_t number)
+{
+	struct entry entry = entry_make(event, number);
+	struct entry *bottom, *head, *tail, *at;
+
+	if (q->head == 0 || q->tail == q->capacity)
+		bottom_make_room(q, 1);
+	bottom = q->bottom;
+	head = bottom + q->head;
+	tail = at = bottom + q->tail;
+	while (at > head && entry.at < at[-1].at && tail - at < NEAR)
+		at--;
+	if (at == head || entry.at >= at[-1].at) {
+		for (struct entry *to = tail; to > at; to--)
+			entry_copy(to, to[-1]);
+		entry_copy(at, entry);
+		q->tail++;
+		return;
+	}
+	for (at = head; at < head + NEAR && entry.at >= at->at;)
+		at++;
+	if (at == head + NEAR) {
+		bottom_add_far(q, event, number);
+		return;
+	}
+	for (struct entry *to = head; to < at; to++)
+		entry_copy(to - 1, *to);
+	entry_copy(at - 1, entry);
+	q->head--;
+}
+
+/* True when the bottom is all there is, and few: sorting those one by one is cheaper than the way down the ladder. */
+static inline bool only_bottom(const struct equeue *q)
+{
+	return q->rungs == 0 && q->top.count == 0 && q->tail - q->head < FEW;
 }
 
 static int by_number(const void *a, const void *b)
@@ -779,33 +826,36 @@ static __attribute__((noinline)) void renumber(struct equeue *q)
 		qsort(q->scratch, total, sizeof(*q->scratch), by_number);
 	for (q->next_number = 0; q->next_number < total; q->next_number++) {
 		q->scratch[q->next_number].number = q->next_number;
-		top_add(q, &q->scratch[q->next_number]);
+		top_add(q, q->scratch[q->next_number]);
 	}
 }
 
 void equeue_push(struct equeue *q, struct event *event)
 {
-	struct entry entry = { .at = (uint64_t)event->at_ns, .event = event };
+	uint64_t at = (uint64_t)event->at_ns;
+	uint32_t number;
 
 	assert(!event_pending(event) && event->at_ns >= 0 && event->seq >= q->seq_floor);
 	if (q->next_number == UINT32_MAX)
 		renumber(q);
-	entry.number = q->next_number++;
-	entry.handle = handle_take(q);
+	number = q->next_number++;
+	event->place = handle_take(q) + 1;
 	q->seq_floor = event->seq + 1;
-	event->place = entry.handle + 1;
 	q->live++;
-	if (entry.at >= q->top_start) {
-		top_add(q, &entry);
-		return;
+	if (at >= q->top_start) {
+		if (!only_bottom(q)) {
+			top_add(q, entry_make(event, number));
+			return;
+		}
+		q->top_start = at + 1; /* the bottom reaches further */
 	}
 	for (uint32_t i = 0; i < q->rungs; i++) {
-		if (entry.at >= q->rung[i].current_start) {
-			rung_add(q, &q->rung[i], &entry);
+		if (at >= q->rung[i].current_start) {
+			rung_add(q, &q->rung[i], entry_make(event, number));
 			return;
 		}
 	}
-	bottom_add(q, &entry);
+	bottom_add(q, event, number);
 }
 
 /* The first entry, with cancelled ones before it dropped; NULL when nothing is pending. */
@@ -817,7 +867,7 @@ static inline struct entry *first(struct equeue *q)
 		if (q->head == q->tail && !bottom_refill(q))
 			return NULL;
 		entry = &q->bottom[q->head];
-		if (!entry_bury(q, entry))
+		if (q->dead == 0 || !entry_bury(q, entry))
 			return entry;
 		q->head++;
 	}
