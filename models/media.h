@@ -1,0 +1,71 @@
+/*
+ * The voice of one call at one end, both directions: G.711 in RTP packets of 20 ms (RFC 3550, RFC 3551), each packet encrypted
+ * whole under keys of the call's sub-key (crypto/rtp_cipher.h; patent [0096]-[0098]; flows.md 4, C7), in UDP, past ESP.
+ *
+ * What comes in is judged in this order, and what fails is refused under that name: "rtp.source" (not the peer's address
+ * and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc", "rtp.replay".
+ *
+ * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is charged
+ * to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.
+ */
+#ifndef TOLLGATE_MODELS_MEDIA_H
+#define TOLLGATE_MODELS_MEDIA_H
+
+#include "crypto/secure_module.h"
+#include "sim/ip.h"
+
+#define MEDIA_PCMU 0 /* RFC 3551 section 6 */
+#define MEDIA_PCMA 8
+#define MEDIA_WINDOW 64             /* packets: how far behind the newest one may still come */
+#define MEDIA_CHANGED_PACKETS 10    /* the scenario host hears of the counters once in so many packets, and at the stop */
+
+struct media;
+
+enum media_source {
+	MEDIA_TONE,         /* syllables of a voiced sound; the pitch follows from the node's name alone */
+	MEDIA_ANNOUNCEMENT, /* the three tones that precede a recorded announcement (ITU-T E.180), again and again */
+	MEDIA_SILENCE       /* packets of silence; there is no suppression of it (attack R4) */
+};
+
+struct media_request {
+	struct node *node;
+	struct secure_module *sm; /* outlives the media */
+	key_handle subkey;        /* may be destroyed when media_start() has returned */
+	const char *label;        /* LABEL_RTP */
+	bool initiator;           /* the caller: sends "up" */
+	uint16_t local_port;      /* not 0 (asserted) */
+	uint32_t peer_ip;
+	uint16_t peer_port;
+	uint8_t payload_type;     /* MEDIA_PCMU or MEDIA_PCMA (asserted), both ways */
+	bool mac;
+	enum media_source source;
+	const void *watched;      /* what sim_changed() is told when the counters have moved; NULL: nobody is */
+	/* Nothing was received for so long: lost(), once. 0: never. */
+	sim_ns lost_after_ns;
+	void (*lost)(void *ctx);
+	/* Each packet's voice as it comes, in the order in which it comes; borrowed. NULL: it is thrown away. */
+	void (*played)(void *ctx, const uint8_t *payload, size_t len, uint32_t timestamp);
+	void *ctx;                /* of lost and played, which may both stop the media */
+};
+
+struct media_counters { /* packets since the start */
+	uint64_t sent;
+	uint64_t received; /* accepted, each number once */
+	uint64_t refused;
+	uint64_t lost;     /* numbers missing between the first and the last received (RFC 3550 A.3); falls when one comes late */
+	uint64_t late;     /* of those received: behind one with a higher number */
+};
+
+/*
+ * Starts sending, at once, and receiving. The request is copied. NULL: the port is taken, or the module has no such key. Owned by
+ * the caller, who stops it before the node's sockets are reset and before the node goes.
+ */
+struct media *media_start(const struct media_request *request);
+/*
+ * Tells the last samples and, with the counters still to be read, sim_changed(); then wipes the keys and frees. NULL is
+ * harmless.
+ */
+void media_stop(struct media *media);
+struct media_counters media_counters(const struct media *media);
+
+#endif
