@@ -1,16 +1,17 @@
 /*
  * The voice of one call; see media.h. RFC 3550 (5.1, A.1, A.3), RFC 3551 (4.1, 4.2), patent [0096]-[0098].
  *
- * Invariants: packet number n of a stream leaves at start_ns + n * RTP_PACKET_NS with sequence number first + n and time stamp
- * first + 160 n. Of the stream that comes in, highest is the highest position accepted and bit i of seen says whether
+ * Invariants: packet number n of a stream leaves at start_ns + n * RTP_PACKET_NS with sequence number first + n and time
+ * stamp first + 160 n. Of the stream that comes in, highest is the highest position accepted and bit i of seen says whether
  * highest - i was; positions are sequence numbers counted on past 65535.
  *
- * A position is judged by sequence number and time stamp together: a packet recorded most of 65536 packets (22 minutes) ago
- * has a sequence number that looks new, but an old time stamp. RFC 3550 A.1 takes two consecutive packets far off for a source
- * that has begun again; here they are replays, for a stretch of old speech would pass as that.
+ * A position is judged by sequence number and time stamp together: a packet recorded most of 65536 packets (22 minutes)
+ * ago has a sequence number that looks new, but an old time stamp. RFC 3550 A.1 takes two consecutive packets far off for a
+ * source that has begun again; here they are replays, for a stretch of old speech would pass as that.
  *
- * Without MAC about one packet in 800 that somebody made up under no key at all looks like voice. So that one of them cannot lock
- * out the true stream by being first, the SSRC is firm with the second packet that has it; a single one gives way.
+ * Without MAC about one packet in a thousand that somebody made up without the key looks like voice. So that one of them
+ * cannot lock out the true stream by being first, the SSRC is firm with the second packet that has it; a single one gives
+ * way.
  */
 #include "models/media.h"
 
@@ -62,6 +63,7 @@ struct media {
 #define PITCH_LOWEST_HZ 90
 #define PITCH_RANGE_HZ 160
 #define SYLLABLE_SAMPLES 2048u /* 256 ms, three and a pause */
+#define SYLLABLE_RISE 1024
 #define ANNOUNCEMENT_TONE 2640u     /* 330 ms */
 #define ANNOUNCEMENT_PERIOD 15920u  /* three tones, 1 s of pause */
 #define PHASE_STEP(hz) ((uint16_t)(((hz) * 65536u + SAMPLE_RATE_HZ / 2) / SAMPLE_RATE_HZ))
@@ -77,11 +79,11 @@ static int32_t wave(uint32_t phase)
 static int16_t tone_sample(uint32_t n, uint32_t step)
 {
 	uint32_t at = n % SYLLABLE_SAMPLES, phase = n * step;
-	int32_t rise = (int32_t)(at < SYLLABLE_SAMPLES / 2 ? at : SYLLABLE_SAMPLES - 1 - at);
+	int32_t rise = (int32_t)(at < SYLLABLE_RISE ? at : SYLLABLE_SAMPLES - 1 - at);
 
 	if (n / SYLLABLE_SAMPLES % 4 == 3)
 		return 0;
-	return (int16_t)((wave(phase) / 2 + wave(2 * phase) / 4 + wave(3 * phase) / 8) * rise / (int32_t)(SYLLABLE_SAMPLES / 2));
+	return (int16_t)((wave(phase) / 2 + wave(2 * phase) / 4 + wave(3 * phase) / 8) * rise / SYLLABLE_RISE);
 }
 
 static int16_t announcement_sample(uint32_t n)
@@ -232,7 +234,8 @@ static bool position_of(const struct inbound *in, const struct rtp_header *h, in
 }
 
 /* Decrypts and judges a packet without changing the stream. The name of the check that refuses it, NULL: it is good. */
-static const char *inspect(struct media *m, struct packet *packet, struct rtp_header *h, size_t *payload_at, int64_t *position)
+static const char *inspect(struct media *m, struct packet *packet, struct rtp_header *h, size_t *payload_at,
+                           int64_t *position)
 {
 	const struct inbound *in = &m->inbound;
 	const size_t sealed_len = packet->len, mac_len = m->request.mac ? MAC_LEN : 0;
@@ -348,8 +351,8 @@ static bool open_ciphers(struct media *m)
 }
 
 /*
- * SSRC and first numbers, a stream for each start: the next call does not begin as the last one did, which under the same key
- * would give the same cipher text, and what other calls of the node draw does not matter.
+ * SSRC and first numbers, a stream for each start: the next call does not begin as the last one did, which under the same
+ * key would give the same cipher text, and what other calls of the node draw does not matter.
  */
 static void draw_numbers(struct media *m)
 {

@@ -1,12 +1,12 @@
 /*
- * The voice of one call at one end, both directions: G.711 in RTP packets of 20 ms (RFC 3550, RFC 3551), each packet encrypted
- * whole under keys of the call's sub-key (crypto/rtp_cipher.h; patent [0096]-[0098]; flows.md 4, C7), in UDP, past ESP.
+ * The voice of one call at one end, both directions: G.711 in RTP packets of 20 ms (RFC 3550, RFC 3551), each packet
+ * encrypted whole under keys of the call's sub-key (crypto/rtp_cipher.h; patent [0096]-[0098]; flows.md 4, C7), in UDP, past ESP.
  *
- * What comes in is judged in this order, and what fails is refused under that name: "rtp.source" (not the peer's address
- * and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc", "rtp.replay".
+ * What comes in is judged in this order, and what fails is refused under that name: "rtp.source" (not the peer's
+ * address and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc", "rtp.replay".
  *
- * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is charged
- * to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.
+ * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is
+ * charged to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.
  */
 #ifndef TOLLGATE_MODELS_MEDIA_H
 #define TOLLGATE_MODELS_MEDIA_H
@@ -17,7 +17,7 @@
 #define MEDIA_PCMU 0 /* RFC 3551 section 6 */
 #define MEDIA_PCMA 8
 #define MEDIA_WINDOW 64             /* packets: how far behind the newest one may still come */
-#define MEDIA_CHANGED_PACKETS 10    /* the scenario host hears of the counters once in so many packets, and at the stop */
+#define MEDIA_CHANGED_PACKETS 10    /* how many pass between two sim_changed(); one more at the stop */
 
 struct media;
 
@@ -52,13 +52,13 @@ struct media_counters { /* packets since the start */
 	uint64_t sent;
 	uint64_t received; /* accepted, each number once */
 	uint64_t refused;
-	uint64_t lost;     /* numbers missing between the first and the last received (RFC 3550 A.3); falls when one comes late */
+	uint64_t lost;     /* missing between the first and the last received (RFC 3550 A.3); falls when one comes late */
 	uint64_t late;     /* of those received: behind one with a higher number */
 };
 
 /*
- * Starts sending, at once, and receiving. The request is copied. NULL: the port is taken, or the module has no such key. Owned by
- * the caller, who stops it before the node's sockets are reset and before the node goes.
+ * Starts sending, at once, and receiving. The request is copied. NULL: the port is taken, or the module has no such key.
+ * Owned by the caller, who stops it before the node's sockets are reset and before the node goes.
  */
 struct media *media_start(const struct media_request *request);
 /*
