@@ -113,7 +113,7 @@ struct equeue {
 
 	uint64_t *marked;       /* a bit for each handle: cancelled, entry still here */
 	uint32_t *free_handles; /* stack: the handle freed last is used next and is in the cache */
-	uint32_t handle_capacity, handle_next, free_handle_count;
+	uint32_t handle_capacity, free_handle_count;
 	size_t live, dead;
 	uint64_t seq_floor;     /* what the next seq must reach */
 	uint32_t next_number;
@@ -156,24 +156,18 @@ size_t equeue_count(const struct equeue *q)
 
 /* Handles */
 
-static __attribute__((noinline)) void handles_grow(struct equeue *q)
+/* Makes more handles, the lowest to be taken first. */
+static void handles_grow(struct equeue *q)
 {
 	uint32_t old = q->handle_capacity, capacity = old ? 2 * old : HANDLES_MIN;
 
-	assert(capacity > old);
+	assert(capacity > old && q->free_handle_count == 0);
 	q->marked = sim_realloc(q->marked, capacity / 8);
 	memset((uint8_t *)q->marked + old / 8, 0, (capacity - old) / 8);
 	q->free_handles = sim_realloc(q->free_handles, capacity * sizeof(*q->free_handles));
 	q->handle_capacity = capacity;
-}
-
-static inline uint32_t handle_take(struct equeue *q)
-{
-	if (q->free_handle_count > 0)
-		return q->free_handles[--q->free_handle_count];
-	if (q->handle_next == q->handle_capacity)
-		handles_grow(q);
-	return q->handle_next++;
+	while (capacity > old)
+		q->free_handles[q->free_handle_count++] = --capacity;
 }
 
 static inline void handle_give(struct equeue *q, uint32_t handle)
@@ -212,7 +206,7 @@ static __attribute__((noinline)) void slab_add(struct equeue *q)
 	}
 }
 
-static __attribute__((noinline)) void bucket_extend(struct equeue *q, struct bucket *bucket)
+static void bucket_extend(struct equeue *q, struct bucket *bucket)
 {
 	struct chunk *chunk = q->free_chunks;
 
@@ -236,11 +230,6 @@ ALWAYS_INLINE void chunk_prefetch(const struct chunk *chunk)
 		__builtin_prefetch((const char *)chunk + line * CACHE_LINE);
 }
 
-ALWAYS_INLINE struct entry entry_make(struct event *event, uint32_t number)
-{
-	return (struct entry){ (uint64_t)event->at_ns, event, number, event->place - 1 };
-}
-
 /* Member by member: a wide load of what was just stored in parts has to wait for it. */
 ALWAYS_INLINE void entry_copy(struct entry *to, struct entry entry)
 {
@@ -250,15 +239,23 @@ ALWAYS_INLINE void entry_copy(struct entry *to, struct entry entry)
 	to->handle = entry.handle;
 }
 
+/* Out of line, and with arguments that fit registers, so that the usual case saves none. */
+static __attribute__((noinline)) void bucket_add_chunk(struct equeue *q, struct bucket *bucket, uint64_t at,
+                                                       struct event *event, uint32_t number, uint32_t handle)
+{
+	bucket_extend(q, bucket);
+	bucket->count++;
+	entry_copy(&bucket->newest->entry[--bucket->room], (struct entry){ at, event, number, handle });
+}
+
 ALWAYS_INLINE void bucket_add(struct equeue *q, struct bucket *bucket, struct entry entry)
 {
-	struct entry *to;
-
-	if (bucket->room == 0)
-		bucket_extend(q, bucket);
-	to = &bucket->newest->entry[--bucket->room];
-	entry_copy(to, entry);
+	if (bucket->room == 0) {
+		bucket_add_chunk(q, bucket, entry.at, entry.event, entry.number, entry.handle);
+		return;
+	}
 	bucket->count++;
+	entry_copy(&bucket->newest->entry[--bucket->room], entry);
 }
 
 /* Takes the newest chunk's entries, *count of them; the caller gives the chunk back with chunk_give(). NULL: empty. */
@@ -749,9 +746,10 @@ static void bottom_split(struct equeue *q)
 		rung_add(q, rung, q->bottom[q->head]);
 }
 
-static __attribute__((noinline)) void bottom_add_far(struct equeue *q, struct event *event, uint32_t number)
+static __attribute__((noinline)) void bottom_add_far(struct equeue *q, uint64_t at, struct event *event, uint32_t number,
+                                                     uint32_t handle)
 {
-	struct entry entry = entry_make(event, number);
+	struct entry entry = { at, event, number, handle };
 	uint32_t place = bottom_place(q, entry.at);
 	uint32_t moved = min_u32(place - q->head, q->tail - place);
 
@@ -760,36 +758,38 @@ static __attribute__((noinline)) void bottom_add_far(struct equeue *q, struct ev
 		bottom_split(q);
 }
 
-/* Most of what is new belongs near the end, the rest near the head; there the neighbours are moved one by one. */
-static __attribute__((noinline)) void bottom_add(struct equeue *q, struct event *event, uint32_t number)
+/* For what is not the last. Mostly it belongs near one end, where its neighbours are moved one by one. */
+static __attribute__((noinline)) void bottom_add(struct equeue *q, uint64_t at, struct event *event, uint32_t number,
+                                                 uint32_t handle)
 {
-	struct entry entry = entry_make(event, number);
-	struct entry *bottom, *head, *tail, *at;
+	struct entry *head, *tail, *place, entry = { at, event, number, handle };
 
 	if (q->head == 0 || q->tail == q->capacity)
 		bottom_make_room(q, 1);
-	bottom = q->bottom;
-	head = bottom + q->head;
-	tail = at = bottom + q->tail;
-	while (at > head && entry.at < at[-1].at && tail - at < NEAR)
-		at--;
-	if (at == head || entry.at >= at[-1].at) {
-		for (struct entry *to = tail; to > at; to--)
-			entry_copy(to, to[-1]);
-		entry_copy(at, entry);
-		q->tail++;
-		return;
+	head = place = q->bottom + q->head;
+	tail = q->bottom + q->tail;
+	if (head == tail || at >= q->bottom[q->head + (q->tail - q->head) / 2].at) {
+		for (place = tail; place > head && at < place[-1].at && tail - place < NEAR;)
+			place--;
+		if (place == head || at >= place[-1].at) {
+			for (struct entry *to = tail; to > place; to--)
+				entry_copy(to, to[-1]);
+			entry_copy(place, entry);
+			q->tail++;
+			return;
+		}
+	} else {
+		for (; at >= place->at && place - head < NEAR;)
+			place++;
+		if (at < place->at) {
+			for (struct entry *to = head; to < place; to++)
+				entry_copy(to - 1, *to);
+			entry_copy(place - 1, entry);
+			q->head--;
+			return;
+		}
 	}
-	for (at = head; at < head + NEAR && entry.at >= at->at;)
-		at++;
-	if (at == head + NEAR) {
-		bottom_add_far(q, event, number);
-		return;
-	}
-	for (struct entry *to = head; to < at; to++)
-		entry_copy(to - 1, *to);
-	entry_copy(at - 1, entry);
-	q->head--;
+	bottom_add_far(q, at, event, number, handle);
 }
 
 /* True when the bottom is all there is, and few: sorting those one by one is cheaper than the way down the ladder. */
@@ -830,53 +830,74 @@ static __attribute__((noinline)) void renumber(struct equeue *q)
 	}
 }
 
+/* A push that numbers or handles have run out for. */
+static __attribute__((noinline)) void push_after_growth(struct equeue *q, struct event *event)
+{
+	if (q->next_number == UINT32_MAX)
+		renumber(q);
+	if (q->free_handle_count == 0)
+		handles_grow(q);
+	equeue_push(q, event);
+}
+
 void equeue_push(struct equeue *q, struct event *event)
 {
 	uint64_t at = (uint64_t)event->at_ns;
-	uint32_t number;
+	struct entry entry;
 
 	assert(!event_pending(event) && event->at_ns >= 0 && event->seq >= q->seq_floor);
-	if (q->next_number == UINT32_MAX)
-		renumber(q);
-	number = q->next_number++;
-	event->place = handle_take(q) + 1;
+	if (q->next_number == UINT32_MAX || q->free_handle_count == 0) {
+		push_after_growth(q, event);
+		return;
+	}
+	entry = (struct entry){ at, event, q->next_number++, q->free_handles[--q->free_handle_count] };
+	event->place = entry.handle + 1;
 	q->seq_floor = event->seq + 1;
 	q->live++;
 	if (at >= q->top_start) {
 		if (!only_bottom(q)) {
-			top_add(q, entry_make(event, number));
+			top_add(q, entry);
 			return;
 		}
 		q->top_start = at + 1; /* the bottom reaches further */
 	}
 	for (uint32_t i = 0; i < q->rungs; i++) {
 		if (at >= q->rung[i].current_start) {
-			rung_add(q, &q->rung[i], entry_make(event, number));
+			rung_add(q, &q->rung[i], entry);
 			return;
 		}
 	}
-	bottom_add(q, event, number);
+	if (q->tail < q->capacity && (q->head == q->tail || at >= q->bottom[q->tail - 1].at))
+		entry_copy(&q->bottom[q->tail++], entry);
+	else
+		bottom_add(q, at, event, entry.number, entry.handle);
 }
 
-/* The first entry, with cancelled ones before it dropped; NULL when nothing is pending. */
-static inline struct entry *first(struct equeue *q)
+/* Brings the first entry that is not cancelled to the head of the bottom. False: nothing is pending. */
+static __attribute__((noinline)) bool settle(struct equeue *q)
 {
 	for (;;) {
-		struct entry *entry;
-
 		if (q->head == q->tail && !bottom_refill(q))
-			return NULL;
-		entry = &q->bottom[q->head];
-		if (q->dead == 0 || !entry_bury(q, entry))
-			return entry;
+			return false;
+		if (!entry_bury(q, &q->bottom[q->head]))
+			return true;
 		q->head++;
 	}
 }
 
-static inline struct event *take_first(struct equeue *q, const struct entry *entry)
+/* True when there is nothing to settle() first. */
+static inline bool settled(const struct equeue *q)
 {
+	return q->head < q->tail && (q->dead == 0 || !handle_is_marked(q, q->bottom[q->head].handle));
+}
+
+static inline struct event *take_first(struct equeue *q, uint64_t until)
+{
+	const struct entry *entry = &q->bottom[q->head];
 	struct event *event = entry->event;
 
+	if (entry->at > until)
+		return NULL;
 	q->head++;
 	bottom_prefetch(q, q->head + PREFETCH_AHEAD - 1);
 	handle_give(q, entry->handle);
@@ -885,25 +906,24 @@ static inline struct event *take_first(struct equeue *q, const struct entry *ent
 	return event;
 }
 
-struct event *equeue_pop(struct equeue *q)
+static __attribute__((noinline)) struct event *settle_and_take(struct equeue *q, uint64_t until)
 {
-	struct entry *entry = first(q);
-
-	return entry ? take_first(q, entry) : NULL;
+	return settle(q) ? take_first(q, until) : NULL;
 }
 
 struct event *equeue_pop_until(struct equeue *q, sim_ns until_ns)
 {
-	struct entry *entry = first(q);
+	return settled(q) ? take_first(q, (uint64_t)until_ns) : settle_and_take(q, (uint64_t)until_ns);
+}
 
-	return entry && entry->at <= (uint64_t)until_ns ? take_first(q, entry) : NULL;
+struct event *equeue_pop(struct equeue *q)
+{
+	return equeue_pop_until(q, SIM_NEVER);
 }
 
 sim_ns equeue_peek_ns(struct equeue *q)
 {
-	struct entry *entry = first(q);
-
-	return entry ? (sim_ns)entry->at : SIM_NEVER;
+	return settled(q) || settle(q) ? (sim_ns)q->bottom[q->head].at : SIM_NEVER;
 }
 
 /* Drops cancelled entries of a bucket. */
@@ -945,7 +965,7 @@ void equeue_cancel(struct equeue *q, struct event *event)
 {
 	uint32_t handle = event->place - 1;
 
-	assert(event_pending(event) && handle < q->handle_next);
+	assert(event_pending(event) && handle < q->handle_capacity);
 	q->marked[handle / 64] |= UINT64_C(1) << handle % 64;
 	event->place = 0;
 	q->live--;
