@@ -1,0 +1,615 @@
+/*
+ * Cable telephony adapter (flows.md 0-2, 6; patent [0054]-[0076], [0103]-[0117]): one RSA key pair for life in its secure module,
+ * a device certificate of its manufacturer and, once provisioned, an operator certificate for the same key. It gets a ticket for
+ * its signaling controller by PKINIT, keys with the controller by an AP exchange for every call, and calls.
+ *
+ * An unauthenticated KRB-ERROR ends one try and is believed no further: nothing is deleted because of it.
+ * Checks of a KDC's reply have their names in crypto/kerberos.h (krb_reply_checks).
+ */
+#include "models/cta.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "crypto/derive.h"
+#include "models/cmts.h"
+#include "models/message.h"
+#include "models/signaling_controller.h"
+#include "sim/service.h"
+
+#define PKINIT_RETRY_NS (5 * NS_PER_S)      /* doubles up to PKINIT_RETRY_MAX_NS */
+#define PKINIT_RETRY_MAX_NS (300 * NS_PER_S)
+#define CTA_REKEY_PAUSE_NS (1 * NS_PER_S)
+#define CTA_RSA_BITS_DEFAULT 1024
+
+/* FIG. 5B as far as a CTA can come without the provisioning of flows.md 5 */
+
+enum telephony_state { TEL_NOT_CONFIGURED, TEL_UNPROVISIONED_ACCESS, TEL_UNPROVISIONED_CONTEXT, TEL_PROVISIONED_ACCESS, TEL_STATES };
+enum telephony_event { TEL_PKINIT_MANUFACTURER, TEL_PKINIT_OPERATOR, TEL_PKINIT_FAILED, TEL_AP_DONE, TEL_AP_FAILED,
+	               TEL_TICKET_EXPIRED, TEL_TICKET_REFUSED, TEL_ASSOCIATION_ENDED, TEL_POWER_LOST, TEL_EVENTS };
+static const char *const telephony_states[] = { "NotConfigured", "UnprovisionedAccess", "UnprovisionedContext",
+	                                        "ProvisionedAccess" };
+static const char *const telephony_events[] = { "PKINIT, manufacturer certificate", "PKINIT, operator certificate",
+	                                        "PKINIT failed", "AP exchange", "AP exchange failed", "ticket expired",
+	                                        "ticket refused", "association ended", "power lost" };
+#define CELL(state, event, next) [(state) * TEL_EVENTS + (event)] = { true, next, NULL }
+static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
+	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_MANUFACTURER, TEL_UNPROVISIONED_ACCESS),
+	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_OPERATOR, TEL_PROVISIONED_ACCESS),
+	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_FAILED, TEL_NOT_CONFIGURED),
+	CELL(TEL_NOT_CONFIGURED, TEL_ASSOCIATION_ENDED, TEL_NOT_CONFIGURED),
+	CELL(TEL_NOT_CONFIGURED, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_AP_DONE, TEL_UNPROVISIONED_CONTEXT),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_AP_FAILED, TEL_UNPROVISIONED_ACCESS),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_AP_DONE, TEL_UNPROVISIONED_CONTEXT),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_AP_FAILED, TEL_UNPROVISIONED_CONTEXT),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_ASSOCIATION_ENDED, TEL_UNPROVISIONED_ACCESS),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_DONE, TEL_PROVISIONED_ACCESS),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_FAILED, TEL_PROVISIONED_ACCESS),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_ASSOCIATION_ENDED, TEL_PROVISIONED_ACCESS),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
+};
+#undef CELL
+static const struct machine_def telephony_machine = {
+	.name = "telephony", .doc = "access to telephony, FIG. 5B [0107]-[0117]", .states = telephony_states,
+	.events = telephony_events, .state_count = TEL_STATES, .event_count = TEL_EVENTS, .cells = telephony_cells,
+};
+
+static void happen(struct cta *cta, enum telephony_event event)
+{
+	machine_event(cta->node, &cta->telephony, event, cta);
+	sim_changed(cta->node->sim, cta->node);
+}
+
+const char *cta_sc_principal(const struct cta *cta)
+{
+	return signaling_controller_principal(cta->sc_node);
+}
+
+/* PKINIT (FIG. 3, upper half) */
+
+static void pkinit_start(struct cta *cta);
+
+static void drop_ticket(struct cta *cta)
+{
+	sim_cancel(cta->node->sim, &cta->ticket_timer);
+	key_management_cancel(cta->km, cta->sc_ip);
+	cta->exchange_running = false;
+	krb_credentials_free(cta->sm, &cta->ticket);
+	memset(&cta->ticket, 0, sizeof cta->ticket);
+}
+
+static void on_expiry(struct sim *sim, struct event *event)
+{
+	struct cta *cta = event_owner(event, struct cta, ticket_timer);
+
+	(void)sim;
+	drop_ticket(cta);
+	happen(cta, TEL_TICKET_EXPIRED);
+	pkinit_start(cta);
+}
+
+static void on_retry(struct sim *sim, struct event *event)
+{
+	(void)sim;
+	pkinit_start(event_owner(event, struct cta, ticket_timer));
+}
+
+static void identify(const struct cta *cta, struct pkinit_identity *out)
+{
+	struct cert_facts facts;
+	bool provisioned = cta->operator_cert.len > 0;
+	char name[2 * PHONE_ID_LEN + 1];
+
+	*out = (struct pkinit_identity){ .rsa_key = cta->rsa, .cert = provisioned ? cta->operator_cert : cta->device_cert };
+	if (!provisioned)
+		out->issuer_cert = *world_authority(world_of(cta->node->sim), AUTHORITY_MANUFACTURER);
+	cert_read_with(sm_crypto(cta->sm), out->cert.bytes, out->cert.len, &facts);
+	if (provisioned)
+		hex_encode(facts.phone_id, PHONE_ID_LEN, name);
+	else
+		snprintf(name, sizeof name, "%02X:%02X:%02X:%02X:%02X:%02X", facts.mac[0], facts.mac[1], facts.mac[2], facts.mac[3],
+		         facts.mac[4], facts.mac[5]);
+	krb_name_set(&out->name, name, WORLD_REALM);
+}
+
+static enum pkinit_bind binding(const struct cta *cta)
+{
+	return strcmp(world_switch(world_of(cta->node->sim), "pkinit.bind"), "nonce") == 0 ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM;
+}
+
+/* P1. Each try is signed anew: a fresh time stamp and nonce. */
+static bool build_request(void *ctx, struct der *out)
+{
+	struct cta *cta = ctx;
+	struct pkinit_identity identity;
+	struct krb_name server;
+
+	identify(cta, &identity);
+	krb_name_set(&server, cta_sc_principal(cta), WORLD_REALM);
+	pkinit_client_free(cta->pkinit);
+	cta->pkinit = pkinit_request(cta->sm, &identity, &server, world_now(cta->node->sim),
+	                             sim_unix_s(cta->node->sim) + cta->ticket_lifetime_s, cta->dh, binding(cta), out);
+	return cta->pkinit != NULL;
+}
+
+static void pkinit_failed(struct cta *cta, const char *why)
+{
+	sim_ns pause_ns = PKINIT_RETRY_NS;
+
+	cta->pkinit_running = false;
+	pkinit_client_free(cta->pkinit);
+	cta->pkinit = NULL;
+	cta->refusals++;
+	cta->last_refusal = why;
+	for (unsigned i = 0; i < cta->pkinit_failures && pause_ns < PKINIT_RETRY_MAX_NS; i++)
+		pause_ns *= 2;
+	if (pause_ns > PKINIT_RETRY_MAX_NS)
+		pause_ns = PKINIT_RETRY_MAX_NS;
+	cta->pkinit_failures++;
+	sim_after(cta->node->sim, &cta->ticket_timer, pause_ns, on_retry, "pkinit.retry");
+	happen(cta, TEL_PKINIT_FAILED);
+	cta_call_secured(cta, false, why);
+}
+
+static void pkinit_done(struct cta *cta, struct krb_credentials *got)
+{
+	sim_ns left_ns = (got->end_time_s - sim_unix_s(cta->node->sim)) * NS_PER_S;
+
+	cta->pkinit_running = false;
+	pkinit_client_free(cta->pkinit);
+	cta->pkinit = NULL;
+	cta->pkinit_failures = 0;
+	cta->last_refusal = "";
+	cta->tickets++;
+	cta->ticket = *got;
+	sim_after(cta->node->sim, &cta->ticket_timer, left_ns > 0 ? left_ns : 0, on_expiry, "ticket.expiry");
+	happen(cta, cta->operator_cert.len ? TEL_PKINIT_OPERATOR : TEL_PKINIT_MANUFACTURER);
+	if (cta->call)
+		cta_secure(cta);
+	sm_sleep(cta->sm);
+}
+
+/* P2, once the processor has had its time. */
+static void reply_ready(struct service_job *job)
+{
+	struct cta *cta = event_owner(job, struct cta, pkinit_job);
+	struct packet *reply = cta->reply;
+	struct pkinit_policy policy = { .verify_root = true, .require_kdc_eku = true, .check_crl = true, .check_kdc_name = true,
+		                        .check_nonce = true, .check_bind = true, .check_sealed_sname = true,
+		                        .bind = binding(cta), .crl = world_crl(world_of(cta->node->sim)),
+		                        .now_s = sim_unix_s(cta->node->sim) };
+	struct pkinit_identity identity;
+	struct krb_credentials got = { 0 };
+	enum krb_reply_verdict verdict;
+
+	cta->reply = NULL;
+	identify(cta, &identity);
+	verdict = pkinit_reply(cta->sm, cta->pkinit, &identity, &policy, reply->data, reply->len, &got, NULL);
+	packet_free(reply);
+	if (verdict != KRB_REPLY_OK) {
+		trace_refuse(cta->node, krb_reply_checks[verdict], cta->kdc_ip, cta->reply_tag, "");
+		pkinit_failed(cta, krb_reply_checks[verdict]);
+		return;
+	}
+	message_accept(cta->node, cta->reply_tag);
+	pkinit_done(cta, &got);
+}
+
+static void on_answer(void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
+{
+	static const struct service_cost cost = { .rsa_private = 1, .rsa_public = 2, .cipher_bytes = 1024, .hash_bytes = 3072,
+		                                  .messages = 1 };
+	static const struct service_cost dh_cost = { .dh = 1, .rsa_public = 2, .cipher_bytes = 1024, .hash_bytes = 3072,
+		                                     .messages = 1 };
+	struct cta *cta = ctx;
+	struct krb_error_info info;
+
+	if (!bytes) {
+		pkinit_failed(cta, "no answer");
+		return;
+	}
+	if (krb_error_parse(bytes, len, &info)) {
+		message_accept(cta->node, tag);
+		pkinit_failed(cta, krb_error_name(info.code));
+		return;
+	}
+	cta->reply = packet_new(cta->node->sim, (uint32_t)len);
+	memcpy(packet_append(cta->reply, (uint32_t)len), bytes, len);
+	cta->reply_tag = tag;
+	if (!service_submit(cta->node, &cta->pkinit_job, cta->dh ? &dh_cost : &cost, reply_ready)) {
+		packet_free(cta->reply);
+		cta->reply = NULL;
+		pkinit_failed(cta, "service.queue");
+	}
+}
+
+/* The signature is made: ask. */
+static void request_ready(struct service_job *job)
+{
+	struct cta *cta = event_owner(job, struct cta, pkinit_job);
+
+	if (!kdc_client_ask(cta->kdc, build_request, on_answer, cta))
+		pkinit_failed(cta, "already asking");
+}
+
+static void pkinit_start(struct cta *cta)
+{
+	struct service_cost cost = { .rsa_private = 1, .dh = cta->dh, .hash_bytes = 2048, .messages = 1 };
+
+	if (cta->pkinit_running || !cta->powered)
+		return;
+	sim_cancel(cta->node->sim, &cta->ticket_timer);
+	cta->pkinit_running = true;
+	if (!service_submit(cta->node, &cta->pkinit_job, &cost, request_ready))
+		pkinit_failed(cta, "service.queue");
+}
+
+/* AP exchange (FIG. 3, lower half) */
+
+static void on_association_expired(struct association *association)
+{
+	struct cta *cta = association->owner;
+
+	happen(cta, TEL_ASSOCIATION_ENDED);
+}
+
+static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *association, int krb_error)
+{
+	struct cta *cta = ctx;
+
+	cta->exchange_running = false;
+	if (outcome == AP_ESTABLISHED) {
+		cta->exchanges++;
+		association->owner = cta;
+		association->expired = on_association_expired;
+		happen(cta, TEL_AP_DONE);
+		cta_call_secured(cta, true, "");
+		return;
+	}
+	happen(cta, TEL_AP_FAILED);
+	if (outcome == AP_REFUSED && cta->call) { /* perhaps a ticket of other days: another one, and once more */
+		drop_ticket(cta);
+		happen(cta, TEL_TICKET_REFUSED);
+		pkinit_start(cta);
+	}
+	cta_call_secured(cta, false, outcome == AP_REFUSED ? krb_error_name(krb_error) : "signaling controller does not answer");
+}
+
+static bool exchange(struct cta *cta, uint32_t nonce)
+{
+	if (!cta->ticket.ticket.len || cta->exchange_running)
+		return false;
+	cta->exchange_running = key_management_initiate(cta->km, cta->sc_ip, &cta->ticket, LABEL_CTA_SC, nonce, on_exchange, cta);
+	return cta->exchange_running;
+}
+
+void cta_secure(struct cta *cta)
+{
+	if (!cta->ticket.ticket.len)
+		pkinit_start(cta);
+	else
+		exchange(cta, 0);
+}
+
+/* A0: only its own signaling controller may wake it. */
+static bool on_wake_up(void *ctx, uint32_t server_ip, const char *principal, uint32_t nonce)
+{
+	struct cta *cta = ctx;
+
+	if (server_ip != cta->sc_ip || strcmp(principal, cta_sc_principal(cta)) != 0 || !cta->ticket.ticket.len)
+		return false;
+	cta->wake_ups++;
+	exchange(cta, nonce);
+	return true;
+}
+
+/* Its controller speaks under an association of before our restart: key anew. */
+static void on_unknown_spi(void *ctx, uint32_t peer_ip)
+{
+	struct cta *cta = ctx;
+	sim_ns now_ns = cta->node->sim->now_ns;
+
+	if (peer_ip != cta->sc_ip || (cta->keyed_ns && now_ns - cta->keyed_ns < CTA_REKEY_PAUSE_NS))
+		return;
+	cta->keyed_ns = now_ns;
+	exchange(cta, 0);
+}
+
+/* Power */
+
+static void power_off(struct cta *cta)
+{
+	sim_cancel(cta->node->sim, &cta->ticket_timer);
+	service_cancel(&cta->pkinit_job);
+	packet_free(cta->reply);
+	cta->reply = NULL;
+	kdc_client_cancel(cta->kdc);
+	pkinit_client_free(cta->pkinit);
+	cta->pkinit = NULL;
+	cta->pkinit_running = false;
+	cta->pkinit_failures = 0;
+	cta_calls_forget(cta);
+	drop_ticket(cta);
+	ipsec_reset(cta->ipsec);
+	cta->powered = false;
+}
+
+static void power_on(struct cta *cta)
+{
+	cta->powered = true;
+	key_management_reset(cta->km);
+	sip_endpoint_reset(cta->sip);
+	pkinit_start(cta);
+}
+
+static void verb_boot(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+
+	(void)args;
+	if (cta->powered)
+		snprintf(result->error, sizeof result->error, "%s is powered already; write %s:restart()", node->name, node->name);
+	else
+		power_on(cta);
+}
+
+static void restart(struct node *node)
+{
+	struct cta *cta = node->state;
+
+	power_off(cta);
+	happen(cta, TEL_POWER_LOST);
+	power_on(cta);
+}
+
+static void verb_power_off(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+
+	(void)args;
+	(void)result;
+	power_off(cta);
+	ip_reset(node);
+	happen(cta, TEL_POWER_LOST);
+}
+
+/* Construction */
+
+static void destroy(struct node *node)
+{
+	struct cta *cta = node->state;
+
+	power_off(cta);
+	cta_call_unref(cta->last);
+	sip_endpoint_free(cta->sip);
+	kdc_client_free(cta->kdc);
+	key_management_free(cta->km);
+	ipsec_free(cta->ipsec);
+	der_free(&cta->device_cert);
+	der_free(&cta->operator_cert);
+	sm_free(cta->sm);
+	free(cta->number);
+	free(cta);
+}
+
+static uint32_t first_ip(const struct node *node)
+{
+	const struct iface *iface = node->ifaces;
+
+	while (iface && !iface->ip)
+		iface = iface->next;
+	return iface ? iface->ip : 0;
+}
+
+/* What the factory and, for a provisioned one, the operator have put into it. */
+static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERROR_LEN])
+{
+	struct world *world = world_of(cta->node->sim);
+	unsigned bits = (unsigned)args_int(args, "rsa_bits", CTA_RSA_BITS_DEFAULT);
+	const uint8_t *mac = cta->node->ifaces->mac;
+	const char *number = args_text(args, "provisioned", NULL);
+	const struct der *root = world_authority(world, AUTHORITY_OPERATOR_ROOT);
+	char digits[SUBSCRIBER_NUMBER_LEN];
+
+	if (number && !number_digits(number, digits)) {
+		snprintf(error, MODEL_ERROR_LEN, "provisioned must be a telephone number, found \"%s\"; write provisioned = \"215-555-0101\"",
+		         number);
+		return false;
+	}
+	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world), cta->node->name, bits);
+	sm_install_root(cta->sm, root->bytes, root->len);
+	if (!number) {
+		world_device_certificate(world, cta->node->name, bits, mac, &cta->device_cert);
+		return true;
+	}
+	cta->number = sim_strdup(number);
+	world_operator_certificate(world, cta->node->name, bits, number, 0, &cta->operator_cert);
+	if (!signaling_controller_subscribe(cta->sc_node, number, mac, cta->ip)) {
+		snprintf(error, MODEL_ERROR_LEN, "number %s is taken", number);
+		return false;
+	}
+	return true;
+}
+
+static bool places_known(const struct node *node, const struct node *sc, const struct node *kdc, const struct node *cmts,
+                         char error[MODEL_ERROR_LEN])
+{
+	if (!first_ip(node))
+		snprintf(error, MODEL_ERROR_LEN, "a CTA needs an address; write on = { link, \"10.1.0.2/16\" }");
+	else if (sc->model != &model_signaling_controller)
+		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", sc->name);
+	else if (cmts && cmts->model != &model_cmts)
+		snprintf(error, MODEL_ERROR_LEN, "head_end must be a cmts, %s is none", cmts->name);
+	else if (!first_ip(kdc))
+		snprintf(error, MODEL_ERROR_LEN, "kdc %s has no address", kdc->name);
+	else
+		return true;
+	return false;
+}
+
+static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
+{
+	struct world *world = world_of(node->sim);
+	struct key_management_owner owner = { .wake_up = on_wake_up };
+	struct node *kdc = args_node(args, "kdc"), *cmts = args_node(args, "head_end"), *sc = args_node(args, "controller");
+	struct cta *cta;
+
+	if (!places_known(node, sc, kdc, cmts, error))
+		return false;
+	cta = owner.ctx = sim_alloc(sizeof *cta);
+	cta->node = node;
+	node->state = cta;
+	node->destroy = destroy;
+	cta->sc_node = sc;
+	cta->ip = first_ip(node);
+	cta->sc_ip = first_ip(sc);
+	cta->kdc_ip = first_ip(kdc);
+	cta->dh = strcmp(args_text(args, "pkinit", "rsa"), "dh") == 0;
+	cta->payload_type = strcmp(args_text(args, "codec", "PCMU"), "PCMA") == 0 ? 8 : 0;
+	cta->ring_timeout_ns = args_time(args, "ring_timeout", 0);
+	cta->lost_after_ns = args_time(args, "media_timeout", 0);
+	cta->ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S;
+	cta->last_refusal = "";
+	if (args_get(args, "auto_answer") && args_get(args, "auto_answer")->type != VALUE_NIL)
+		cta_answer(cta, args_time(args, "auto_answer", 0));
+	service_set(node, &service_cta);
+	cta->sm = world_module(world, node, "module");
+	cta->ipsec = ipsec_new(node, cta->sm, false);
+	ipsec_on_unknown_spi(cta->ipsec, on_unknown_spi, cta);
+	cta->km = key_management_new(node, cta->ipsec, "", 0, &owner);
+	cta->kdc = kdc_client_new(node, cta->kdc_ip, strcmp(args_text(args, "transport", "tcp"), "udp") != 0);
+	cta->sip = sip_endpoint_new(node, cta->ipsec, &cta_sip_owner, cta);
+	rng_init(&cta->call_ids, node->sim->seed, node->name, "call-id");
+	machine_start(&cta->telephony, &telephony_machine, TEL_NOT_CONFIGURED);
+	machine_start(&cta->line, &cta_line_machine, 0);
+	if (cmts)
+		cmts_lease_add(cmts, cta->ip, node->ifaces->mac);
+	return equip(cta, args, error);
+}
+
+/* What a scenario may ask and do */
+
+static bool get(struct node *node, const char *attribute, struct value *out)
+{
+	const struct cta *cta = node->state;
+
+	*out = value_nil();
+	if (strcmp(attribute, "telephony") == 0)
+		*out = value_text(machine_state_name(&cta->telephony));
+	else if (strcmp(attribute, "number") == 0)
+		*out = value_text(cta->number);
+	else if (strcmp(attribute, "tickets") == 0)
+		*out = value_int((int64_t)cta->tickets);
+	else if (strcmp(attribute, "pkinit_refusals") == 0)
+		*out = value_int((int64_t)cta->refusals);
+	else if (strcmp(attribute, "pkinit_refusal") == 0)
+		*out = value_text(cta->last_refusal);
+	else if (strcmp(attribute, "ticket_ends") == 0 && cta->ticket.ticket.len)
+		*out = value_time((cta->ticket.end_time_s - node->sim->epoch_s) * NS_PER_S);
+	else if (strcmp(attribute, "exchanges") == 0)
+		*out = value_int((int64_t)cta->exchanges);
+	else if (strcmp(attribute, "wake_ups") == 0)
+		*out = value_int((int64_t)cta->wake_ups);
+	else if (strcmp(attribute, "associations") == 0)
+		*out = value_int(ipsec_count(cta->ipsec));
+	else
+		return cta_line_get(cta, attribute, out);
+	return out->type != VALUE_NIL;
+}
+
+static void verb_dial(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+	const char *number = args_text(args, "number", "");
+	char digits[SUBSCRIBER_NUMBER_LEN];
+	struct cta_call *call;
+
+	if (!cta->powered) {
+		snprintf(result->error, sizeof result->error, "%s has no power; write %s:boot()", node->name, node->name);
+	} else if (!number_digits(number, digits)) {
+		snprintf(result->error, sizeof result->error, "\"%s\" is no telephone number; write dial \"610-555-0102\"", number);
+	} else if (!(call = cta_dial(cta, digits))) {
+		snprintf(result->error, sizeof result->error, "the line of %s is busy with a call", node->name);
+	} else {
+		result->value = value_object(cta_call_object(call));
+	}
+}
+
+static void verb_answer(struct node *node, const struct args *args, struct verb_result *result)
+{
+	(void)result;
+	cta_answer(node->state, args_time(args, "after", 0));
+}
+
+static void verb_hangup(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+
+	(void)args;
+	if (!cta->call)
+		snprintf(result->error, sizeof result->error, "%s has no call to hang up", node->name);
+	else
+		cta_hang_up(cta);
+}
+
+static const struct param params[] = {
+	{ .name = "controller", .type = VALUE_NODE, .required = true, .doc = "its signaling controller" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "where it gets tickets" },
+	{ .name = "head_end", .type = VALUE_NODE, .doc = "the cmts that leased it its address" },
+	{ .name = "provisioned", .type = VALUE_TEXT, .doc = "its number; without one it is unprovisioned and has its device certificate only" },
+	{ .name = "transport", .type = VALUE_TEXT, .preset = "tcp", .choices = "tcp|udp", .doc = "to the KDC; udp in IP fragments [0069]" },
+	{ .name = "pkinit", .type = VALUE_TEXT, .preset = "rsa", .choices = "rsa|dh", .doc = "how the reply key comes" },
+	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "asked for; the KDC may give less" },
+	{ .name = "rsa_bits", .type = VALUE_INT, .preset = "1024", .choices = "1024|2048", .doc = "of its key pair" },
+	{ .name = "codec", .type = VALUE_TEXT, .preset = "PCMU", .choices = "PCMU|PCMA", .doc = "G.711 as it offers it" },
+	{ .name = "auto_answer", .type = VALUE_TIME, .doc = "answers every call after ringing for so long" },
+	{ .name = "ring_timeout", .type = VALUE_TIME, .preset = "60s", .doc = "how long it lets the other end ring" },
+	{ .name = "media_timeout", .type = VALUE_TIME, .preset = "5s", .doc = "hangs up when no voice came for so long; 0s: never" },
+	{ .name = NULL },
+};
+static const struct param dial_params[] = {
+	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "whom to call" }, { .name = NULL },
+};
+static const struct param answer_params[] = {
+	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "after ringing for so long" }, { .name = NULL },
+};
+static const struct verb verbs[] = {
+	{ "boot", "switches it on: it gets a ticket for its signaling controller", NULL, "", verb_boot },
+	{ "power_off", "pulls the plug; boot() plugs it in again", NULL, "", verb_power_off },
+	{ "dial", "goes off-hook and calls a number", dial_params, "call", verb_dial },
+	{ "answer", "answers the call that rings, or the next one", answer_params, "", verb_answer },
+	{ "hangup", "hangs up, or declines the call that rings", NULL, "", verb_hangup },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+static const struct attribute attributes[] = {
+	{ "telephony", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, UnprovisionedContext, ProvisionedAccess" },
+	{ "line", VALUE_TEXT, "Idle, Securing, Calling, SettingUp, Ringback, Offered, Ringing, Talking" },
+	{ "number", VALUE_TEXT, "its telephone number" },
+	{ "call", VALUE_OBJECT, "the call on its line, or the last one" },
+	{ "calls", VALUE_INT, "calls it made and took" },
+	{ "tickets", VALUE_INT, "tickets it got" },
+	{ "ticket_ends", VALUE_TIME, "virtual time at which its ticket expires" },
+	{ "pkinit_refusals", VALUE_INT, "PKINIT exchanges that failed" },
+	{ "pkinit_refusal", VALUE_TEXT, "why the last PKINIT failed: the KRB-ERROR's name or the check of its own; \"\" after one that did not" },
+	{ "exchanges", VALUE_INT, "AP exchanges done" },
+	{ "wake_ups", VALUE_INT, "wake-ups it followed" },
+	{ "associations", VALUE_INT, "security associations" },
+	{ NULL, VALUE_NIL, NULL },
+};
+static const struct machine_def *const machines[] = { &telephony_machine, &cta_line_machine, NULL };
+static const struct object_class *const objects[] = { &cta_call_class, NULL };
+
+const struct model model_cta = {
+	.name = "cta", .doc = "cable telephony adapter with one line", .params = params, .verbs = verbs, .attributes = attributes,
+	.machines = machines, .objects = objects, .create = create, .get = get, .restart = restart,
+};

@@ -1,0 +1,77 @@
+/*
+ * A cable telephony adapter, as its two files share it: cta.c (power, PKINIT, AP exchange, the telephony machine of FIG. 5B) and
+ * cta_call.c (the line and its calls). Nobody else looks in here.
+ */
+#ifndef TOLLGATE_MODELS_CTA_H
+#define TOLLGATE_MODELS_CTA_H
+
+#include "crypto/pkinit.h"
+#include "models/call_key.h"
+#include "models/kdc_client.h"
+#include "models/key_management.h"
+#include "models/sip_leg.h"
+#include "models/subscriber.h"
+#include "sim/machine.h"
+
+struct cta_call;
+
+struct cta {
+	struct node *node;
+	struct secure_module *sm;
+	struct ipsec *ipsec;
+	struct key_management *km;
+	struct kdc_client *kdc;
+	struct sip_endpoint *sip;
+	struct node *sc_node;
+	uint32_t ip, sc_ip, kdc_ip;
+	key_handle rsa;
+	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
+	char *number;                      /* as the subscriber writes it; NULL: none */
+	bool powered, dh;
+	struct machine telephony, line;
+
+	struct krb_credentials ticket;     /* ticket.ticket.len 0: none */
+	struct pkinit_client *pkinit;      /* between request and reply */
+	struct service_job pkinit_job;
+	struct packet *reply;              /* a KDC's answer waiting for the processor */
+	uint64_t reply_tag;
+	bool pkinit_running, exchange_running;
+	unsigned pkinit_failures;          /* in a row */
+	struct event ticket_timer;         /* its expiry, or the next try */
+	sim_ns keyed_ns;                   /* when an unknown SPI last made it key again */
+
+	struct cta_call *call;             /* the line's; NULL: idle */
+	struct cta_call *last;             /* the call before, for scenarios; NULL: none */
+	struct cta_call *ending;           /* calls whose legs are coming to their ends */
+	uint64_t calls_made;
+	bool will_answer;
+	sim_ns answer_after_ns, ring_timeout_ns, lost_after_ns;
+	int64_t ticket_lifetime_s;
+	uint8_t payload_type;
+	struct rng call_ids;
+
+	uint64_t tickets, refusals, exchanges, wake_ups;
+	const char *last_refusal;          /* the KDC's or our own check, "" */
+};
+
+/* cta.c: an association with the signaling controller is wanted for an outgoing call; cta_call_secured() tells. */
+void cta_secure(struct cta *cta);
+const char *cta_sc_principal(const struct cta *cta);
+key_handle cta_call_direct_key(const struct cta_call *call);
+
+/* cta_call.c */
+extern const struct machine_def cta_line_machine;
+extern const struct object_class cta_call_class;
+extern const struct sip_owner cta_sip_owner;
+/* Outcome of cta_secure(); reason when it is not ok. */
+void cta_call_secured(struct cta *cta, bool ok, const char *reason);
+struct cta_call *cta_dial(struct cta *cta, const char *digits);
+void cta_answer(struct cta *cta, sim_ns after_ns);
+void cta_hang_up(struct cta *cta);
+/* Power is lost, or the node is destroyed: everything of calls is gone without a word. */
+void cta_calls_forget(struct cta *cta);
+void cta_call_unref(struct cta_call *call); /* NULL is harmless */
+struct object *cta_call_object(struct cta_call *call);
+bool cta_line_get(const struct cta *cta, const char *attribute, struct value *out);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * Signaling controller (flows.md 0, 2, 4; patent [0036]-[0040], [0050]-[0052], [0077]-[0093]): holds the subscriber database of its
+ * segment, accepts AP exchanges, makes and distributes the sub-keys of calls, writes call records, answers the KDC about
+ * subscribers. A KDC may stand in the same machine [0041].
+ *
+ * It keeps no state for a CTA between calls. A restart loses everything but the subscriber database and the server key.
+ */
+#include "models/signaling_controller.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "models/call_control.h"
+#include "models/directory.h"
+#include "models/kdc_service.h"
+#include "models/message.h"
+#include "models/radius_client.h"
+#include "models/radius_server.h"
+
+struct controller {
+	struct node *node;
+	char principal[KRB_NAME_MAX + 1];
+	struct secure_module *sm;
+	struct ipsec *ipsec;
+	struct key_management *km;
+	struct backend *backend;
+	struct radius_client *questions;
+	struct radius_server *answers;
+	struct subscribers *subscribers;
+	struct parties *parties;
+	struct call_control *calls;
+	struct kdc_service *kdc;   /* NULL: the KDC is elsewhere */
+	struct node *kdc_node;
+	uint64_t exchanges;
+};
+
+/* Tickets: whom the AP exchange admits */
+
+static bool known_phone(const struct controller *c, const char *name)
+{
+	uint8_t id[PHONE_ID_LEN];
+
+	return hex_decode(span_of(name), id, sizeof id) == PHONE_ID_LEN && subscribers_by_phone_id(c->subscribers, id);
+}
+
+static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t from_ip, const char **check)
+{
+	const struct controller *c = ctx;
+	const struct krb_ticket_facts *ticket = &accepted->ticket;
+
+	if (strcmp(ticket->server.name, c->principal) != 0) {
+		*check = "sc.not_us";
+		return false;
+	}
+	if (strchr(ticket->client.name, '/')) {
+		*check = "sc.check_service";
+		return directory_service_ip(world_directory(world_of(c->node->sim)), ticket->client.name) == from_ip;
+	}
+	*check = "sc.check_subscriber";
+	return ticket->restricted || known_phone(c, ticket->client.name);
+}
+
+static void accepted_association(void *ctx, struct association *association, const struct krb_ticket_facts *ticket)
+{
+	struct controller *c = ctx;
+
+	c->exchanges++;
+	if (!strchr(ticket->client.name, '/'))
+		parties_enter(c->parties, association, ticket);
+	sim_changed(c->node->sim, c->node);
+}
+
+/* Questions of other servers: the KDC's about a phone ID */
+
+static void on_question(void *ctx, const struct radius_asked *asked)
+{
+	struct controller *c = ctx;
+
+	if (strncmp(asked->principal, "kdc/", 4) == 0 && asked->question.code == RADIUS_ACCESS_REQUEST)
+		radius_server_judge(c->answers, asked, known_phone(c, asked->question.user_name) ? NULL : "sc.unknown_subscriber");
+	else
+		radius_server_judge(c->answers, asked, "sc.unknown_question");
+}
+
+static bool local_subscriber(void *ctx, const uint8_t id[PHONE_ID_LEN])
+{
+	const struct controller *c = ctx;
+
+	return subscribers_by_phone_id(c->subscribers, id) != NULL;
+}
+
+/* Construction */
+
+static const struct param params[] = {
+	{ .name = "kdc", .type = VALUE_NODE, .doc = "the KDC it gets tickets from; without one it has a KDC of its own [0041]" },
+	{ .name = "association_lifetime", .type = VALUE_TIME, .preset = "1h", .doc = "of a CTA's association with it" },
+	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "of tickets of its own KDC" },
+	{ .name = NULL },
+};
+
+static uint32_t first_ip(const struct node *node)
+{
+	const struct iface *iface = node->ifaces;
+
+	while (iface && !iface->ip)
+		iface = iface->next;
+	return iface ? iface->ip : 0;
+}
+
+static void destroy(struct node *node)
+{
+	struct controller *c = node->state;
+
+	kdc_service_free(c->kdc);
+	call_control_free(c->calls);
+	parties_free(c->parties);
+	radius_server_free(c->answers);
+	radius_client_free(c->questions);
+	backend_free(c->backend);
+	key_management_free(c->km);
+	ipsec_free(c->ipsec);
+	subscribers_free(c->subscribers);
+	sm_free(c->sm);
+	free(c);
+}
+
+static void make_kdc(struct controller *c, const struct args *args)
+{
+	struct kdc_config config = {
+		.node = c->node, .sm = c->sm, .ipsec = c->ipsec, .km = c->km, .backend = c->backend, .radius = c->questions,
+		.name = c->node->name, .ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S,
+		.local_service = c->principal, .local_subscriber = local_subscriber, .local_ctx = c,
+	};
+
+	c->kdc = kdc_service_new(&config);
+}
+
+static void make_parts(struct controller *c, key_handle server_key)
+{
+	struct key_management_owner owner = { .ctx = c, .authorise = authorise, .accepted = accepted_association };
+	struct backend_config backend = { .node = c->node, .principal = c->principal, .server_key = server_key,
+		                          .kdc_ip = c->kdc_node ? first_ip(c->kdc_node) : 0, .self_issue = !c->kdc_node };
+	struct call_control_config calls = { .node = c->node, .principal = c->principal };
+
+	c->ipsec = calls.ipsec = backend.ipsec = ipsec_new(c->node, c->sm, true);
+	c->km = calls.km = backend.km = key_management_new(c->node, c->ipsec, c->principal, server_key, &owner);
+	c->backend = calls.backend = backend_new(&backend);
+	c->parties = calls.parties = parties_new(c->node, c->ipsec);
+	c->subscribers = calls.subscribers = subscribers_new();
+	c->questions = radius_client_new(c->node, c->ipsec);
+	c->answers = radius_server_new(c->node, c->ipsec, RADIUS_AUTH_PORT, on_question, c);
+	c->calls = call_control_new(&calls);
+}
+
+static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
+{
+	struct world *world = world_of(node->sim);
+	struct controller *c;
+
+	if (!first_ip(node)) {
+		snprintf(error, MODEL_ERROR_LEN, "a signaling controller needs an address; write on = { link, \"10.1.0.2/24\" }");
+		return false;
+	}
+	c = sim_alloc(sizeof *c);
+	c->node = node;
+	c->kdc_node = args_node(args, "kdc");
+	node->state = c;
+	node->destroy = destroy;
+	snprintf(c->principal, sizeof c->principal, "sc/%s", node->name);
+	c->sm = world_module(world, node, "module");
+	make_parts(c, world_server_key(world, c->sm, c->principal));
+	key_management_set_lifetime(c->km, args_time(args, "association_lifetime", ASSOCIATION_LIFETIME_DEFAULT_NS));
+	if (!c->kdc_node)
+		make_kdc(c, args);
+	directory_service_add(world_directory(world), c->principal, first_ip(node));
+	return true;
+}
+
+static void power_on(struct node *node)
+{
+	struct controller *c = node->state;
+
+	key_management_reset(c->km);
+	radius_client_reset(c->questions);
+	radius_server_reset(c->answers);
+	call_control_reset(c->calls);
+	if (c->kdc)
+		kdc_service_start(c->kdc);
+}
+
+/* What a power failure loses: calls, associations, tickets, replay cache. The subscriber database is on disk. */
+static void restart(struct node *node)
+{
+	struct controller *c = node->state;
+
+	call_control_reset(c->calls);
+	parties_reset(c->parties);
+	backend_reset(c->backend);
+	ipsec_reset(c->ipsec);
+	if (c->kdc)
+		kdc_service_reset(c->kdc);
+	power_on(node);
+	sim_changed(node->sim, node);
+}
+
+/* For other elements' construction */
+
+bool signaling_controller_subscribe(struct node *node, const char *number, const uint8_t mac[6], uint32_t ip)
+{
+	struct controller *c = node->state;
+	struct world *world = world_of(node->sim);
+	char digits[SUBSCRIBER_NUMBER_LEN];
+
+	if (!number_digits(number, digits) || !subscribers_put(c->subscribers, world_crypto(world), digits, mac, ip))
+		return false;
+	directory_number_set(world_directory(world), digits, c->principal);
+	return true;
+}
+
+const char *signaling_controller_principal(const struct node *node)
+{
+	const struct controller *c = node->state;
+
+	return c->principal;
+}
+
+/* What a scenario may ask */
+
+static bool get(struct node *node, const char *attribute, struct value *out)
+{
+	const struct controller *c = node->state;
+	struct call_counters calls = call_control_counters(c->calls);
+	const struct { const char *name; uint64_t value; } numbers[] = {
+		{ "calls", calls.active }, { "call_keys", calls.keys }, { "set_up", calls.set_up }, { "refused", calls.refused },
+		{ "records", calls.records }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
+		{ "subscribers", subscribers_count(c->subscribers) }, { "exchanges", c->exchanges },
+	};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (strcmp(attribute, numbers[i].name) == 0) {
+			*out = value_int((int64_t)numbers[i].value);
+			return true;
+		}
+	return false;
+}
+
+static const struct attribute attributes[] = {
+	{ "calls", VALUE_INT, "calls that are not yet over" },
+	{ "call_keys", VALUE_INT, "sub-keys of calls it holds" },
+	{ "set_up", VALUE_INT, "calls whose sub-key both ends have proven, so far" },
+	{ "refused", VALUE_INT, "calls refused, so far" },
+	{ "records", VALUE_INT, "call records written" },
+	{ "associations", VALUE_INT, "security associations with CTAs and servers" },
+	{ "parties", VALUE_INT, "CTAs it keeps any state of" },
+	{ "subscribers", VALUE_INT, "numbers of its segment" },
+	{ "exchanges", VALUE_INT, "AP exchanges accepted" },
+	{ NULL, VALUE_NIL, NULL },
+};
+
+static void verb_unsubscribe(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct controller *c = node->state;
+	char digits[SUBSCRIBER_NUMBER_LEN];
+	const char *number = args_text(args, "number", "");
+
+	if (!number_digits(number, digits) || !subscribers_remove(c->subscribers, digits))
+		snprintf(result->error, sizeof result->error, "%s has no subscriber %s", node->name, number);
+	else
+		directory_number_set(world_directory(world_of(node->sim)), digits, NULL);
+}
+
+static const struct param unsubscribe_params[] = {
+	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "as it was subscribed: \"215-555-0101\"" },
+	{ .name = NULL },
+};
+static const struct verb verbs[] = {
+	{ "unsubscribe", "takes a number out of the subscriber database: its tickets are refused from now on", unsubscribe_params,
+	  "", verb_unsubscribe },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+static const struct machine_def *const machines[] = { &call_control_machine, NULL };
+
+const struct model model_signaling_controller = {
+	.name = "signaling_controller",
+	.doc = "signaling controller: subscriber database, AP exchange, sub-keys of calls, call records",
+	.params = params, .verbs = verbs, .attributes = attributes, .machines = machines, .create = create, .start = power_on,
+	.get = get, .restart = restart,
+};

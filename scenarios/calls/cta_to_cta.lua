@@ -1,0 +1,27 @@
+--- Two provisioned CTAs hold an encrypted ten-second call through two signaling controllers (FIGS. 3 and 4).
+scenario { title = "CTA to CTA call", tags = { "smoke", "fig4" }, args = { wan = "10ms", codec = "PCMU", talk = "10s" } }
+
+local net = topology "two_branches" { wan = { delay = args.wan } }
+local alice = net:cta "alice" { provisioned = "215-555-0101", codec = args.codec }
+local bob = net:cta "bob" { provisioned = "610-555-0102" }
+
+never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
+never { "signaling in clear", message = { proto = "sip", cover = "clear", fate = "accepted" } }
+
+run(function()
+  alice:boot()
+  bob:boot()
+  both(alice, bob):expect { telephony = "ProvisionedAccess", within = "5s" }
+
+  local call = alice:dial(bob.number)
+  bob:answer { after = "2s" }
+  call:expect { state = "talking", within = "4s" }
+  wait(args.talk)
+  call:expect { rtp_received = at_least(ns(args.talk) // 20000000 - 10), from = bob, rtp_lost = 0, rtp_refused = 0 }
+
+  call:hangup()
+  call:expect { keys_destroyed = true, within = "1s" }
+  both(alice, bob):expect { line = "Idle", associations = 0, within = "2s" }
+  both(net.sc1, net.sc2):expect { calls = 0, call_keys = 0, parties = 0, within = "2s" }
+  net.sc1:expect { records = 1 }
+end)

@@ -1,0 +1,64 @@
+--- FIG. 1: two HFC segments, each with its head-end, router and signaling controller; a third branch with the KDC and an announcement
+--- server; a backbone between the routers. A CTA goes to branch 1, 2, 1, ... in order of creation, or where `branch` says.
+return function(net, opts)
+  opts = options(opts, {
+    wan = { delay = "10ms", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
+    hfc = { delay = "2ms", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
+    kdc = "distinct",                 -- or "co-located": in the machine of sc1 [0041]
+    ticket_lifetime = "7d",
+    association_lifetime = "1h",
+    server = true,                    -- the announcement server "announce", number 800-555-0100
+  })
+  local co_located = opts.kdc == "co-located"
+
+  local backbone = net:link "backbone" {
+    subnet = "10.0.0.0/24", delay = opts.wan.delay, loss = opts.wan.loss, jitter = opts.wan.jitter, reorder = opts.wan.reorder,
+    duplicate = opts.wan.duplicate, rate = "1000Mbit",
+  }
+  -- where everything is, for the routers' tables
+  local function routes_except(own)
+    local routes = {}
+    for _, branch in ipairs { 1, 2, 4 } do
+      if branch ~= own then
+        routes["10." .. (100 + branch) .. ".0.0/16"] = "10.0.0." .. branch
+        routes["10." .. branch .. ".0.0/16"] = "10.0.0." .. branch
+      end
+    end
+    return routes
+  end
+
+  -- branch 3 of the figure, the PSTN gateways, comes with them
+  local lan4 = net:link "lan4" { subnet = "10.104.0.0/24", delay = "100us", rate = "100Mbit" }
+  net:router "r4" { on = { { backbone, "10.0.0.4/24" }, { lan4, "10.104.0.1/24" } }, routes = routes_except(4) }
+  if not co_located then
+    net:kdc "kdc" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime }
+  end
+
+  for _, branch in ipairs { 1, 2 } do
+    local lan_net, hfc_net = "10." .. (100 + branch) .. ".0.", "10." .. branch .. ".0."
+    local lan = net:link("lan" .. branch) { subnet = lan_net .. "0/24", delay = "100us", rate = "100Mbit" }
+    local hfc = net:link("hfc" .. branch) {
+      subnet = hfc_net .. "0/16", first = hfc_net .. "10", gateway = hfc_net .. "1", delay = opts.hfc.delay, loss = opts.hfc.loss,
+      jitter = opts.hfc.jitter, reorder = opts.hfc.reorder, duplicate = opts.hfc.duplicate, rate = "10Mbit",
+    }
+    local routes = routes_except(branch)
+    routes["10." .. branch .. ".0.0/16"] = lan_net .. "2"
+    net:router("r" .. branch) { on = { { backbone, "10.0.0." .. branch .. "/24" }, { lan, lan_net .. "1/24" } }, routes = routes }
+    net:signaling_controller("sc" .. branch) {
+      on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
+      kdc = not (co_located and branch == 1) and (co_located and net.sc1 or net.kdc) or nil,
+      association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
+    }
+    net:cmts("cmts" .. branch) {
+      on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc,
+    }
+  end
+
+  net:place("cta", function(net, name, given, nth)
+    local branch = given.branch or 1 + (nth - 1) % 2
+    return {
+      on = net["hfc" .. branch], controller = net["sc" .. branch], head_end = net["cmts" .. branch],
+      kdc = co_located and net.sc1 or net.kdc,
+    }
+  end, { branch = "1 or 2; default: in turn" })
+end
