@@ -1,17 +1,18 @@
 /*
  * The voice of one call; see media.h. RFC 3550 (5.1, A.1, A.3), RFC 3551 (4.1, 4.2), patent [0096]-[0098].
  *
- * Invariants: packet number n of a stream leaves at start_ns + n * RTP_PACKET_NS with sequence number first + n and time
- * stamp first + 160 n. Of the stream that comes in, highest is the highest position accepted and bit i of seen says whether
- * highest - i was; positions are sequence numbers counted on past 65535.
+ * Invariants: packet number n of a stream leaves at start_ns + n * RTP_PACKET_NS with sequence number first + n and
+ * time stamp first + 160 n. Of the stream that comes in, highest is the highest position accepted and bit i of seen
+ * says whether highest - i was; positions are sequence numbers counted on past 65535.
  *
- * A position is judged by sequence number and time stamp together: a packet recorded most of 65536 packets (22 minutes)
- * ago has a sequence number that looks new, but an old time stamp. RFC 3550 A.1 takes two consecutive packets far off for a
- * source that has begun again; here they are replays, for a stretch of old speech would pass as that.
+ * A position is judged by sequence number and time stamp together: a packet recorded most of 65536 packets (22
+ * minutes) ago has a sequence number that looks new, but an old time stamp. RFC 3550 A.1 takes two consecutive
+ * packets far off for a source that has begun again; here they are replays, for a stretch of old speech would pass as
+ * that.
  *
- * Without MAC about one packet in a thousand that somebody made up without the key looks like voice. So that one of them
- * cannot lock out the true stream by being first, the SSRC is firm with the second packet that has it; a single one gives
- * way.
+ * Without MAC about one packet in 1400 that somebody made up without the key looks like voice. So that one of them
+ * cannot lock out the true stream by being first, the SSRC is firm with the second packet that has it; a single one
+ * gives way.
  */
 #include "models/media.h"
 
@@ -147,8 +148,9 @@ static uint64_t announce(const struct media *m, const struct packet *packet)
 	if (!trace_wants(m->request.node->sim, TRACE_MEDIA))
 		return 0;
 	return trace_sent(m->request.node->sim, &(struct trace_send){
-		.actor = m->request.node, .kind = "RTP", .proto = "rtp", .src_ip = m->local_ip, .dst_ip = m->request.peer_ip,
-		.cover = COVER_RTP, .bytes = packet->data, .len = packet->len, .describe = describe, .media = true });
+		.actor = m->request.node, .kind = "RTP", .proto = "rtp", .src_ip = m->local_ip,
+		.dst_ip = m->request.peer_ip, .cover = COVER_RTP, .bytes = packet->data, .len = packet->len,
+		.describe = describe, .media = true });
 }
 
 static void tell_samples(struct media *m)
@@ -246,7 +248,7 @@ static const char *inspect(struct media *m, struct packet *packet, struct rtp_he
 		return "rtp.malformed";
 	charge(m, sealed_len);
 	len = rtp_open(m->in, packet->data, sealed_len);
-	if (len == 0) /* with a MAC that is judged first: behind a right one stands what the peer sealed, and that is RTP */
+	if (len == 0) /* the MAC is judged first: behind a right one stands what the peer sealed, and that is RTP */
 		return m->request.mac ? "rtp.mac" : "rtp.malformed";
 	packet_trim(packet, (uint32_t)(sealed_len - len));
 	if (!rtp_parse(packet->data, len, h, payload_at) || *payload_at == len || len - *payload_at > PAYLOAD_MAX)
@@ -263,8 +265,8 @@ static const char *inspect(struct media *m, struct packet *packet, struct rtp_he
 
 static void stream_begin(struct inbound *in, const struct rtp_header *h, int64_t position)
 {
-	*in = (struct inbound){ .ssrc = h->ssrc, .highest_timestamp = h->timestamp, .first = position, .highest = position,
-		                .packets = 1, .seen = 1 };
+	*in = (struct inbound){ .ssrc = h->ssrc, .highest_timestamp = h->timestamp, .first = position,
+		                .highest = position, .packets = 1, .seen = 1 };
 }
 
 static void stream_go_on(struct media *m, const struct rtp_header *h, int64_t position)
@@ -317,7 +319,8 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	message_accept(m->request.node, from->tag);
 	counters_moved(m);
 	if (m->request.played) /* last, for it may stop the media */
-		m->request.played(m->request.ctx, packet->data + payload_at, packet->len - payload_at, header.timestamp);
+		m->request.played(m->request.ctx, packet->data + payload_at, packet->len - payload_at,
+		                  header.timestamp);
 }
 
 /* Is not set again with each packet, only when it strikes: the next one is then due so long after the last packet. */
@@ -351,8 +354,8 @@ static bool open_ciphers(struct media *m)
 }
 
 /*
- * SSRC and first numbers, a stream for each start: the next call does not begin as the last one did, which under the same
- * key would give the same cipher text, and what other calls of the node draw does not matter.
+ * SSRC and first numbers, a stream for each start: the next call does not begin as the last one did, which under the
+ * same key would give the same cipher text, and what other calls of the node draw does not matter.
  */
 static void draw_numbers(struct media *m)
 {

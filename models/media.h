@@ -1,9 +1,11 @@
 /*
  * The voice of one call at one end, both directions: G.711 in RTP packets of 20 ms (RFC 3550, RFC 3551), each packet
- * encrypted whole under keys of the call's sub-key (crypto/rtp_cipher.h; patent [0096]-[0098]; flows.md 4, C7), in UDP, past ESP.
+ * encrypted whole under keys of the call's sub-key (crypto/rtp_cipher.h; patent [0096]-[0098]; flows.md 4, C7), in
+ * UDP, past ESP.
  *
  * What comes in is judged in this order, and what fails is refused under that name: "rtp.source" (not the peer's
- * address and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc", "rtp.replay".
+ * address and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc",
+ * "rtp.replay".
  *
  * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is
  * charged to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.
@@ -52,18 +54,18 @@ struct media_counters { /* packets since the start */
 	uint64_t sent;
 	uint64_t received; /* accepted, each number once */
 	uint64_t refused;
-	uint64_t lost;     /* missing between the first and the last received (RFC 3550 A.3); falls when one comes late */
+	uint64_t lost;     /* missing between first and last received (RFC 3550 A.3); falls when one comes late */
 	uint64_t late;     /* of those received: behind one with a higher number */
 };
 
 /*
- * Starts sending, at once, and receiving. The request is copied. NULL: the port is taken, or the module has no such key.
- * Owned by the caller, who stops it before the node's sockets are reset and before the node goes.
+ * Starts sending, at once, and receiving. The request is copied. NULL: the port is taken, or the module has no such
+ * key. Owned by the caller, who stops it before the node's sockets are reset and before the node goes.
  */
 struct media *media_start(const struct media_request *request);
 /*
- * Tells the last samples and, with the counters still to be read, sim_changed(); then wipes the keys and frees. NULL is
- * harmless.
+ * Tells the last samples and, with the counters still to be read, sim_changed(); then wipes the keys and frees. NULL
+ * is harmless.
  */
 void media_stop(struct media *media);
 struct media_counters media_counters(const struct media *media);

@@ -1,9 +1,9 @@
 /*
- * Media of a call: two ends and a link between, clean and bad; what each check refuses; what libcrypto alone makes of the
- * bytes on the wire; the schedule; samples, messages and what the scenario host hears.
+ * Media of a call: two ends and a link between, clean and bad; what each check refuses; what libcrypto alone makes of
+ * the bytes on the wire; the schedule; samples, messages and what the scenario host hears.
  *
- * Frames are counted by an observer at both ends of the link, so that the counters are held against something of their own.
- * Packets with numbers of the test's choosing come from the test's own cipher and socket.
+ * Frames are counted by an observer at both ends of the link, so that the counters are held against something of
+ * their own. Packets with numbers of the test's choosing come from the test's own cipher and socket.
  */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -482,8 +482,10 @@ struct hand {
 	struct rtp_cipher *cipher;
 	struct rtp_header header;
 	size_t payload_len;
-	bool clear; /* not encrypted */
+	bool clear;    /* not encrypted */
+	int64_t ahead; /* packets by which its time stamps are ahead of its numbers */
 };
+#define HAND_MAX 2048
 
 static void ignore(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
@@ -518,18 +520,25 @@ static void hand_bytes(struct hand *hand, const uint8_t *bytes, size_t len)
 	run_for(hand->t, NS_PER_MS);
 }
 
-/* Sends number n of a stream that begins with sequence 0 and time stamp 0. True: it was accepted. */
-static bool hand_send(struct hand *hand, int64_t n)
+/* Number n of a stream that begins with sequence 0 and time stamp 0. Returns its length. */
+static size_t hand_packet(struct hand *hand, int64_t n, uint8_t bytes[HAND_MAX])
 {
-	const uint64_t before = media_counters(hand->t->media[1]).received;
-	uint8_t bytes[2048];
 	size_t len = RTP_HEADER_LEN + hand->payload_len;
 
 	hand->header.sequence = (uint16_t)n;
-	hand->header.timestamp = (uint32_t)(n * 160);
+	hand->header.timestamp = (uint32_t)((n + hand->ahead) * 160);
 	rtp_write(bytes, &hand->header);
 	memset(bytes + RTP_HEADER_LEN, 0x55, hand->payload_len);
-	hand_bytes(hand, bytes, hand->clear ? len : rtp_seal(hand->cipher, bytes, len));
+	return hand->clear ? len : rtp_seal(hand->cipher, bytes, len);
+}
+
+/* True: it was accepted. */
+static bool hand_send(struct hand *hand, int64_t n)
+{
+	const uint64_t before = media_counters(hand->t->media[1]).received;
+	uint8_t bytes[HAND_MAX];
+
+	hand_bytes(hand, bytes, hand_packet(hand, n, bytes));
 	return media_counters(hand->t->media[1]).received > before;
 }
 
@@ -552,7 +561,8 @@ START_TEST(window)
 	ck_assert(!hand_send(&hand, 65530) && !hand_send(&hand, 65534));
 	ck_assert(hand_send(&hand, 65538));
 	ck_assert_uint_eq(media_counters(t.media[1]).lost, 6);
-	ck_assert(hand_send(&hand, 65536) && hand_send(&hand, 65535) && hand_send(&hand, 65537)); /* late, over the edge */
+	ck_assert(!hand_send(&hand, 65534));
+	ck_assert(hand_send(&hand, 65536) && hand_send(&hand, 65535) && hand_send(&hand, 65537)); /* late */
 	ck_assert(!hand_send(&hand, 65536) && !hand_send(&hand, 65538));
 	ck_assert_uint_eq(media_counters(t.media[1]).lost, 3);
 	ck_assert(hand_send(&hand, 65528)); /* before the first one: it then is the first */
@@ -569,7 +579,7 @@ START_TEST(window)
 }
 END_TEST
 
-/* Recorded nearly a round of sequence numbers ago: they look new, their time stamps do not. Also two in a row (RFC 3550 A.1). */
+/* Recorded nearly a round of sequence numbers ago: they look new, their time stamps do not. Nor do two in a row. */
 START_TEST(old_speech_does_not_come_round)
 {
 	struct link_params params = { 0 };
@@ -586,6 +596,10 @@ START_TEST(old_speech_does_not_come_round)
 	ck_assert(!hand_send(&hand, 40000) && !hand_send(&hand, 40001));
 	ck_assert(hand_send(&hand, 65536 + 11));
 	ck_assert_uint_eq(refused(&t, "rtp.replay"), 42);
+	hand.ahead = 100; /* a number behind with a time stamp ahead is no late packet */
+	ck_assert(!hand_send(&hand, 65536 + 9));
+	hand.ahead = 0;
+	ck_assert(hand_send(&hand, 65536 + 9));
 	hand_free(&hand);
 	talk_free(&t);
 }
@@ -653,6 +667,32 @@ START_TEST(ssrc_is_firm_with_the_second_packet)
 	hand.header.ssrc--;
 	ck_assert(!hand_send(&hand, 30001));
 	ck_assert_uint_eq(refused(&t, "rtp.ssrc"), 1);
+	hand_free(&hand);
+	talk_free(&t);
+}
+END_TEST
+
+/* Real packets of the peer, sent again from another address of the line and the right port. */
+START_TEST(from_another_address)
+{
+	struct link_params params = { 0 };
+	struct raw raw = { .src = line_ip(1, 9), .dst = line_ip(1, 2), .proto = IP_PROTO_UDP };
+	uint8_t bytes[HAND_MAX], segment[8 + HAND_MAX];
+	struct hand hand;
+	struct talk t;
+	size_t len;
+
+	talk_make(&t, &params, 25, WATCH_ALL);
+	hand_make(&hand, &t, true);
+	ck_assert(hand_send(&hand, 1));
+	len = hand_packet(&hand, 2, bytes);
+	raw.bytes = segment;
+	raw.len = raw_udp(segment, raw.src, raw.dst, PORT_A, PORT_B, bytes, (uint32_t)len);
+	link_inject(t.line.link[0], NULL, t.line.left[1], raw_frame(t.line.right[0], t.line.left[1], &raw), 0);
+	run_for(&t, NS_PER_MS);
+	ck_assert_uint_eq(media_counters(t.media[1]).received, 1);
+	ck_assert_uint_eq(refused(&t, "rtp.source"), 1);
+	ck_assert(hand_send(&hand, 2));
 	hand_free(&hand);
 	talk_free(&t);
 }
@@ -881,8 +921,8 @@ START_TEST(work_is_charged)
 END_TEST
 
 /* How many different codes, and how loud the loudest, of a second of what node i says. */
-static unsigned voice_of(uint64_t seed, enum media_source source, uint8_t type, bool second, uint8_t out[50][RTP_PAYLOAD_LEN],
-                         int *loudest)
+static unsigned voice_of(uint64_t seed, enum media_source source, uint8_t type, bool second,
+                         uint8_t out[50][RTP_PAYLOAD_LEN], int *loudest)
 {
 	struct link_params params = { 0 };
 	struct media_request r[2];
@@ -936,7 +976,7 @@ START_TEST(voices)
 }
 END_TEST
 
-/* The pitch is heard: the announcement's first tone has 950 periods a second, counted where the wave goes up through 0. */
+/* The announcement's first tone has 950 periods a second, counted where the wave goes up through 0. */
 START_TEST(announcement_is_the_tone_of_the_book)
 {
 	uint8_t voice[50][RTP_PAYLOAD_LEN];
@@ -994,10 +1034,11 @@ int main(void)
 	tcase_add_test(t, old_speech_does_not_come_round);
 	tcase_add_loop_test(t, what_is_no_voice_of_this_call, 0, 2);
 	tcase_add_test(t, ssrc_is_firm_with_the_second_packet);
+	tcase_add_test(t, from_another_address);
 	tcase_add_loop_test(t, forged, 0, 2);
 	tcase_add_loop_test(t, changed_on_the_way, 0, 2);
 	tcase_add_loop_test(t, silence_ends_it_once, 0, 3);
-	tcase_add_loop_test(t, stop_and_start_again, 0, 1);
+	tcase_add_test(t, stop_and_start_again);
 	tcase_add_test(t, stopped_by_what_is_played);
 	tcase_add_test(t, samples_and_changes);
 	tcase_add_test(t, unasked_is_unannounced);
