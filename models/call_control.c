@@ -182,8 +182,6 @@ static void finish(struct call *call)
 		                       .end_ns = c->config.node->sim->now_ns, .at = c->config.node };
 
 	sim_cancel(c->config.node->sim, &call->guard);
-	if (call_is_source(call) && c->config.released)
-		c->config.released(c->config.ctx, call);
 	drop_key(call);
 	if (call_is_source(call) && !call->recorded) {
 		call->recorded = true;
@@ -541,7 +539,9 @@ static void stand(struct node *node, struct machine *machine, void *ctx)
 	sim_cancel(node->sim, &call->guard);
 	c->counters.set_up++;
 	call->answer_ns = node->sim->now_ns;
-	if (call_is_source(call) && c->config.established)
+	if (!call_is_source(call))
+		drop_key(call); /* it has been passed on; only the source may have to yield it [0099] */
+	else if (c->config.established)
 		c->config.established(c->config.ctx, call);
 }
 
@@ -554,12 +554,6 @@ static void on_acknowledged(struct sip_leg *leg, const struct sip_message *ack)
 	if (call->machine.state != CALL_CONFIRMING)
 		return;
 	if (ack && proven) {
-		if (!call->near_party) {
-			char cookie[CALL_KEY_TEXT_LEN];
-
-			if (span_copy(sip_header(ack, "X-Cookie"), cookie, sizeof cookie) && cookie[0])
-				call_set_cookie(call, cookie);
-		}
 		happen(call, EV_CONFIRMED);
 		return;
 	}
@@ -714,9 +708,19 @@ void call_drop_subkey(struct call *call)
 	drop_key(call);
 }
 
+bool call_far_is_controller(const struct call *call)
+{
+	return !call->far_party_ip && !call->far_server;
+}
+
 uint32_t call_far_ip(const struct call *call)
 {
 	return call->far_ip;
+}
+
+uint32_t call_near_ip(const struct call *call)
+{
+	return call->near_ip;
 }
 
 void call_media(const struct call *call, struct sdp *caller, struct sdp *callee)

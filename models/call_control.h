@@ -11,7 +11,8 @@
  * "sc.enforce_restriction" 403, "sc.unknown_number" 404, "sc.unreachable" 480, "sc.verify_proof" 500, "subkey.unwrap" 488,
  * "sc.media_offer" 488.
  *
- * The sub-key dies at the moment a call begins to end, whatever becomes of its legs.
+ * The sub-key dies at the moment a call begins to end, whatever becomes of its legs; at a controller that only passes it on, as soon as the
+ * call stands.
  */
 #ifndef TOLLGATE_MODELS_CALL_CONTROL_H
 #define TOLLGATE_MODELS_CALL_CONTROL_H
@@ -35,9 +36,8 @@ struct call_control_config {
 	struct parties *parties;
 	struct subscribers *subscribers;
 	const char *principal;       /* borrowed */
-	/* A source controller's call stands (its bearer key is in force) or is over: for lawful intercept. NULL: nobody. */
+	/* A source controller's call stands, its bearer key is in force: for lawful intercept. NULL: nobody. */
 	void (*established)(void *ctx, struct call *call);
-	void (*released)(void *ctx, struct call *call);
 	void *ctx;
 };
 
@@ -65,7 +65,9 @@ bool call_is_up(const struct call *call);
 key_handle call_subkey(const struct call *call); /* 0: not held here */
 /* The sub-key leaves for another place (a cookie): this controller holds it no longer. */
 void call_drop_subkey(struct call *call);
+bool call_far_is_controller(const struct call *call);
 uint32_t call_far_ip(const struct call *call);
+uint32_t call_near_ip(const struct call *call);
 /* Where its voice flows: caller's and callee's address and port. */
 void call_media(const struct call *call, struct sdp *caller, struct sdp *callee);
 /* A text that belongs to the call and dies with it (the cookie of another controller's key), copied; NULL: none. */
