@@ -180,15 +180,3 @@ void output_abandon(struct output *output)
 	unlink(output->temp);
 	output_free(output);
 }
-
-void report_detach(struct sim *sim, const struct trace_ops *ops, const void *ctx)
-{
-	sim->trace_mask = 0;
-	for (unsigned i = 0; i < sim->observer_count; i++) {
-		struct trace_observer *observer = &sim->observers[i];
-
-		if (observer->ops == ops && observer->ctx == ctx)
-			observer->wants = 0;
-		sim->trace_mask |= observer->wants;
-	}
-}

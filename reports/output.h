@@ -11,9 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-struct trace_ops;
-struct sim;
-
 /* Writes into an error buffer of REPORT_ERROR_LEN bytes, cutting what does not fit. */
 void report_error(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -35,8 +32,5 @@ bool output_open(struct output *output, const char *path, unsigned mode, char *e
 bool output_finish(struct output *output, char *error);
 /* Closes and removes. Harmless on a zeroed or finished output. */
 void output_abandon(struct output *output);
-
-/* Ends an observer's part in a run: it hears nothing any more. */
-void report_detach(struct sim *sim, const struct trace_ops *ops, const void *ctx);
 
 #endif

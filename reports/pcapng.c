@@ -287,7 +287,7 @@ bool capture_finish(struct capture *c, char *error)
 {
 	bool fine;
 
-	report_detach(c->sim, &capture_ops, c);
+	trace_detach(c->sim, &capture_ops, c);
 	fine = output_finish(&c->out, error);
 	capture_free(c);
 	return fine;
@@ -297,7 +297,7 @@ void capture_abandon(struct capture *c)
 {
 	if (!c)
 		return;
-	report_detach(c->sim, &capture_ops, c);
+	trace_detach(c->sim, &capture_ops, c);
 	output_abandon(&c->out);
 	capture_free(c);
 }

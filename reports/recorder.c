@@ -352,7 +352,7 @@ bool recorder_finish(struct recorder *r, char *error)
 {
 	bool fine;
 
-	report_detach(r->sim, &recorder_ops, r);
+	trace_detach(r->sim, &recorder_ops, r);
 	fine = write_all(r, error);
 	recorder_free(r);
 	return fine;
@@ -362,6 +362,6 @@ void recorder_abandon(struct recorder *r)
 {
 	if (!r)
 		return;
-	report_detach(r->sim, &recorder_ops, r);
+	trace_detach(r->sim, &recorder_ops, r);
 	recorder_free(r);
 }

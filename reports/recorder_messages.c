@@ -2,9 +2,7 @@
  * Messages from their sending to their fate.
  *
  * A message under way is a sight in a table by tag. Its first fate writes its row and lets the sight go. Which fate stands when
- * a message meets several (a lost segment is sent again, a link doubles a packet, a broadcast reaches bystanders): the
- * one that says most of what the receiver did: accepted before refused before intercepted before lost; of two alike the first.
- * So a tag whose row could still change stays in the table without its sight.
+ * a message meets several is fate_outranks()'s to say; a tag whose row could still change stays in the table without its sight.
  *
  * Tags that were never announced here (media that nobody wants recorded) are ignored.
  */
@@ -31,9 +29,6 @@ static const char *const cover_names[] = {
 };
 static const char *const class_names[] = {
 	[FIELD_FACT] = "fact", [FIELD_RANDOM] = "random", [FIELD_TIME] = "time",
-};
-static const uint8_t fate_ranks[] = {
-	[FATE_SENT] = 0, [FATE_LOST] = 1, [FATE_INTERCEPTED] = 2, [FATE_REFUSED] = 3, [FATE_ACCEPTED] = 4,
 };
 
 /* ---- the table by tag: open addressing, linear probing ---- */
@@ -209,7 +204,7 @@ void recorder_messages_fate(struct recorder *r, uint64_t tag, enum fate fate, co
 	struct messages *m = &r->messages;
 	struct sight_slot *slot = slot_find(m, tag);
 
-	if (!slot || fate_ranks[fate] <= fate_ranks[slot->fate])
+	if (!slot || !fate_outranks(fate, slot->fate))
 		return;
 	if (slot->sight == SIGHT_WRITTEN) {
 		rewrite_fate(r, tag, fate, why);

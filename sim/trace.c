@@ -4,6 +4,9 @@
  * Invariant: sim->trace_mask is the union of what the observers want, so one test of it tells a caller that nobody
  * listens. A message that is media concerns only observers of TRACE_MEDIA, its fields those that also want TRACE_FIELD.
  * An observer that hears of fates but not of media ignores tags it was never told.
+ *
+ * A detached observer wants nothing; its place is given up when the next one comes, so that detaching is safe while the list
+ * is being walked.
  */
 #include "sim/trace.h"
 
@@ -11,11 +14,45 @@
 
 #include "sim/node.h"
 
+bool fate_outranks(enum fate next, enum fate now)
+{
+	static const uint8_t ranks[] = {
+		[FATE_SENT] = 0, [FATE_LOST] = 1, [FATE_INTERCEPTED] = 2, [FATE_REFUSED] = 3, [FATE_ACCEPTED] = 4,
+	};
+
+	return ranks[next] > ranks[now];
+}
+
+static void forget_detached(struct sim *sim)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < sim->observer_count; i++) {
+		if (sim->observers[i].wants)
+			sim->observers[kept++] = sim->observers[i];
+	}
+	sim->observer_count = kept;
+}
+
 void trace_attach(struct sim *sim, const struct trace_ops *ops, void *ctx, unsigned wants)
 {
+	assert(wants && "an observer wants something");
+	forget_detached(sim);
 	assert(sim->observer_count < TRACE_OBSERVERS_MAX);
 	sim->observers[sim->observer_count++] = (struct trace_observer){ .ops = ops, .ctx = ctx, .wants = wants };
 	sim->trace_mask |= wants;
+}
+
+void trace_detach(struct sim *sim, const struct trace_ops *ops, const void *ctx)
+{
+	sim->trace_mask = 0;
+	for (unsigned i = 0; i < sim->observer_count; i++) {
+		struct trace_observer *observer = &sim->observers[i];
+
+		if (observer->ops == ops && observer->ctx == ctx)
+			observer->wants = 0;
+		sim->trace_mask |= observer->wants;
+	}
 }
 
 /* Calls a callback of every observer that wants all of `kinds`. */

@@ -38,6 +38,12 @@ enum fate {
 	FATE_LOST,       /* the network lost it; why names the place ("link.loss", "link.queue", "ip.ttl", "ip.no_route") */
 	FATE_INTERCEPTED /* an attacker took it off the wire */
 };
+/*
+ * Whether `next` replaces `now` as the fate of a message. A message may meet several: a lost segment is sent again, a link
+ * doubles a packet, a broadcast reaches bystanders. The one stands that says most of what a receiver did, wherever it happened:
+ * accepted before refused before intercepted before lost before sent; of two alike the first. So only FATE_ACCEPTED is final.
+ */
+bool fate_outranks(enum fate next, enum fate now);
 enum field_class { FIELD_FACT, FIELD_RANDOM, FIELD_TIME };
 enum packet_event { PACKET_OUT, PACKET_IN };
 
@@ -114,8 +120,13 @@ struct trace_observer {
 	unsigned wants; /* of enum trace_kind; every bit set has its callback */
 };
 
-/* Attaches an observer for the rest of the run; the observer outlives the sim. At most TRACE_OBSERVERS_MAX (asserted). */
+/*
+ * Attaches an observer until trace_detach() or the end of the sim, which it outlives otherwise. At most TRACE_OBSERVERS_MAX at
+ * a time (asserted). Not from inside a callback of an observer.
+ */
 void trace_attach(struct sim *sim, const struct trace_ops *ops, void *ctx, unsigned wants);
+/* Ends an observer's part: it hears nothing any more. Harmless when it is not attached; allowed inside a callback. */
+void trace_detach(struct sim *sim, const struct trace_ops *ops, const void *ctx);
 
 /* The calls below reach every observer that wants them. Callers on a hot path test trace_wants() first. */
 void trace_node(struct sim *sim, const struct node *node);
@@ -134,7 +145,7 @@ struct trace_send { /* what a sender says of a message; the rest is filled in fr
 };
 /* Registers a message about to be sent; returns the tag to put on its packets (0 when nobody observes such messages). */
 uint64_t trace_sent(struct sim *sim, const struct trace_send *send);
-/* Says what became of a message. Only the first final fate at the addressed receiver counts; tag 0 is ignored. */
+/* Says what became of a message; of several fates fate_outranks() chooses. Tag 0 is ignored. */
 void trace_fate(struct sim *sim, uint64_t tag, const struct node *at, enum fate fate, const char *why);
 void trace_cover(struct sim *sim, uint64_t tag, enum cover cover);
 void trace_field(struct sim *sim, uint64_t tag, const char *path, const char *value, enum field_class class_);

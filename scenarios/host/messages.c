@@ -5,15 +5,16 @@
  * again when its fate arrives; and how many there were of each sort (a tally), so that a count is exact however long the run is.
  * Pointers are hashed for look-up only; sums do not depend on their order.
  *
- * A message is judged by a standing claim when it is sent, unless the claim asks for its cover or fate: then when its fate is
- * final, or at the end of the run, since ESP covers a message after it was announced.
+ * A message is judged by a standing claim when it is sent, unless the claim asks for its cover or fate: then when its fate can
+ * change no more (fate_outranks() in sim/trace.h, the rule of the database, too), or at the end of the run, since ESP covers a
+ * message after it was announced, and what was lost may be sent again.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "scenarios/host/messages.h"
 
 #define RING_FIRST 4096
-#define RING_MAX (1u << 18) /* beyond, messages without a fate are forgotten, too */
+#define RING_MAX (1u << 18) /* beyond, messages whose fate may still change are forgotten, too */
 
 struct note {
 	uint64_t tag; /* 0: none */
@@ -300,6 +301,12 @@ static struct note *note_find(struct message_log *log, uint64_t tag)
 	return note ? note : ring_find(&log->rings[1], tag);
 }
 
+/* Whatever may still be outranked waits for the end of the run to be judged. */
+static bool is_settled(enum fate fate)
+{
+	return !fate_outranks(FATE_ACCEPTED, fate);
+}
+
 static struct note *ring_add(struct message_log *log, struct ring *ring, const struct note *note)
 {
 	struct note *slot;
@@ -307,11 +314,11 @@ static struct note *ring_add(struct message_log *log, struct ring *ring, const s
 	if (ring->size == 0)
 		ring_grow(ring);
 	slot = &ring->notes[note->tag & (ring->size - 1)];
-	while (slot->tag && slot->fate == FATE_SENT && ring->size < RING_MAX) {
+	while (slot->tag && !is_settled(slot->fate) && ring->size < RING_MAX) {
 		ring_grow(ring);
 		slot = &ring->notes[note->tag & (ring->size - 1)];
 	}
-	if (slot->tag && slot->fate == FATE_SENT)
+	if (slot->tag && !is_settled(slot->fate))
 		judge(log, slot, true);
 	*slot = *note;
 	ring->last_tag = note->tag;
@@ -340,21 +347,20 @@ static void on_message(void *ctx, const struct trace_message *m)
 	wake_waiters(log, &note, false);
 }
 
-/* A final fate counts where the packet says it goes; lost and intercepted count anywhere. The first one stands. */
 static void on_fate(void *ctx, uint64_t tag, const struct node *at, enum fate fate, const char *why)
 {
 	struct message_log *log = ctx;
 	struct note *note = note_find(log, tag);
 
-	if (!note || note->fate != FATE_SENT || fate == FATE_SENT)
-		return;
-	if ((fate == FATE_ACCEPTED || fate == FATE_REFUSED) && note->to && at && at != note->to)
+	(void)at;
+	if (!note || !fate_outranks(fate, note->fate))
 		return;
 	tally_add(&log->messages, note, -1);
 	note->fate = fate;
 	note->why = intern(log, why);
 	tally_add(&log->messages, note, 1);
-	judge(log, note, true);
+	if (is_settled(fate))
+		judge(log, note, true);
 	wake_waiters(log, note, false);
 }
 
@@ -363,7 +369,7 @@ static void on_cover(void *ctx, uint64_t tag, enum cover cover)
 	struct message_log *log = ctx;
 	struct note *note = note_find(log, tag);
 
-	if (!note || note->fate != FATE_SENT || note->cover == cover)
+	if (!note || is_settled(note->fate) || note->cover == cover)
 		return;
 	tally_add(&log->messages, note, -1);
 	note->cover = cover;
@@ -423,7 +429,7 @@ void messages_finish(struct host *host)
 		for (uint64_t tag = first; ring->size && tag <= ring->last_tag; tag++) {
 			const struct note *note = ring_find(ring, tag);
 
-			if (note && note->fate == FATE_SENT)
+			if (note && !is_settled(note->fate))
 				judge(log, note, true);
 		}
 	}

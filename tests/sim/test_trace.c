@@ -272,6 +272,74 @@ START_TEST(test_refusal)
 }
 END_TEST
 
+/* Every pair of fates, by the rank the header gives them. */
+START_TEST(test_fate_outranks)
+{
+	static const enum fate worst_first[] = { FATE_SENT, FATE_LOST, FATE_INTERCEPTED, FATE_REFUSED, FATE_ACCEPTED };
+
+	for (unsigned next = 0; next < 5; next++) {
+		for (unsigned now = 0; now < 5; now++)
+			ck_assert_msg(fate_outranks(worst_first[next], worst_first[now]) == (next > now), "%u over %u", next, now);
+	}
+}
+END_TEST
+
+START_TEST(test_detach)
+{
+	struct run run = run_new();
+	struct log a, b, c;
+
+	attach(&run, &a, TRACE_SAMPLE | TRACE_KEY);
+	attach(&run, &b, TRACE_SAMPLE);
+	trace_detach(run.sim, &all_ops, &c); /* never attached */
+	trace_sample(run.alice, "queue", 1, "jobs");
+	trace_detach(run.sim, &all_ops, &a);
+	ck_assert(!trace_wants(run.sim, TRACE_KEY));
+	ck_assert(trace_wants(run.sim, TRACE_SAMPLE));
+	trace_sample(run.alice, "queue", 2, "jobs");
+	trace_detach(run.sim, &all_ops, &a); /* again */
+	for (int i = 0; i < 3 * TRACE_OBSERVERS_MAX; i++) { /* places are given back */
+		attach(&run, &c, TRACE_SAMPLE);
+		trace_sample(run.alice, "queue", 3, "jobs");
+		trace_detach(run.sim, &all_ops, &c);
+		b.len = 0;
+	}
+	trace_detach(run.sim, &all_ops, &b);
+	ck_assert_uint_eq(run.sim->trace_mask, 0);
+	trace_sample(run.alice, "queue", 4, "jobs");
+	ck_assert_str_eq(a.text, "sample alice queue 1 jobs\n");
+	ck_assert_str_eq(b.text, "sample alice queue 3 jobs\n");
+	ck_assert_str_eq(c.text, "sample alice queue 3 jobs\n");
+	sim_free(run.sim);
+}
+END_TEST
+
+/* An observer may leave while it is being told, and the next one still hears. */
+static void leave_on_sample(void *ctx, const struct node *node, const char *metric, int64_t value, const char *unit);
+static const struct trace_ops leaving_ops = { .sample = leave_on_sample };
+
+static void leave_on_sample(void *ctx, const struct node *node, const char *metric, int64_t value, const char *unit)
+{
+	LOG(ctx, "leaves at %s %d\n", metric, (int)value);
+	(void)unit;
+	trace_detach(node->sim, &leaving_ops, ctx);
+}
+
+START_TEST(test_detach_inside)
+{
+	struct run run = run_new();
+	struct log leaving = { .sim = run.sim }, staying;
+
+	trace_attach(run.sim, &leaving_ops, &leaving, TRACE_SAMPLE);
+	attach(&run, &staying, TRACE_SAMPLE);
+	trace_sample(run.alice, "queue", 1, "jobs");
+	trace_sample(run.alice, "queue", 2, "jobs");
+	ck_assert_str_eq(leaving.text, "leaves at queue 1\n");
+	ck_assert_str_eq(staying.text, "sample alice queue 1 jobs\nsample alice queue 2 jobs\n");
+	sim_free(run.sim);
+}
+END_TEST
+
 /* Every kind by itself brings its own calls and no others. */
 START_TEST(test_kinds)
 {
@@ -331,6 +399,9 @@ int main(void)
 	tcase_add_test(tests, test_message);
 	tcase_add_test(tests, test_media_and_fields);
 	tcase_add_test(tests, test_observers_apart);
+	tcase_add_test(tests, test_fate_outranks);
+	tcase_add_test(tests, test_detach);
+	tcase_add_test(tests, test_detach_inside);
 	tcase_add_test(tests, test_refusal);
 	tcase_add_test(tests, test_kinds);
 	suite_add_tcase(suite, tests);

@@ -1,0 +1,76 @@
+/* What a run writes, and what a bad or interrupted one leaves behind. */
+#define _GNU_SOURCE /* memmem */
+#include "tests/scenarios/host_fixture.h"
+
+START_TEST(database_is_the_same)
+{
+	struct run run;
+	char first[256], second[256], *a, *b;
+	size_t a_len, b_len;
+
+	run_begin(&run, "scenario { title = 't', args = { x = 1 } }\nlocal net = network()\nlocal lan = net:link 'lan' { subnet = '10.0.0.0/24' }\n"
+	          "local a, b = net:phone 'a' { number = '1', on = lan }, net:phone 'b' { number = '2', on = lan }\n"
+	          "never { 'n', message = { kind = 'BYE' } }\n"
+	          "run(function() a:say { kind = 'HELLO', to = b }; a:boot(); a:expect { boots = 1, within = '1s' } end)");
+	snprintf(first, sizeof first, "%s/1.db", run.dir);
+	snprintf(second, sizeof second, "%s/2.db", run.dir);
+	run.options.database = first;
+	ck_assert_int_eq(run_go(&run), HOST_HELD);
+	run.options.database = second;
+	ck_assert_int_eq(run_go(&run), HOST_HELD);
+	a = file_read(first, &a_len);
+	b = file_read(second, &b_len);
+	ck_assert_ptr_nonnull(a);
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(a_len, b_len);
+	ck_assert_int_eq(memcmp(a, b, a_len), 0);
+	ck_assert_ptr_null(memmem(a, a_len, run.dir, strlen(run.dir)));
+	free(a);
+	free(b);
+	run_end(&run);
+}
+END_TEST
+
+START_TEST(bad_script_leaves_no_database)
+{
+	struct run run;
+	char path[256];
+
+	run_begin(&run, NET "run(function() wait '1s'; error 'x' end)");
+	snprintf(path, sizeof path, "%s/1.db", run.dir);
+	run.options.database = path;
+	ck_assert_int_eq(run_go(&run), HOST_BAD);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	run.options.database = "/nonexistent/folder/1.db";
+	ck_assert_int_eq(run_go(&run), HOST_BAD);
+	ck_assert_msg(strstr(run.err, "/nonexistent/folder/1.db: ") != NULL, "%s", run.err);
+	run_end(&run);
+}
+END_TEST
+
+START_TEST(interrupt)
+{
+	volatile sig_atomic_t flag = 1;
+	struct run run;
+	char path[256];
+
+	run_begin(&run, NET "run(function() wait '1s' end)");
+	snprintf(path, sizeof path, "%s/1.db", run.dir);
+	run.options.database = path;
+	run.options.interrupt = &flag;
+	ck_assert_int_eq(run_go(&run), HOST_BAD);
+	ck_assert_str_eq(run.err, "scenarios/t.lua: interrupted\n");
+	ck_assert_int_ne(access(path, F_OK), 0);
+	run_end(&run);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("reports");
+
+	tcase_add_test(tc, database_is_the_same);
+	tcase_add_test(tc, bad_script_leaves_no_database);
+	tcase_add_test(tc, interrupt);
+	return run_case(tc);
+}

@@ -1,0 +1,65 @@
+/* Topologies: placement, options, links. */
+#include "tests/scenarios/host_fixture.h"
+
+static const char topology_text[] =
+"--- A line of phones.\n"
+"return function(net, opts)\n"
+"  opts = options(opts, { count = 2, wan = { delay = '20ms', loss = '0%' } }, { 'extra' })\n"
+"  for i = 1, opts.count do\n"
+"    net:link('seg' .. i) { subnet = '10.' .. i .. '.0.0/16', gateway = '10.' .. i .. '.0.1', first = '10.' .. i .. '.0.100', delay = opts.wan.delay }\n"
+"  end\n"
+"  net:place('phone', function(net, name, opts, nth)\n"
+"    return { on = net['seg' .. (opts.branch or (nth - 1) % 2 + 1)], number = tostring(100 + nth), delay = '30ms' }\n"
+"  end, { branch = 'which segment' })\n"
+"end\n";
+
+static const struct { const char *script; enum host_code code; const char *out, *err; } topology_cases[] = {
+	{ "local net = topology 'line' { wan = { loss = '1%' } }\nlocal a, b, c = net:phone 'a', net:phone 'b' { number = '7' }, net:phone 'c' { branch = 1 }\n"
+	  "print(a.ip, b.ip, c.ip, a.number, b.number, a.segment, c.segment.name, net.seg1 == a.segment, net.a == a, #net:nodes 'phone', net:has 'x')\n"
+	  "run(function() a:boot(); a:expect { telephony = 'Ready', within = '1s' }; print(now()) end)", HOST_HELD,
+	  "10.1.0.100\t10.2.0.100\t10.1.0.101\t101\t7\tseg1\tseg1\ttrue\ttrue\t3\tfalse\n30000000\n", "" },
+	{ "local net = topology 'line'\nprint(net.seg2.name)\nrun(function() end)", HOST_HELD, "seg2\n", "" },
+	{ "local net = topology 'line' { cuont = 3 }", HOST_BAD, "",
+	  "scenarios/t.lua:2: topology line: unknown option \"cuont\"; did you mean \"count\"? Known: count, extra, wan\n" },
+	{ "local net = topology 'line' { wan = { dely = '1s' } }", HOST_BAD, "",
+	  "scenarios/t.lua:2: topology line: unknown option of wan \"dely\"; did you mean \"delay\"? Known: delay, loss\n" },
+	{ "local net = topology 'line' { wan = { delay = 5 } }", HOST_BAD, "",
+	  "scenarios/t.lua:2: topology option wan.delay must be a string, found number 5\n" },
+	{ "local net = topology 'line' { wan = { delay = '5' } }", HOST_BAD, "",
+	  "scenarios/t.lua:2: topology option wan.delay is \"5\", must be like its default \"20ms\"\n" },
+	{ "local net = topology 'line' { count = 2 }\nnet:phone 'a' { brnch = 1 }", HOST_BAD, "",
+	  "scenarios/t.lua:3: phone \"a\": unknown key \"brnch\"; did you mean \"branch\"? Known: branch, delay, gateway, lines, lit, number, on, "
+	  "peer, ring, routes, service, trunk\n" },
+	{ "local net = topology 'line' { count = 'x' }", HOST_BAD, "",
+	  "scenarios/t.lua:2: topology option count must be a number, found text \"x\"\n" },
+	{ "local net = topology 'line' { count = 300 }", HOST_BAD, "",
+	  "scenarios/topologies/line.lua:5: link seg256: subnet must be a network of at least 4 addresses; write subnet = \"10.1.0.0/16\"\n"
+	  "  called from scenarios/t.lua:2\n" },
+	{ "local net = topology 'line' {}\nnet.seg1:set { loss = '5%' }\nnet.seg1:cut(); print(net.seg1.down); net.seg1:mend(); print(net.seg1.down, net.seg1.sent)\n"
+	  "run(function() end)", HOST_HELD, "true\nfalse\t0\n", "" },
+};
+
+START_TEST(topologies)
+{
+	struct run run;
+	char script[2048];
+
+	snprintf(script, sizeof script, HEAD "%s", topology_cases[_i].script);
+	run_begin(&run, script);
+	add_file(&run, "scenarios/topologies/line.lua", topology_text);
+	run_go(&run);
+	if (run.result.code != topology_cases[_i].code || strcmp(run.out, topology_cases[_i].out) != 0
+	    || strcmp(run.err, topology_cases[_i].err) != 0)
+		ck_abort_msg("script:\n%s\nwant code %d\n%s%s\ngot code %d\n%s%s", script, topology_cases[_i].code, topology_cases[_i].out,
+		             topology_cases[_i].err, run.result.code, run.out, run.err);
+	run_end(&run);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("topologies");
+
+	tcase_add_loop_test(tc, topologies, 0, COUNT(topology_cases));
+	return run_case(tc);
+}
