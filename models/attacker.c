@@ -164,6 +164,8 @@ static void track_final(struct attacker *a, uint64_t tag, const struct node *at,
 			continue;
 		if ((fate == FATE_ACCEPTED || fate == FATE_REFUSED) && d->track.to && at && at != d->track.to)
 			return;
+		if (fate == FATE_LOST && (d->message.bytes || d->mitm))
+			return; /* a segment: TCP sends it again */
 		d->track.fate = fate;
 		snprintf(d->track.by, sizeof d->track.by, "%s", why ? why : "");
 		deed_changed(d);
