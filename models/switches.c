@@ -9,6 +9,13 @@ const struct switch_def switch_table[] = {
 	{ "esp.auth", "on|off", "E2", "HMAC-SHA-1-96 on every ESP packet" },
 	{ "esp.iv", "explicit|implicit", "", "the IV of ESP: random and sent along, or made from SPI and sequence number [0075]" },
 	{ "esp.replay_window", "on|off", "E1", "the 64-packet replay window of ESP" },
+	{ "kdc.cache_after_verify", "on|off", "K10", "a certificate's thumbprint is remembered only once its chain has been verified" },
+	{ "kdc.cache_recheck_time", "on|off", "K10", "a certificate whose thumbprint is known is still held to its times and usage" },
+	{ "kdc.check_mac_ip", "on|off", "P3", "manufacturer certificate: its head-end is asked for the lease of the source address" },
+	{ "kdc.check_subscriber", "on|off", "P5", "operator certificate: the signaling controller is asked for the phone ID" },
+	{ "kdc.check_time", "on|off", "K2", "the KDC refuses authenticators more than 5 minutes off" },
+	{ "kdc.replay_cache", "on|off", "K2", "the KDC remembers authenticators for the length of the clock skew" },
+	{ "pkinit.bind", "aschecksum|nonce", "K1", "what binds the KDC's reply to the request: RFC 4556, or the draft of the patent's time" },
 	{ "sc.replay_cache", "on|off", "T1", "the signaling controller remembers authenticators for the length of the clock skew" },
 	{ NULL, NULL, NULL, NULL }
 };
