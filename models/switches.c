@@ -16,6 +16,7 @@ const struct switch_def switch_table[] = {
 	{ "kdc.check_time", "on|off", "K2", "the KDC refuses authenticators more than 5 minutes off" },
 	{ "kdc.replay_cache", "on|off", "K2", "the KDC remembers authenticators for the length of the clock skew" },
 	{ "pkinit.bind", "aschecksum|nonce", "K1", "what binds the KDC's reply to the request: RFC 4556, or the draft of the patent's time" },
+	{ "rtp.mac", "on|off", "", "HMAC-SHA-1-96 inside every encrypted voice packet [0098]" },
 	{ "sc.replay_cache", "on|off", "T1", "the signaling controller remembers authenticators for the length of the clock skew" },
 	{ NULL, NULL, NULL, NULL }
 };
