@@ -384,9 +384,7 @@ static int stays_step(lua_State *L, int status, lua_KContext ctx)
 
 static void claim_deadline(struct host *host, struct claim *claim)
 {
-	sim_ns now = host->sim->now_ns, within_ns = claim->within_ns < 0 ? 0 : claim->within_ns;
-
-	claim->deadline_ns = within_ns > SIM_NEVER - 1 - now ? SIM_NEVER - 1 : now + within_ns;
+	claim->deadline_ns = moment_after(host->sim->now_ns, claim->within_ns < 0 ? 0 : claim->within_ns);
 }
 
 /* Common start of expect and stays: self at 1, table at 2. */

@@ -255,7 +255,7 @@ struct expected { /* expect_messages under way; a userdata with the filter as us
 	struct match count;
 	sim_ns within_ns, deadline_ns;
 	char *title;
-	char place[160];
+	char place[PLACE_LEN];
 };
 
 static int expected_gc(lua_State *L)
@@ -335,7 +335,7 @@ static void expected_read(lua_State *L, struct expected *e, const char *what)
 		e->within_ns = value.integer;
 	}
 	lua_pop(L, 3);
-	e->deadline_ns = e->within_ns < 0 ? now : e->within_ns > SIM_NEVER - 1 - now ? SIM_NEVER - 1 : now + e->within_ns;
+	e->deadline_ns = moment_after(now, e->within_ns < 0 ? 0 : e->within_ns);
 }
 
 static int expect_matching(lua_State *L, const char *what, bool refusals)

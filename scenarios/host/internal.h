@@ -23,6 +23,8 @@
 #define TYPE_TASK "task"
 #define TYPE_CLAIM "claim"
 
+#define PLACE_LEN 256 /* "scenarios/x.lua:12" */
+#define HOST_WAKES_MAX 10000000 /* of bodies at one moment */
 #define LAST_MESSAGES 8 /* shown with a failed claim */
 #define HOST_KEY_POOL_SEED 1 /* one pool of key pairs for all runs, so that its cache serves every seed */
 
@@ -62,6 +64,8 @@ struct host {
 	bool topology_pending;            /* named, but its table is still to come */
 	struct profile *profiles;         /* service times of elements */
 	bool net_made, started, ended, interrupted;
+	sim_ns moment_ns;                 /* when a body ran last, */
+	unsigned moment_wakes;            /* and how often one has at that moment */
 
 	struct task *tasks, **tasks_tail; /* in order of creation */
 	struct task *current;
@@ -308,6 +312,10 @@ struct task *task_here(lua_State *L, const char *what);
 /* Blocks the calling body until it is woken or until deadline_ns, then goes on in k. */
 int task_block(lua_State *L, sim_ns deadline_ns, lua_KContext ctx, lua_KFunction k);
 void task_wake(struct task *task);
+/* Whether a coroutine is a live body's and not one of the script's own. */
+bool is_body(const struct host *host, const lua_State *L);
+/* from_ns + delay_ns, short of SIM_NEVER. */
+sim_ns moment_after(sim_ns from_ns, sim_ns delay_ns);
 /* Wakes the task when sim_changed() names this node or object; until task_unwatch(). */
 void task_watch(struct task *task, const void *what);
 void task_unwatch(struct task *task);

@@ -29,23 +29,32 @@ static const char run_stopped;
 
 static void task_fire(struct sim *sim, struct event *event);
 
+sim_ns moment_after(sim_ns from_ns, sim_ns delay_ns)
+{
+	return delay_ns > SIM_NEVER - 1 - from_ns ? SIM_NEVER - 1 : from_ns + delay_ns;
+}
+
 static struct task *task_new(lua_State *L, int fn)
 {
 	struct host *host = host_of(L);
 	struct task *task;
+	lua_State *co;
+	int fn_ref, co_ref;
 
+	/* What may raise comes before the task is in the list. */
 	luaL_checktype(L, fn, LUA_TFUNCTION);
 	lua_pushvalue(L, fn);
-	lua_newthread(L);
+	fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	co = lua_newthread(L);
+	co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	task = sim_alloc(sizeof *task);
 	task->host = host;
-	task->co = lua_tothread(L, -1);
+	task->co = co;
+	task->fn_ref = fn_ref;
+	task->co_ref = co_ref;
 	task->link = host->tasks_tail;
 	*task->link = task;
 	host->tasks_tail = &task->next;
-	task->fn_ref = task->co_ref = LUA_NOREF;
-	task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	task->fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	return task;
 }
 
@@ -77,7 +86,7 @@ static void task_release(struct task *task)
 	luaL_unref(host->L, LUA_REGISTRYINDEX, task->fn_ref);
 	task->co_ref = task->fn_ref = LUA_NOREF;
 	task->done = true;
-	if (task->counts && --host->bodies == 0) {
+	if (task->counts && --host->bodies == 0 && host->started) {
 		host->ended = true;
 		sim_stop(host->sim);
 	}
@@ -140,6 +149,26 @@ void task_unwatch(struct task *task)
 	task->watch_count = 0;
 }
 
+bool is_body(const struct host *host, const lua_State *L)
+{
+	for (const struct task *task = host->tasks; task; task = task->next)
+		if (task->co == L && !task->done)
+			return true;
+	return false;
+}
+
+/* A C function between a body and its wait (a comparison of table.sort, a metamethod) cannot be left and entered again. */
+static void need_yieldable(lua_State *L)
+{
+	struct task *task = host_of(L)->current;
+
+	if (lua_isyieldable(L))
+		return;
+	task_unwatch(task);
+	messages_forget_task(task->host, task);
+	fail_here(L, "nothing can be waited for inside a metamethod or a function that table.sort, string.gsub or the like calls");
+}
+
 struct task *task_here(lua_State *L, const char *what)
 {
 	struct host *host = host_of(L);
@@ -156,11 +185,33 @@ int task_block(lua_State *L, sim_ns deadline_ns, lua_KContext ctx, lua_KFunction
 {
 	struct task *task = host_of(L)->current;
 
+	need_yieldable(L);
 	task->blocked = true;
 	task->woken = false;
 	if (deadline_ns != SIM_NEVER)
 		task_schedule(task, deadline_ns);
 	return lua_yieldk(L, 0, ctx, k);
+}
+
+static void end_badly(struct host *host)
+{
+	host->script_failed = host->ended = true;
+	sim_stop(host->sim);
+}
+
+/* The innermost line of Lua where a body waits. */
+static bool task_place(const struct task *task, char *out, size_t room)
+{
+	lua_Debug ar;
+
+	for (int level = 0; lua_getstack(task->co, level, &ar); level++) {
+		lua_getinfo(task->co, "Sl", &ar);
+		if (ar.currentline <= 0)
+			continue;
+		snprintf(out, room, "%s:%d", ar.source + 1, ar.currentline);
+		return true;
+	}
+	return false;
 }
 
 /* What went wrong in a body that is no failed claim: said once, then the run is over. */
@@ -169,9 +220,7 @@ static void script_error(struct host *host, lua_State *co)
 	struct text text = { .len = 0 };
 	lua_Debug ar;
 
-	host->script_failed = true;
-	host->ended = true;
-	sim_stop(host->sim);
+	end_badly(host);
 	if (host->interrupted)
 		return;
 	error_text(co, &text);
@@ -205,7 +254,7 @@ static void task_ended(struct task *task, int status)
 	else if (status != LUA_OK && !is_claim_failed(task->co, -1))
 		script_error(host, task->co);
 	if (status == LUA_OK && task->period_ns > 0 && !task->stopped && !host->ended) {
-		sim_ns next_ns = task->began_ns + task->period_ns;
+		sim_ns next_ns = moment_after(task->began_ns, task->period_ns);
 
 		lua_settop(task->co, 0);
 		task->blocked = false;
@@ -217,6 +266,30 @@ static void task_ended(struct task *task, int status)
 		child_ended(parent, failed);
 }
 
+static void say_standstill(const struct task *task)
+{
+	struct host *host = task->host;
+	char place[PLACE_LEN], buf[TIME_TEXT_LEN];
+
+	if (!task_place(task, place, sizeof place))
+		snprintf(place, sizeof place, "%s", host->script_name);
+	fprintf(host->options->err, "%s: more than %d wake-ups of bodies at %s: a loop of wait \"0s\"?\n", place, HOST_WAKES_MAX,
+	        clock_text(host->sim->now_ns, buf));
+	end_badly(host);
+}
+
+/* Bodies that wake each other without end stop the clock, and no instruction limit sees it. */
+static bool stands_still(struct host *host)
+{
+	if (host->moment_ns != host->sim->now_ns) {
+		host->moment_ns = host->sim->now_ns;
+		host->moment_wakes = 0;
+	}
+	if (host->options->interrupt && *host->options->interrupt)
+		sim_stop(host->sim);
+	return ++host->moment_wakes > HOST_WAKES_MAX;
+}
+
 static void task_fire(struct sim *sim, struct event *event)
 {
 	struct task *task = event_owner(event, struct task, wake);
@@ -225,6 +298,10 @@ static void task_fire(struct sim *sim, struct event *event)
 
 	if (host->ended)
 		return;
+	if (stands_still(host)) {
+		say_standstill(task);
+		return;
+	}
 	sim->cause = 0;
 	sim->cause_timer = "scenario";
 	if (!task->blocked) {
@@ -242,9 +319,12 @@ static void task_fire(struct sim *sim, struct event *event)
 		return;
 	}
 	if (status == LUA_YIELD) {
-		fprintf(host->options->err, "%s: coroutine.yield outside coroutine.create; write wait \"1s\"\n", host->script_name);
-		host->script_failed = host->ended = true;
-		sim_stop(sim);
+		char place[PLACE_LEN];
+
+		if (!task_place(task, place, sizeof place))
+			snprintf(place, sizeof place, "%s", host->script_name);
+		fprintf(host->options->err, "%s: coroutine.yield outside coroutine.create; write wait \"1s\"\n", place);
+		end_badly(host);
 		return;
 	}
 	task_ended(task, status);
@@ -264,13 +344,6 @@ static sim_ns time_arg(lua_State *L, int index, const char *what)
 	return value.integer;
 }
 
-static sim_ns moment_after(const struct host *host, sim_ns delay_ns)
-{
-	sim_ns now = host->sim ? host->sim->now_ns : 0;
-
-	return delay_ns > SIM_NEVER - 1 - now ? SIM_NEVER - 1 : now + delay_ns;
-}
-
 static int wait_end(lua_State *L, int status, lua_KContext ctx)
 {
 	(void)L;
@@ -284,7 +357,7 @@ static int fn_wait(lua_State *L)
 	sim_ns delay_ns = time_arg(L, 1, "wait");
 
 	task_here(L, "wait");
-	return task_block(L, moment_after(host_of(L), delay_ns), 0, wait_end);
+	return task_block(L, moment_after(host_of(L)->sim->now_ns, delay_ns), 0, wait_end);
 }
 
 /* A task of its own: now when the clock runs, else when it starts. */
@@ -297,7 +370,7 @@ static struct task *launch(lua_State *L, int fn, sim_ns delay_ns, bool counts)
 	task->counts = counts;
 	host->bodies += counts;
 	if (host->started)
-		task_schedule(task, moment_after(host, delay_ns));
+		task_schedule(task, moment_after(host->sim->now_ns, delay_ns));
 	return task;
 }
 
@@ -397,6 +470,7 @@ static int fn_parallel(lua_State *L)
 
 	for (int i = 1; i <= n; i++)
 		check_function(L, i, "parallel(function() ... end, function() ... end)");
+	need_yieldable(L);
 	for (int i = 1; i <= n; i++)
 		spawn_child(L, task, i);
 	return spawn_end(L, LUA_OK, 0);
@@ -404,7 +478,7 @@ static int fn_parallel(lua_State *L)
 
 struct within {
 	sim_ns deadline_ns, within_ns;
-	char place[160];
+	char place[PLACE_LEN];
 };
 
 static void within_verdict(lua_State *L, const struct within *w, bool held)
@@ -448,9 +522,10 @@ static int fn_within(lua_State *L)
 	struct within *w;
 
 	check_function(L, 2, "within(\"5s\", function() ... end)");
+	need_yieldable(L);
 	w = lua_newuserdatauv(L, sizeof *w, 0);
 	w->within_ns = within_ns;
-	w->deadline_ns = moment_after(task->host, within_ns);
+	w->deadline_ns = moment_after(task->host->sim->now_ns, within_ns);
 	place_of(L, w->place, sizeof w->place);
 	spawn_child(L, task, 2);
 	return within_end(L, LUA_OK, (lua_KContext)w);
@@ -522,17 +597,12 @@ void tasks_free(struct host *host)
 void text_waiting(struct text *text, const struct host *host)
 {
 	for (struct task *task = host->tasks; task; task = task->next) {
-		lua_Debug ar;
+		char place[PLACE_LEN];
 
 		if (!task->counts || task->done || !task->blocked || task->children)
 			continue;
-		for (int level = 0; lua_getstack(task->co, level, &ar); level++) {
-			lua_getinfo(task->co, "Sl", &ar);
-			if (ar.currentline <= 0)
-				continue;
-			text_add(text, "%s%s:%d", text->len ? ", " : "", ar.source + 1, ar.currentline);
-			break;
-		}
+		if (task_place(task, place, sizeof place))
+			text_add(text, "%s%s", text->len ? ", " : "", place);
 	}
 }
 
