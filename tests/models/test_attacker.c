@@ -759,7 +759,7 @@ START_TEST(one_tap_a_link)
 	ck_assert(!model_attacker.create(second, &(struct args){ NULL, 0 }, error));
 	ck_assert_ptr_nonnull(strstr(error, "mallory"));
 	for (int i = 0; i < 8; i++) { /* more attackers than a run has observers */
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof name, "other%d", i);
 		make_attacker(node_on(b.sim, link_new(b.sim, name, &plain), name, 0x0a020001), NULL);
@@ -876,6 +876,7 @@ static void victim_answer(void *ctx, const uint8_t *bytes, size_t len, uint64_t 
 
 	ck_assert_ptr_nonnull(bytes);
 	r->answered = true;
+	krb_credentials_free(r->sm, &r->credentials);
 	r->verdict = pkinit_reply(r->sm, r->request, &r->identity, &policy, bytes, len, &r->credentials, NULL);
 	if (r->verdict == KRB_REPLY_OK)
 		message_accept(r->alice, tag);

@@ -1,0 +1,134 @@
+/*
+ * The attacker's insides, as its three files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
+ * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it does with an
+ * account). Nobody else looks in here.
+ */
+#ifndef TOLLGATE_MODELS_ATTACKER_H
+#define TOLLGATE_MODELS_ATTACKER_H
+
+#include "models/kdc_client.h"
+#include "models/mitm.h"
+#include "models/model.h"
+#include "models/wiretap.h"
+#include "models/world.h"
+#include "sim/ip.h"
+
+#define ATTACKER_RSA_BITS 1024     /* a customer's device [0103] */
+#define ATTACKER_TICKET_S 86400
+#define ATTACKER_TRACKED_MAX 4096  /* packets whose fate is waited for; of more, the oldest keeps the fate it has */
+#define INJECT_MAX 1472            /* payload of one datagram in one frame */
+#define FLIPS_MAX 4
+#define PPM INT64_C(1000000)
+#define FATE_BY_LEN 64
+
+struct attacker;
+
+enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET };
+
+struct flip { /* which byte of a payload */
+	enum { FLIP_START, FLIP_END, FLIP_IV, FLIP_TEXT, FLIP_ICV } from;
+	uint32_t offset;
+};
+
+struct track { /* of the packet that went out */
+	uint64_t tag; /* 0: none yet */
+	const struct node *to;
+	enum fate fate;
+	char by[FATE_BY_LEN];
+};
+
+struct deed { /* a rule, a packet sent, an exchange: what the verbs return */
+	struct object object;
+	struct attacker *attacker;
+	enum deed_kind what;
+	struct deed *next, **link;      /* in one of the attacker's lists, which holds a reference; link NULL: in none */
+
+	enum wire_kind kind;            /* rules: what they match */
+	const struct node *from, *to;
+	int64_t skip, left;             /* matches to let pass; matches to act on, negative: all */
+	uint32_t chance_ppm;
+	sim_ns by_ns;
+	bool keep;
+	struct flip flips[FLIPS_MAX];
+	unsigned flip_count;
+	uint8_t mask;
+	int64_t hits;
+
+	bool ready;
+	struct packet *packet;          /* captured, or to be sent: a frame */
+	struct der message;             /* captured, or to be sent: a Kerberos message that came in TCP */
+	struct wire_view view;          /* of the captured packet; src, dst, ports and kind for a message */
+	char src[IP_TEXT_LEN], dst[IP_TEXT_LEN];
+	struct track track;
+	struct event due;
+	struct tcp_conn *conn;
+	char answer[16];
+
+	struct mitm *mitm;
+	struct mitm_facts facts;        /* of one that has ended */
+	struct kdc_client *client;
+	struct krb_name server;
+	struct pkinit_client *pkinit;
+	struct krb_credentials credentials;
+	const char *refused_by;
+};
+
+struct retired { /* a client that is done: the end of its last connection may still come */
+	struct retired *next;
+	struct kdc_client *client;
+};
+
+struct attacker {
+	struct node *node;
+	struct link *link;
+	struct iface *iface;
+	struct attacker *next_watching;
+	struct wire_streams *streams;
+	struct deed *rules, *others, *tracked; /* rules still looking; exchanges under way; packets without a final fate */
+	unsigned tracked_count;
+	struct rng chance;
+	bool take_segment;              /* a rule wants the TCP segment that completed a message */
+	struct deed *mitm;              /* the one under way */
+	struct retired *retired;
+	int64_t seen;
+	char number[SUBSCRIBER_NUMBER_LEN];
+	struct secure_module *sm;       /* NULL: without an account */
+	struct pkinit_identity identity;
+	struct der cert;
+};
+
+/* attacker.c */
+extern const struct object_class attacker_sent_class, attacker_capture_class, attacker_mitm_class, attacker_ticket_class;
+/* A deed in no list and without references. */
+struct deed *deed_new(struct node *node, enum deed_kind what, const struct object_class *class_);
+void deed_free(struct object *object);
+/* Stops a client and keeps it until its node goes. */
+void attacker_retire(struct attacker *attacker, struct kdc_client *client);
+bool attacker_switch_is(const struct node *node, const char *name, const char *value);
+
+/* attacker_tap.c */
+/* Moves a deed to the end of one of the attacker's lists, whose reference it needs only once. */
+void deed_hold(struct deed **list, struct deed *deed);
+/* Takes it out of its list; the last reference frees it. Harmless when it is in none. */
+void deed_let_go(struct deed *deed);
+static inline void deed_changed(struct deed *deed)
+{
+	sim_changed(deed->object.node->sim, &deed->object);
+}
+/* The first attacker of a run brings the observer, the last to go takes it along. False: no room for one. */
+bool attacker_watch(struct attacker *attacker);
+void attacker_unwatch(struct attacker *attacker);
+/* Waits for the fate of a message to dst. */
+void deed_track(struct deed *deed, uint64_t tag, uint32_t dst);
+/* Makes the frame a message of the deed and tracks it; what it was before has its fate from its caller. */
+void deed_announce(struct deed *deed, struct packet *frame, const struct wire_view *view);
+void der_copy(struct der *out, const uint8_t *bytes, size_t len);
+link_tap_fn attacker_on_frame;
+
+/* attacker_send.c */
+void attacker_verb_send(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_inject(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
+
+#endif
