@@ -56,7 +56,7 @@
 #define FEW 64u                 /* so many events are kept in the bottom alone */
 #define HANDLES_MIN 256u
 #define SWEEP_MIN 4096u         /* marked entries worth a sweep */
-#define PREFETCH_AHEAD 8u
+#define PREFETCH_AHEAD 16u
 #define NUMBER_FIRST (UINT32_MAX - 20000) /* near the end, so that every longer run proves that renumbering works */
 
 /*
@@ -627,13 +627,13 @@ static void rung_load(struct equeue *q, uint32_t max)
 {
 	struct rung *rung = &q->rung[q->rungs - 1];
 	uint64_t low = UINT64_MAX, high = 0;
-	uint32_t rungs = q->rungs;
+	uint32_t rungs = q->rungs, enough = q->live < LOAD_MIN * LOAD_PART ? LOAD_MIN : max;
 
-	bottom_reserve(q, max + LOAD_MIN);
+	bottom_reserve(q, max + enough);
 	do {
 		bottom_append(q, &rung->bucket[rung->current], &low, &high);
 		rung_advance(q);
-	} while (q->rungs == rungs && q->tail - q->head < LOAD_MIN && rung->bucket[rung->current].count <= max);
+	} while (q->rungs == rungs && q->tail - q->head < enough && rung->bucket[rung->current].count <= max);
 	bottom_sort(q, low, high);
 	if (q->rungs == rungs)
 		chunk_prefetch(rung->bucket[rung->current].newest);

@@ -108,8 +108,8 @@ static inline bool puts_off(struct draws *draws)
 }
 
 /*
- * What an event belongs to, on both sides one cache line: a hold calls its function, which counts. A queue that did not
- * reach for its objects would not simulate anything.
+ * What an event belongs to, on both sides one cache line: a hold calls its function, and it counts its holds and how often
+ * it was put off. A queue that did not reach for its objects would not simulate anything.
  */
 static void *objects_new(uint32_t count)
 {
@@ -125,8 +125,7 @@ static void *objects_new(uint32_t count)
 
 struct ours_object {
 	struct event event;
-	uint64_t held;
-	uint64_t unused;
+	uint64_t held, put_off;
 };
 _Static_assert(sizeof(struct ours_object) == BARE_LINE, "an object is a cache line");
 
@@ -145,10 +144,11 @@ static void hold(struct sim *sim, struct event *event)
 	digest(draws, (uint64_t)sim->now_ns);
 	sim_after(sim, event, draw_delay(draws), hold, NULL);
 	if (puts_off(draws)) {
-		struct event *victim = &ours->object[draw_victim(draws)].event;
+		struct ours_object *victim = &ours->object[draw_victim(draws)];
 
-		sim_cancel(sim, victim);
-		sim_after(sim, victim, draw_delay(draws), hold, NULL);
+		victim->put_off++;
+		sim_cancel(sim, &victim->event);
+		sim_after(sim, &victim->event, draw_delay(draws), hold, NULL);
 	}
 	if (--draws->holds == 0)
 		sim_stop(sim);
@@ -184,8 +184,8 @@ static void ours_end(struct ours *ours)
 struct bare;
 struct bare_object {
 	void (*fire)(struct bare *bare, uint32_t id, uint64_t at_ns);
-	uint64_t held;
-	uint64_t unused[6];
+	uint64_t held, put_off;
+	uint64_t unused[5];
 };
 _Static_assert(sizeof(struct bare_object) == BARE_LINE, "an object is a cache line");
 
@@ -204,8 +204,12 @@ static void bare_hold(struct bare *bare, uint32_t id, uint64_t at_ns)
 	bare->object[id].held++;
 	digest(draws, at_ns);
 	bare_push(bare->queue, id, at_ns + draw_delay(draws));
-	if (puts_off(draws))
-		bare_push(bare->queue, draw_victim(draws), at_ns + draw_delay(draws));
+	if (puts_off(draws)) {
+		uint32_t victim = draw_victim(draws);
+
+		bare->object[victim].put_off++;
+		bare_push(bare->queue, victim, at_ns + draw_delay(draws));
+	}
 	draws->holds--;
 }
 
