@@ -267,10 +267,7 @@ void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_
 
 static enum pkinit_bind bind_of(const struct node *node)
 {
-	for (const struct switch_def *s = switch_table; s->name; s++)
-		if (strcmp(s->name, "pkinit.bind") == 0)
-			return attacker_switch_is(node, s->name, "nonce") ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM;
-	return PKINIT_BIND_ASCHECKSUM;
+	return attacker_switch_is(node, "pkinit.bind", "nonce") ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM;
 }
 
 static bool on_ticket_request(void *ctx, struct der *out)

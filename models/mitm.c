@@ -339,12 +339,8 @@ static void read_ap_rep(struct mitm *m, const struct packet *frame, const struct
 
 static struct rtp_cipher *media_cipher(struct mitm *m, key_handle subkey, enum esp_direction direction)
 {
-	bool mac = false;
-
-	for (const struct switch_def *s = switch_table; s->name; s++)
-		if (strcmp(s->name, "rtp.mac") == 0)
-			mac = world_on(world_of(m->config.node->sim), s->name);
-	return rtp_cipher_new(m->config.sm, subkey, LABEL_RTP, direction, "", mac);
+	return rtp_cipher_new(m->config.sm, subkey, LABEL_RTP, direction, "",
+	                      world_on(world_of(m->config.node->sim), "rtp.mac"));
 }
 
 static void media_end(struct mitm *m)
