@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/esp.h"
+#include "models/signaling_controller.h"
 #include "models/wire/span.h"
 
 /* Objects */
@@ -506,9 +507,22 @@ static bool take_account(struct attacker *a, const char *number, char error[MODE
 	return true;
 }
 
+/* It is in the subscriber database of its segment like any customer. */
+static bool subscribe(struct attacker *a, struct node *controller, char error[MODEL_ERROR_LEN])
+{
+	if (controller->model != &model_signaling_controller)
+		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", controller->name);
+	else if (!a->sm)
+		snprintf(error, MODEL_ERROR_LEN, "a customer has a number; write provisioned = \"215-555-0199\"");
+	else if (!signaling_controller_subscribe(controller, a->number, a->iface->mac, a->iface->ip))
+		snprintf(error, MODEL_ERROR_LEN, "number %s is taken", a->number);
+	return !error[0];
+}
+
 static bool attacker_create(struct node *node, const struct args *params, char error[MODEL_ERROR_LEN])
 {
 	const char *number = args_text(params, "provisioned", NULL);
+	struct node *controller = args_node(params, "controller");
 	struct attacker *a;
 
 	if (!node->ifaces) {
@@ -534,6 +548,8 @@ static bool attacker_create(struct node *node, const struct args *params, char e
 	node->state = a;
 	node->destroy = attacker_destroy;
 	if (number && !take_account(a, number, error))
+		return false;
+	if (controller && !subscribe(a, controller, error))
 		return false;
 	a->link->tap = attacker_on_frame;
 	a->link->tap_ctx = a;
