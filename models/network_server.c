@@ -4,15 +4,15 @@
  *
  * The caller's signaling controller offers a call with a fresh CTA-to-server sub-key and SPI, wrapped under the
  * association between the two servers (flows.md 13); the proof of receipt goes back [0083]. From the sub-key follows an
- * association with the CTA, which is its initiator: SPI protects CTA -> server, SPI+1 the way back [0085]-[0086]. Under it
- * comes the CTA's own INVITE, which is answered at once, and the same sub-key gives the keys of the voice.
+ * association with the CTA, which is its initiator: SPI protects CTA -> server, SPI+1 the way back [0085]-[0086]. Under
+ * it comes the CTA's own INVITE, which is answered at once, and the same sub-key gives the keys of the voice.
  *
  * A call occupies a line until it ends. Then its voice stops at once, and no later than CALL_KEYS_LINGER_NS afterwards
- * its sub-key and all that was derived from it are gone, whatever the network did with the farewells. A restart loses all
- * calls, associations and tickets.
+ * its sub-key and all that was derived from it are gone, whatever the network did with the farewells. A restart loses
+ * all calls, associations and tickets.
  *
- * Only servers may have an association by ticket: "sc.not_us", "ns.check_service" (no server of the directory, or not at
- * its address). Refusals of an INVITE, each with its response: "ns.check_controller" 403 (a server that controls no
+ * Only servers may have an association by ticket: "sc.not_us", "ns.check_service" (no server of the directory, or not
+ * at its address). Refusals of an INVITE, each with its response: "ns.check_controller" 403 (a server that controls no
  * calls), "ns.unknown_number" 404, "ns.media_offer" 488 (nothing it can speak to), "ns.spi_in_use" 488, "ns.busy" 486,
  * "subkey.unwrap" 488; under the association with a CTA: "ns.unknown_call" 403.
  */
@@ -98,7 +98,8 @@ static const struct machine_cell cells[CALL_STATES * CALL_EVENTS] = {
 static const struct machine_def announcement_machine = {
 	.name = "announcement",
 	.doc = "a call at a network server: offered by a controller, taken up by its caller, played, ended",
-	.states = state_names, .events = event_names, .state_count = CALL_STATES, .event_count = CALL_EVENTS, .cells = cells,
+	.states = state_names, .events = event_names, .state_count = CALL_STATES, .event_count = CALL_EVENTS,
+	.cells = cells,
 };
 
 static void happen(struct call *call, enum call_event event)
@@ -298,8 +299,8 @@ static bool from_controller(const struct server *s, const struct udp_from *from)
 static bool media_usable(const struct server *s, const struct sdp *media)
 {
 	return media->ip && media->port && media->spi >= SPI_FIRST && media->spi < UINT32_MAX &&
-	       (media->payload_type == MEDIA_PCMU || media->payload_type == MEDIA_PCMA) && !ip_is_local(s->node, media->ip) &&
-	       ip_source_for(s->node, media->ip) &&
+	       (media->payload_type == MEDIA_PCMU || media->payload_type == MEDIA_PCMA) &&
+	       !ip_is_local(s->node, media->ip) && ip_source_for(s->node, media->ip) &&
 	       !directory_service_at(world_directory(world_of(s->node->sim)), media->ip);
 }
 
@@ -349,7 +350,8 @@ static void refuse(struct server *s, struct sip_leg *leg, const struct udp_from 
 static void describe(const struct call *call, char body[BODY_LEN])
 {
 	struct text t = { body, BODY_LEN, 0, false };
-	struct sdp sdp = { .ip = call->server->ip, .port = port_of(call), .payload_type = call->caller_media.payload_type };
+	struct sdp sdp = { .ip = call->server->ip, .port = port_of(call),
+		           .payload_type = call->caller_media.payload_type };
 
 	sdp_write(&t, &sdp, 1);
 	text_put(&t, "", 1);
@@ -360,7 +362,8 @@ static bool take_key(struct call *call, const struct offer *offer)
 {
 	struct association_request request = { .peer_ip = offer->media.ip, .spi = offer->media.spi, .initiator = false,
 		                               .subkey = offer->key, .label = LABEL_CTA_SERVER,
-		                               .lifetime_ns = CALL_ASSOCIATION_NS, .expired = on_expired, .owner = call };
+		                               .lifetime_ns = CALL_ASSOCIATION_NS, .expired = on_expired,
+		                               .owner = call };
 
 	call->direct = ipsec_add(call->server->ipsec, &request);
 	call->server->keys += call->direct != NULL;
@@ -388,7 +391,8 @@ static void accept(struct server *s, struct sip_leg *leg, const struct offer *of
 	sim_changed(s->node->sim, s->node);
 }
 
-static void take_offer(struct server *s, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
+static void take_offer(struct server *s, struct sip_leg *leg, const struct sip_message *invite,
+                       const struct udp_from *from)
 {
 	struct offer offer = { .invite = invite, .from = from };
 	struct verdict verdict = judge(s, &offer);
@@ -439,7 +443,8 @@ static void play(struct node *node, struct machine *machine, void *ctx)
 		sim_after(node->sim, &call->timer, s->announcement_ns, on_played, "call.announcement");
 }
 
-static void take_caller(struct server *s, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
+static void take_caller(struct server *s, struct sip_leg *leg, const struct sip_message *invite,
+                        const struct udp_from *from)
 {
 	const struct association *a = from->sa;
 	struct call *call = a->owner;
@@ -481,7 +486,8 @@ static void on_hung_up(struct sip_leg *leg, const struct sip_message *bye)
 
 	(void)bye;
 	leg_gone(call, leg);
-	end_with(call, caller ? EV_CALLER_ENDS : EV_CONTROLLER_ENDS, caller ? "caller hung up" : "controller ended call");
+	end_with(call, caller ? EV_CALLER_ENDS : EV_CONTROLLER_ENDS,
+	         caller ? "caller hung up" : "controller ended call");
 	settle(call);
 }
 
@@ -528,10 +534,12 @@ static void on_association(void *ctx, struct association *association, const str
 /* Construction */
 
 static const struct param params[] = {
-	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from, or what has one in it" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true,
+	  .doc = "the KDC it gets tickets from, or what has one in it" },
 	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "what callers dial: \"800-555-0100\"" },
 	{ .name = "lines", .type = VALUE_INT, .preset = "1000", .doc = "calls at once; one more is busy" },
-	{ .name = "announcement", .type = VALUE_TIME, .preset = "10s", .doc = "hangs up after so long; 0s: when the caller does" },
+	{ .name = "announcement", .type = VALUE_TIME, .preset = "10s",
+	  .doc = "hangs up after so long; 0s: when the caller does" },
 	{ .name = "media_timeout", .type = VALUE_TIME, .preset = "5s",
 	  .doc = "hangs up when no voice came for so long; 0s: never" },
 	{ .name = NULL },
@@ -572,7 +580,8 @@ static bool check_params(const struct node *node, const struct args *args, char 
 	int64_t lines = args_int(args, "lines", LINES_MAX);
 
 	if (!first_ip(node))
-		snprintf(error, MODEL_ERROR_LEN, "a network server needs an address; write on = { link, \"10.104.0.20/24\" }");
+		snprintf(error, MODEL_ERROR_LEN,
+		         "a network server needs an address; write on = { link, \"10.104.0.20/24\" }");
 	else if (!number_digits(given, number))
 		snprintf(error, MODEL_ERROR_LEN,
 		         "number must be a telephone number, found \"%s\"; write number = \"800-555-0100\"", given);
@@ -663,8 +672,9 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	const struct server *s = node->state;
 	struct media_counters heard = voice(s);
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "calls", s->active }, { "call_keys", s->keys }, { "answered", s->answered }, { "refused", s->refused },
-		{ "associations", ipsec_count(s->ipsec) }, { "exchanges", s->exchanges }, { "rtp_sent", heard.sent },
+		{ "calls", s->active }, { "call_keys", s->keys }, { "answered", s->answered },
+		{ "refused", s->refused }, { "associations", ipsec_count(s->ipsec) },
+		{ "exchanges", s->exchanges }, { "rtp_sent", heard.sent },
 		{ "rtp_received", heard.received }, { "rtp_lost", heard.lost }, { "rtp_refused", heard.refused },
 	};
 
