@@ -56,6 +56,7 @@ static void forget(struct party *p)
 	sim_cancel(ps->node->sim, &p->closing);
 	free(p->numbers);
 	free(p);
+	sim_changed(ps->node->sim, ps->node);
 }
 
 /* The associations that served what has ended; one that was made since is another call's. */

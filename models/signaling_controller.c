@@ -12,6 +12,7 @@
 #include <string.h>
 #include "models/call_control.h"
 #include "models/directory.h"
+#include "models/intercept.h"
 #include "models/kdc_service.h"
 #include "models/message.h"
 #include "models/radius_client.h"
@@ -25,10 +26,11 @@ struct controller {
 	struct key_management *km;
 	struct backend *backend;
 	struct radius_client *questions;
-	struct radius_server *answers;
+	struct radius_server *answers, *accounts;
 	struct subscribers *subscribers;
 	struct parties *parties;
 	struct call_control *calls;
+	struct intercept *intercept;
 	struct kdc_service *kdc;   /* NULL: the KDC is elsewhere */
 	struct node *kdc_node;
 	uint64_t exchanges;
@@ -70,7 +72,7 @@ static void accepted_association(void *ctx, struct association *association, con
 	sim_changed(c->node->sim, c->node);
 }
 
-/* Questions of other servers: the KDC's about a phone ID */
+/* Questions of other servers: the KDC's about a phone ID, and lawful intercept's */
 
 static void on_question(void *ctx, const struct radius_asked *asked)
 {
@@ -78,8 +80,23 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 
 	if (strncmp(asked->principal, "kdc/", 4) == 0 && asked->question.code == RADIUS_ACCESS_REQUEST)
 		radius_server_judge(c->answers, asked, known_phone(c, asked->question.user_name) ? NULL : "sc.unknown_subscriber");
-	else
+	else if (!intercept_question(c->intercept, asked))
 		radius_server_judge(c->answers, asked, "sc.unknown_question");
+}
+
+static void on_account(void *ctx, const struct radius_asked *asked)
+{
+	struct controller *c = ctx;
+
+	if (!intercept_account(c->intercept, asked))
+		trace_refuse(c->node, "sc.unknown_question", asked->ip, asked->tag, "");
+}
+
+static void on_established(void *ctx, struct call *call)
+{
+	struct controller *c = ctx;
+
+	intercept_established(c->intercept, call);
 }
 
 static bool local_subscriber(void *ctx, const uint8_t id[PHONE_ID_LEN])
@@ -94,6 +111,8 @@ static bool local_subscriber(void *ctx, const uint8_t id[PHONE_ID_LEN])
 static const struct param params[] = {
 	{ .name = "kdc", .type = VALUE_NODE, .doc = "the KDC it gets tickets from; without one it has a KDC of its own [0041]" },
 	{ .name = "association_lifetime", .type = VALUE_TIME, .preset = "1h", .doc = "of a CTA's association with it" },
+	{ .name = "escrow", .type = VALUE_TEXT, .preset = "kept", .choices = "kept|cookie",
+	  .doc = "where the sub-keys of its calls are for lawful intercept: here, or sealed at the other controller [0100]" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "of tickets of its own KDC" },
 	{ .name = NULL },
 };
@@ -112,9 +131,11 @@ static void destroy(struct node *node)
 	struct controller *c = node->state;
 
 	kdc_service_free(c->kdc);
+	intercept_free(c->intercept);
 	call_control_free(c->calls);
 	parties_free(c->parties);
 	radius_server_free(c->answers);
+	radius_server_free(c->accounts);
 	radius_client_free(c->questions);
 	backend_free(c->backend);
 	key_management_free(c->km);
@@ -140,7 +161,7 @@ static void make_parts(struct controller *c, key_handle server_key)
 	struct key_management_owner owner = { .ctx = c, .authorise = authorise, .accepted = accepted_association };
 	struct backend_config backend = { .node = c->node, .principal = c->principal, .server_key = server_key,
 		                          .kdc_ip = c->kdc_node ? first_ip(c->kdc_node) : 0, .self_issue = !c->kdc_node };
-	struct call_control_config calls = { .node = c->node, .principal = c->principal };
+	struct call_control_config calls = { .node = c->node, .principal = c->principal, .established = on_established, .ctx = c };
 
 	c->ipsec = calls.ipsec = backend.ipsec = ipsec_new(c->node, c->sm, true);
 	c->km = calls.km = backend.km = key_management_new(c->node, c->ipsec, c->principal, server_key, &owner);
@@ -149,7 +170,17 @@ static void make_parts(struct controller *c, key_handle server_key)
 	c->subscribers = calls.subscribers = subscribers_new();
 	c->questions = radius_client_new(c->node, c->ipsec);
 	c->answers = radius_server_new(c->node, c->ipsec, RADIUS_AUTH_PORT, on_question, c);
+	c->accounts = radius_server_new(c->node, c->ipsec, RADIUS_ACCT_PORT, on_account, c);
 	c->calls = call_control_new(&calls);
+}
+
+static void make_intercept(struct controller *c, const struct args *args)
+{
+	struct intercept_config config = { .node = c->node, .ipsec = c->ipsec, .backend = c->backend, .calls = c->calls,
+		                           .questions = c->questions, .answers = c->answers, .accounts = c->accounts };
+
+	config.form = strcmp(args_text(args, "escrow", "kept"), "cookie") == 0 ? INTERCEPT_COOKIE : INTERCEPT_KEPT;
+	c->intercept = intercept_new(&config);
 }
 
 static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
@@ -169,6 +200,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	snprintf(c->principal, sizeof c->principal, "sc/%s", node->name);
 	c->sm = world_module(world, node, "module");
 	make_parts(c, world_server_key(world, c->sm, c->principal));
+	make_intercept(c, args);
 	key_management_set_lifetime(c->km, args_time(args, "association_lifetime", ASSOCIATION_LIFETIME_DEFAULT_NS));
 	if (!c->kdc_node)
 		make_kdc(c, args);
@@ -183,6 +215,7 @@ static void power_on(struct node *node)
 	key_management_reset(c->km);
 	radius_client_reset(c->questions);
 	radius_server_reset(c->answers);
+	radius_server_reset(c->accounts);
 	call_control_reset(c->calls);
 	if (c->kdc)
 		kdc_service_start(c->kdc);
@@ -193,6 +226,7 @@ static void restart(struct node *node)
 {
 	struct controller *c = node->state;
 
+	intercept_reset(c->intercept);
 	call_control_reset(c->calls);
 	parties_reset(c->parties);
 	backend_reset(c->backend);
@@ -234,6 +268,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		{ "calls", calls.active }, { "call_keys", calls.keys }, { "set_up", calls.set_up }, { "refused", calls.refused },
 		{ "records", calls.records }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
 		{ "subscribers", subscribers_count(c->subscribers) }, { "exchanges", c->exchanges },
+		{ "keys_released", intercept_released(c->intercept) },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -254,6 +289,7 @@ static const struct attribute attributes[] = {
 	{ "parties", VALUE_INT, "CTAs it keeps any state of" },
 	{ "subscribers", VALUE_INT, "numbers of its segment" },
 	{ "exchanges", VALUE_INT, "AP exchanges accepted" },
+	{ "keys_released", VALUE_INT, "times it released a call's key to one with a warrant" },
 	{ NULL, VALUE_NIL, NULL },
 };
 
@@ -269,6 +305,36 @@ static void verb_unsubscribe(struct node *node, const struct args *args, struct 
 		directory_number_set(world_directory(world_of(node->sim)), digits, NULL);
 }
 
+static void verb_warrant(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct controller *c = node->state;
+	const char *number = args_text(args, "number", "");
+	const struct node *to = args_node(args, "to");
+	char digits[SUBSCRIBER_NUMBER_LEN], principal[KRB_NAME_MAX + 1];
+
+	snprintf(principal, sizeof principal, "lea/%s", to->name);
+	if (!number_digits(number, digits))
+		snprintf(result->error, sizeof result->error, "\"%s\" is no telephone number; write number = \"215-555-0101\"", number);
+	else if (!intercept_warrant(c->intercept, digits, principal, node->sim->now_ns + args_time(args, "lasts", 0)))
+		snprintf(result->error, sizeof result->error, "%s has %d warrants already", node->name, WARRANTS_MAX);
+}
+
+static void verb_revoke(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct controller *c = node->state;
+	const char *number = args_text(args, "number", "");
+	char digits[SUBSCRIBER_NUMBER_LEN];
+
+	if (!number_digits(number, digits) || !intercept_revoke(c->intercept, digits))
+		snprintf(result->error, sizeof result->error, "%s has no warrant for %s", node->name, number);
+}
+
+static const struct param warrant_params[] = {
+	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "whose calls" },
+	{ .name = "to", .type = VALUE_NODE, .required = true, .doc = "the law_enforcement that may ask" },
+	{ .name = "lasts", .type = VALUE_TIME, .preset = "30d", .doc = "for how long" },
+	{ .name = NULL },
+};
 static const struct param unsubscribe_params[] = {
 	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "as it was subscribed: \"215-555-0101\"" },
 	{ .name = NULL },
@@ -276,6 +342,9 @@ static const struct param unsubscribe_params[] = {
 static const struct verb verbs[] = {
 	{ "unsubscribe", "takes a number out of the subscriber database: its tickets are refused from now on", unsubscribe_params,
 	  "", verb_unsubscribe },
+	{ "warrant", "the operator enters a court's order: keys of calls of a number may be released [0099]", warrant_params, "",
+	  verb_warrant },
+	{ "revoke", "takes the orders for a number out again", unsubscribe_params, "", verb_revoke },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 static const struct machine_def *const machines[] = { &call_control_machine, NULL };

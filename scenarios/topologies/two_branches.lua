@@ -30,8 +30,9 @@ return function(net, opts)
   -- branch 3 of the figure, the PSTN gateways, comes with them
   local lan4 = net:link "lan4" { subnet = "10.104.0.0/24", delay = "100us", rate = "100Mbit" }
   net:router "r4" { on = { { backbone, "10.0.0.4/24" }, { lan4, "10.104.0.1/24" } }, routes = routes_except(4) }
+  local kdc -- in its own machine; nil: beside sc1
   if not co_located then
-    net:kdc "kdc" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime }
+    kdc = net:kdc "kdc1" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime }
   end
 
   for _, branch in ipairs { 1, 2 } do
@@ -44,11 +45,14 @@ return function(net, opts)
     local routes = routes_except(branch)
     routes["10." .. branch .. ".0.0/16"] = lan_net .. "2"
     net:router("r" .. branch) { on = { { backbone, "10.0.0." .. branch .. "/24" }, { lan, lan_net .. "1/24" } }, routes = routes }
-    net:signaling_controller("sc" .. branch) {
+    local sc = net:signaling_controller("sc" .. branch) {
       on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
-      kdc = not (co_located and branch == 1) and (co_located and net.sc1 or net.kdc) or nil,
+      kdc = kdc, -- sc1 beside whose it stands has it already
       association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
     }
+    if co_located then
+      kdc = kdc or sc
+    end
     net:cmts("cmts" .. branch) {
       on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc,
     }
@@ -58,7 +62,7 @@ return function(net, opts)
     local branch = given.branch or 1 + (nth - 1) % 2
     return {
       on = net["hfc" .. branch], controller = net["sc" .. branch], head_end = net["cmts" .. branch],
-      kdc = co_located and net.sc1 or net.kdc,
+      kdc = kdc,
     }
   end, { branch = "1 or 2; default: in turn" })
 end
