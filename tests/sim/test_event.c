@@ -190,6 +190,12 @@ static int64_t delay_timers(struct pair *p)
 	return timer_ns[rng_below(&p->rng, sizeof(timer_ns) / sizeof(timer_ns[0]))];
 }
 
+/* A source and the packets under way: what is new is mostly the last, else among the first. */
+static int64_t delay_two(struct pair *p)
+{
+	return rng_below(&p->rng, 4) == 0 ? 1000 : 10000;
+}
+
 /* Mostly soon, now and then after everything else. */
 static int64_t delay_outliers(struct pair *p)
 {
@@ -206,6 +212,13 @@ static const struct workload {
 	{ "skewed", delay_skewed, 50, 40, 10, 20000 },
 	{ "skewed, few", delay_skewed, 50, 40, 10, 40 },
 	{ "ties", delay_ties, 50, 40, 10, 5000 },
+	/* Around the number that the bottom holds alone: in and out of the ladder. */
+	{ "ties, few", delay_ties, 50, 40, 10, 70 },
+	{ "timers, few", delay_timers, 50, 40, 10, 100 },
+	{ "far, few", delay_far, 50, 40, 10, 80 },
+	{ "outliers, few", delay_outliers, 50, 45, 5, 66 },
+	{ "two delays, few", delay_two, 50, 45, 5, 40 },
+	{ "two delays", delay_two, 50, 45, 5, 300 },
 	{ "all now", delay_zero, 50, 40, 10, 5000 },
 	{ "far", delay_far, 50, 40, 10, 5000 },
 	{ "timers", delay_timers, 50, 40, 10, 20000 },
