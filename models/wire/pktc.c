@@ -53,7 +53,7 @@ static void take_suites(struct reader *r)
 
 static void take_principal(struct reader *r, char out[PKTC_PRINCIPAL_MAX + 1])
 {
-	const uint8_t *end = r->left ? memchr(r->at, 0, r->left) : NULL;
+	const uint8_t *end = !r->bad && r->left ? memchr(r->at, 0, r->left) : NULL;
 
 	if (!end || end - r->at > PKTC_PRINCIPAL_MAX) {
 		r->bad = true;

@@ -231,6 +231,21 @@ START_TEST(pktc_round_trip)
 }
 END_TEST
 
+START_TEST(pktc_wake_up_without_nonce) /* too short for the nonce, but with the NUL of a name in what there is */
+{
+	static const uint8_t head[] = { PKTC_WAKE_UP, 1, 0x10, 'a', 0, 0 };
+	struct pktc out;
+
+	for (size_t len = 3; len <= sizeof head; len++) {
+		uint8_t *exact = malloc(len);
+
+		memcpy(exact, head, len);
+		ck_assert(!pktc_parse(exact, len, two_byte_message, &out));
+		free(exact);
+	}
+}
+END_TEST
+
 START_TEST(radius_round_trip)
 {
 	struct radius in = { .code = RADIUS_ACCESS_REQUEST, .id = 9, .user_name = "00ff", .framed_ip = 0x0a010002,
@@ -268,6 +283,7 @@ int main(void)
 	tcase_add_test(t, rtp_round_trip);
 	tcase_add_test(t, g711_codes_are_stable);
 	tcase_add_loop_test(t, pktc_round_trip, 0, 4);
+	tcase_add_test(t, pktc_wake_up_without_nonce);
 	tcase_add_test(t, radius_round_trip);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(suite, t);
