@@ -210,6 +210,9 @@ enum gss_verdict gss_accept_unchecked_ticket(struct secure_module *sm, key_handl
 /* AP-REP with a fresh sub-key; *subkey is the acceptor's handle of it. */
 bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey,
                       struct der *token);
+/* The same with the sub-key of before: the client asks again because our answer was lost or late. */
+bool gss_accept_reply_again(struct secure_module *sm, const struct gss_accepted *accepted, key_handle subkey,
+                            struct der *token);
 
 /* Authority of an attacker: opens an AP-REQ's authenticator with a session key it holds and builds another for its own
  * name. */

@@ -280,35 +280,52 @@ enum gss_verdict gss_accept_unchecked_ticket(struct secure_module *sm, key_handl
 	return accept(sm, server_key, token, len, false, check_authenticator, out);
 }
 
-bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey,
-                      struct der *token)
+static bool build_reply(struct secure_module *sm, const struct gss_accepted *accepted, const uint8_t key[KRB_KEY_LEN],
+                        struct der *token)
 {
 	const struct sm_key *session = sm_lookup(sm, accepted->session_key, SM_DES3);
-	uint8_t key[KRB_KEY_LEN];
-	char context[SPI_CONTEXT_MAX];
 	if (!session)
 		return false;
 	KRB_AP_REP_MSG *rep = KRB_NEW(KRB_AP_REP_MSG);
 	KRB_ENC_AP_REP_PART *part = KRB_NEW(KRB_ENC_AP_REP_PART);
-	krb_fresh_key(sm, key);
 	krb_put_time(&part->ctime, accepted->ctime.s);
 	part->cusec = accepted->ctime.us;
-	krb_put_typed(&part->subkey, KRB_ETYPE_DES3, key, sizeof(key));
+	krb_put_typed(&part->subkey, KRB_ETYPE_DES3, key, KRB_KEY_LEN);
 	krb_put_uint(&part->seq_number, krb_fresh_nonce(sm) & SEQUENCE_MASK);
 	rep->pvno = KRB_PVNO;
 	rep->msg_type = KRB_AP_REP;
 	bool ok = krb_seal_value(sm_crypto(sm), sm_random(sm), session->bytes, KRB_USAGE_AP_REP, 0, part,
 	                         ASN1_ITEM_rptr(KRB_ENC_AP_REP_PART), &rep->enc_part) &&
 	          KRB_ENCODE(KRB_AP_REP_MSG, rep, token);
+	krb_wipe_typed(part->subkey);
+	KRB_FREE(KRB_ENC_AP_REP_PART, part);
+	KRB_FREE(KRB_AP_REP_MSG, rep);
+	return ok;
+}
+
+bool gss_accept_reply(struct secure_module *sm, const struct gss_accepted *accepted, key_handle *subkey,
+                      struct der *token)
+{
+	uint8_t key[KRB_KEY_LEN];
+	char context[SPI_CONTEXT_MAX];
+	bool ok;
+
+	krb_fresh_key(sm, key);
+	ok = build_reply(sm, accepted, key, token);
 	if (ok) {
 		spi_context(accepted->spi, context);
 		*subkey = sm_add(sm, SM_DES3, "subkey", key, sizeof(key), "generated", context, NULL);
 	}
-	krb_wipe_typed(part->subkey);
-	KRB_FREE(KRB_ENC_AP_REP_PART, part);
-	KRB_FREE(KRB_AP_REP_MSG, rep);
 	crypto_wipe(key, sizeof(key));
 	return ok;
+}
+
+bool gss_accept_reply_again(struct secure_module *sm, const struct gss_accepted *accepted, key_handle subkey,
+                            struct der *token)
+{
+	const struct sm_key *key = sm_lookup(sm, subkey, SM_DES3);
+
+	return key && build_reply(sm, accepted, key->bytes, token);
 }
 
 /* The attacker's hands */

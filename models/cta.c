@@ -21,6 +21,7 @@
 #define PKINIT_RETRY_NS (5 * NS_PER_S)      /* doubles up to PKINIT_RETRY_MAX_NS */
 #define PKINIT_RETRY_MAX_NS (300 * NS_PER_S)
 #define CTA_REKEY_PAUSE_NS (1 * NS_PER_S)
+#define CTA_IDLE_NS (60 * NS_PER_S)         /* as PARTY_IDLE_NS of the controller */
 #define CTA_RSA_BITS_DEFAULT 1024
 
 /* FIG. 5B as far as a CTA can come without the provisioning of flows.md 5 */
@@ -263,6 +264,14 @@ static void on_association_expired(struct association *association)
 	happen(cta, TEL_ASSOCIATION_ENDED);
 }
 
+static void on_idle(struct sim *sim, struct event *event)
+{
+	struct cta *cta = event_owner(event, struct cta, idle_timer);
+
+	cta_associations_done(cta, sim->now_ns);
+	sim_changed(sim, cta->node);
+}
+
 static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *association, int krb_error)
 {
 	struct cta *cta = ctx;
@@ -272,6 +281,8 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 		cta->exchanges++;
 		association->owner = cta;
 		association->expired = on_association_expired;
+		sim_cancel(cta->node->sim, &cta->idle_timer);
+		sim_after(cta->node->sim, &cta->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
 		happen(cta, TEL_AP_DONE);
 		cta_call_secured(cta, true, "");
 		return;
@@ -330,6 +341,7 @@ static void on_unknown_spi(void *ctx, uint32_t peer_ip)
 static void power_off(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
+	sim_cancel(cta->node->sim, &cta->idle_timer);
 	service_cancel(&cta->pkinit_job);
 	packet_free(cta->reply);
 	cta->reply = NULL;

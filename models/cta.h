@@ -38,6 +38,7 @@ struct cta {
 	bool pkinit_running, exchange_running;
 	unsigned pkinit_failures;          /* in a row */
 	struct event ticket_timer;         /* its expiry, or the next try */
+	struct event idle_timer;           /* until an association that no call takes up is given up */
 	sim_ns keyed_ns;                   /* when an unknown SPI last made it key again */
 
 	struct cta_call *call;             /* the line's; NULL: idle */
@@ -70,6 +71,8 @@ void cta_answer(struct cta *cta, sim_ns after_ns);
 void cta_hang_up(struct cta *cta);
 /* Power is lost, or the node is destroyed: everything of calls is gone without a word. */
 void cta_calls_forget(struct cta *cta);
+/* Gives the controller's associations made up to then up, when no call needs one. */
+void cta_associations_done(struct cta *cta, sim_ns until_ns);
 void cta_call_unref(struct cta_call *call); /* NULL is harmless */
 struct object *cta_call_object(struct cta_call *call);
 bool cta_line_get(const struct cta *cta, const char *attribute, struct value *out);

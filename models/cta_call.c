@@ -245,13 +245,13 @@ static bool media_usable(struct span body, struct sdp *out)
 
 /* The end */
 
-static void associations_done(struct cta *cta, sim_ns ended_ns)
+void cta_associations_done(struct cta *cta, sim_ns until_ns)
 {
 	struct association *a;
 
 	if (cta->call || cta->ending)
 		return;
-	while ((a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC)) && a->born_ns <= ended_ns) {
+	while ((a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC)) && a->born_ns <= until_ns) {
 		if (a->expired)
 			a->expired(a);
 		ipsec_remove(a);
@@ -271,7 +271,7 @@ static void settle(struct cta_call *call)
 		at = &(*at)->next;
 	*at = call->next;
 	detach(call);
-	associations_done(cta, call->ended_ns);
+	cta_associations_done(cta, call->ended_ns);
 	changed(call);
 	cta_call_unref(call);
 }

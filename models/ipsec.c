@@ -20,6 +20,8 @@ struct ipsec {
 	struct esp_options options;
 	struct association **by_spi, **by_peer;
 	uint32_t bucket_count, count;
+	uint64_t next_serial;
+	struct association *expiring;   /* whose expired() is running; NULL once it has been removed from inside */
 	struct rng spis;
 	bool spis_ready;
 	struct ip_security hook;
@@ -71,13 +73,11 @@ struct association *ipsec_find(const struct ipsec *s, uint32_t peer_ip, const ch
 	return NULL;
 }
 
-bool ipsec_alive(const struct ipsec *s, const struct association *association)
+struct association *ipsec_find_initiated(const struct ipsec *s, uint32_t peer_ip, uint32_t spi)
 {
-	for (uint32_t b = 0; b < s->bucket_count; b++)
-		for (const struct association *a = s->by_spi[b]; a; a = a->next)
-			if (a == association)
-				return true;
-	return false;
+	struct association *a = find_inbound(s, spi, peer_ip);
+
+	return a && !a->initiator ? a : NULL;
 }
 
 /* Links an association at the heads of its buckets. */
@@ -109,7 +109,7 @@ static int by_age(const void *x, const void *y)
 {
 	const struct association *a = *(struct association *const *)x, *b = *(struct association *const *)y;
 
-	return a->born_ns < b->born_ns ? -1 : a->born_ns > b->born_ns;
+	return a->serial < b->serial ? -1 : a->serial > b->serial;
 }
 
 static void grow(struct ipsec *s)
@@ -120,7 +120,7 @@ static void grow(struct ipsec *s)
 	for (uint32_t b = 0; b < s->bucket_count; b++)
 		for (struct association *a = s->by_spi[b]; a; a = a->next)
 			all[n++] = a;
-	/* The newest must come first again; equal ages keep SPI order out of it, as they never share a peer. */
+	/* The newest must come first again. */
 	qsort(all, n, sizeof *all, by_age);
 	free(s->by_spi);
 	free(s->by_peer);
@@ -136,6 +136,8 @@ static void destroy(struct association *a)
 {
 	struct ipsec *s = a->ipsec;
 
+	if (s->expiring == a)
+		s->expiring = NULL;
 	leave(s, a);
 	s->count--;
 	sim_cancel(s->node->sim, &a->expiry);
@@ -156,10 +158,14 @@ static void on_expiry(struct sim *sim, struct event *event)
 {
 	struct association *a = event_owner(event, struct association, expiry);
 
+	struct ipsec *s = a->ipsec;
+
 	(void)sim;
+	s->expiring = a;
 	if (a->expired)
 		a->expired(a);
-	destroy(a);
+	if (s->expiring == a) /* else it is gone already: expired() may remove it or reset its node */
+		destroy(a);
 }
 
 /* What the crypto layer needs to say in a key log: who sends to whom under which SPI. */
@@ -209,6 +215,7 @@ struct association *ipsec_add(struct ipsec *s, const struct association_request 
 	a->expired = r->expired;
 	a->owner = r->owner;
 	a->born_ns = s->node->sim->now_ns;
+	a->serial = s->next_serial++;
 	s->count++;
 	enter(s, a);
 	sim_after(s->node->sim, &a->expiry, r->lifetime_ns, on_expiry, "association.lifetime");

@@ -30,9 +30,10 @@ struct association {
 	key_handle subkey, wrap;        /* for proofs of receipt and for key delivery inside the association */
 	struct esp_sa *in, *out;
 	struct event expiry;
-	void (*expired)(struct association *association); /* last call: it is freed afterwards */
+	void (*expired)(struct association *association); /* last call: it is freed afterwards, unless it did so itself */
 	void *owner;
 	sim_ns born_ns;
+	uint64_t serial;                /* in order of making at this node */
 	uint64_t opened;
 };
 
@@ -58,8 +59,8 @@ struct association *ipsec_add(struct ipsec *ipsec, const struct association_requ
 void ipsec_remove(struct association *association);
 /* The newest association with a peer under a label (NULL: any). */
 struct association *ipsec_find(const struct ipsec *ipsec, uint32_t peer_ip, const char *label);
-/* Whether an association pointer that came with a packet is still one of ours. */
-bool ipsec_alive(const struct ipsec *ipsec, const struct association *association);
+/* The association that a peer initiated under this SPI; NULL: none. */
+struct association *ipsec_find_initiated(const struct ipsec *ipsec, uint32_t peer_ip, uint32_t spi);
 unsigned ipsec_count(const struct ipsec *ipsec);
 /* A fresh SPI for an initiator: even, not reserved (RFC 2406 section 2.1). */
 uint32_t ipsec_new_spi(struct ipsec *ipsec);

@@ -397,6 +397,22 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 
 static void waking_done(struct key_management *km, uint32_t client_ip, enum ap_outcome outcome, struct association *a);
 
+/*
+ * The client asks again, with a newer authenticator, for what it has been given: its answer was lost or is late. It gets the same
+ * sub-key, so that what either end may already have sent under it stays good. An authenticator of before (sc.replay_cache
+ * off, attack T1) begins anew.
+ */
+static struct association *given_already(struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
+{
+	struct association *a = ipsec_find_initiated(km->ipsec, ip, accepted->spi);
+	const struct newest *n = km->newest_size ? newest_slot(km->newest, km->newest_size, ip) : NULL;
+
+	if (!a || !n || n->ip != ip || n->spi != accepted->spi || !older(n->ctime, accepted->ctime) ||
+	    strcmp(a->peer, accepted->ticket.client.name) != 0)
+		return NULL;
+	return a;
+}
+
 /* Everything has passed: sub-key, association, answer. */
 static bool commit(struct key_management *km, const struct udp_from *from, const struct gss_accepted *accepted)
 {
@@ -405,15 +421,18 @@ static bool commit(struct key_management *km, const struct udp_from *from, const
 	struct association_request request = { .peer_ip = from->src, .spi = accepted->spi,
 		                               .label = strchr(accepted->ticket.client.name, '/') ? LABEL_SERVER : LABEL_CTA_SC,
 		                               .peer = accepted->ticket.client.name, .lifetime_ns = km->lifetime_ns };
-	struct association *a;
+	struct association *a = given_already(km, from->src, accepted);
 	struct der token = { 0 };
 
-	if (!remember(km, accepted) || !gss_accept_reply(km->sm, accepted, &request.subkey, &token))
+	if (!remember(km, accepted) || (a ? !gss_accept_reply_again(km->sm, accepted, a->subkey, &token)
+	                                  : !gss_accept_reply(km->sm, accepted, &request.subkey, &token)))
 		return false;
 	note_newest(km, from->src, accepted);
 	frame.kerberos = (struct span){ (const char *)token.bytes, token.len };
-	send_frame(km, from->src, from->sport, "AP-REP", &frame, request.subkey);
+	send_frame(km, from->src, from->sport, "AP-REP", &frame, a ? a->subkey : request.subkey);
 	der_free(&token);
+	if (a)
+		return true;
 	a = ipsec_add(km->ipsec, &request);
 	if (a && km->owner.accepted)
 		km->owner.accepted(km->owner.ctx, a, &accepted->ticket);

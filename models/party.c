@@ -97,6 +97,15 @@ static struct party *party_new(struct parties *ps, uint32_t ip)
 	return p;
 }
 
+static void close_in(struct party *p, sim_ns time_ns)
+{
+	struct sim *sim = p->parties->node->sim;
+
+	sim_cancel(sim, &p->closing);
+	p->since_ns = sim->now_ns;
+	sim_after(sim, &p->closing, time_ns, on_closing, "party.linger");
+}
+
 void parties_enter(struct parties *ps, struct association *association, const struct krb_ticket_facts *ticket)
 {
 	struct party *p = party_at(ps, association->peer_ip);
@@ -113,6 +122,8 @@ void parties_enter(struct parties *ps, struct association *association, const st
 		p->numbers = sim_alloc(p->number_count * sizeof *p->numbers);
 		memcpy(p->numbers, ticket->numbers, p->number_count * sizeof *p->numbers);
 	}
+	if (!p->legs)
+		close_in(p, PARTY_IDLE_NS);
 }
 
 void party_hold(struct party *p)
@@ -123,12 +134,8 @@ void party_hold(struct party *p)
 
 void party_release(struct party *p)
 {
-	struct sim *sim = p->parties->node->sim;
-
-	if (--p->legs)
-		return;
-	p->since_ns = sim->now_ns;
-	sim_after(sim, &p->closing, PARTY_LINGER_NS, on_closing, "party.linger");
+	if (--p->legs == 0)
+		close_in(p, PARTY_LINGER_NS);
 }
 
 bool party_may_call(const struct party *p, const char *digits)

@@ -1,8 +1,8 @@
 /*
  * The CTAs that a signaling controller is talking with at the moment, by address. A party is there while an association with its CTA is: it
  * knows how many call legs use it and what the ticket restricts it to. When the last leg has ended it lingers for
- * PARTY_LINGER_NS, so that repetitions are answered, then association, keys and party are forgotten: between calls a
- * controller keeps no state for a CTA (patent [0050]; flows.md 2).
+ * PARTY_LINGER_NS, so that repetitions are answered, then association, keys and party are forgotten; so they are when PARTY_IDLE_NS
+ * after the AP exchange no call has taken the association up: between calls a controller keeps no state for a CTA (patent [0050]; flows.md 2).
  */
 #ifndef TOLLGATE_MODELS_PARTY_H
 #define TOLLGATE_MODELS_PARTY_H
@@ -10,6 +10,7 @@
 #include "models/ipsec.h"
 
 #define PARTY_LINGER_NS (800 * NS_PER_MS)
+#define PARTY_IDLE_NS (60 * NS_PER_S) /* from the AP exchange to the first leg */
 
 struct party {
 	struct party *next;

@@ -26,7 +26,7 @@ run(function()
   -- many calls under one ticket
   for nth = 1, args.calls do
     talk()
-    alice:expect { tickets = 1, exchanges = nth, ticket_ends = ends }
+    alice:expect { tickets = 1, exchanges = nth, ticket_ends = time(ends) }
   end
   expect_messages { "one AS-REQ for all these calls", kind = "AS-REQ", from = alice, count = 1 }
 

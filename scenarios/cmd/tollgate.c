@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,14 +25,26 @@ static void on_signal(int number)
 	interrupted = number;
 }
 
+/*
+ * The first SIGINT or SIGTERM ends a run at its next event; the second one ends the program at once, for a run that has no next
+ * event. A file that may not grow is a failed write, not a death.
+ */
 static void catch_signals(void)
 {
 	struct sigaction action;
 
 	memset(&action, 0, sizeof action);
 	action.sa_handler = on_signal;
+	action.sa_flags = SA_RESETHAND;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+/* What a run writes into files is wanted also when nobody reads its output any more. */
+static void outlive_the_reader(void)
+{
+	signal(SIGPIPE, SIG_IGN);
 }
 
 static const char help_general[] =
@@ -40,6 +53,7 @@ static const char help_general[] =
 "  run SCENARIO.lua [name=value ...]   run a scenario\n"
 "  test [PATH ...]                     run every scenario, check every claim\n"
 "  ladder RUN.db                       message sequence of a result\n"
+"  verdicts RUN.db                     what was claimed in a result, and what came of it\n"
 "  list [scenarios|models|switches]    what there is\n"
 "  doc NAME                            what it is: a model, scenario, switch, attack, topology; language\n"
 "\n"
@@ -75,6 +89,9 @@ static const char help_test[] =
 "  --tag TAG           only those with this tag\n"
 "  --seed N|A..B       seed, or a range: each scenario with each; default 1\n"
 "  -j, --jobs N        processes at a time; default: one a core\n"
+"  --cpu-limit S       seconds of processor time a run may take; default 3600\n"
+"\n"
+"The last line is \"N passed, N failed\", counted in runs; a scenario that cannot be read is one failed run.\n"
 "\n"
 "examples:\n"
 "  tollgate test\n"
@@ -93,7 +110,17 @@ static const char help_ladder[] =
 "  tollgate ladder call.db\n"
 "  tollgate ladder call.db --node alice --from 2s --until 5s\n"
 "\n"
-"COLUMNS sets the width, NO_COLOR turns colours off.\n";
+"COLUMNS sets the width, NO_COLOR turns colours off. Lines and arrows are drawn when the locale (LC_ALL, LC_CTYPE, LANG) is\n"
+"UTF-8, else in ASCII.\n";
+
+static const char help_verdicts[] =
+"usage: tollgate verdicts RUN.db\n"
+"\n"
+"Prints every verdict in order of time: held or failed, when, the claim, its place, and for a failed one what was found. The\n"
+"exit code is 0 whatever the verdicts are, 2 when the file cannot be read.\n"
+"\n"
+"example:\n"
+"  tollgate run scenarios/calls/cta_to_cta.lua -o call.db; tollgate verdicts call.db\n";
 
 static const char help_list[] =
 "usage: tollgate list [scenarios|models|switches]\n"
@@ -125,6 +152,12 @@ static int usage_error(const char *verb, const char *what, const char *found)
 }
 
 /* Plain numbers and times of the command line */
+
+/* What the scenarios' own errors say holds for the command line, too: an output is not written over another one. */
+static bool same_path(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
 
 static bool number(const char *text, const char *end, uint64_t *out)
 {
@@ -201,7 +234,7 @@ static bool level_of(const char *text, enum record_level *level)
 }
 
 enum { OPT_HELP = 256, OPT_SEED, OPT_PCAP, OPT_KEYLOG, OPT_RECORD, OPT_MEDIA, OPT_TAG, OPT_NODE, OPT_CALL, OPT_KIND,
-	      OPT_FROM, OPT_UNTIL, OPT_ANNOTATIONS };
+	      OPT_FROM, OPT_UNTIL, OPT_CPU_LIMIT };
 
 /* -1: go on; else the exit code. */
 static int parse_run(struct run_command *c, int argc, char **argv)
@@ -249,6 +282,8 @@ static int parse_run(struct run_command *c, int argc, char **argv)
 	for (; optind < argc; optind++)
 		if (take_setting(c, argv[optind]) != HOST_HELD)
 			return HOST_BAD;
+	if (same_path(c->database, c->capture) || same_path(c->database, c->keylog) || same_path(c->capture, c->keylog))
+		return usage_error("run", "-o, --pcap and --keylog need a path each, not all", c->capture ? c->capture : c->database);
 	return -1;
 }
 
@@ -290,6 +325,7 @@ static int command_run(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	outlive_the_reader();
 	c.host.cache_dir = cache_dir(cache);
 	c.host.settings = c.settings;
 	c.host.setting_count = c.setting_count;
@@ -316,13 +352,14 @@ static int command_test(int argc, char **argv)
 	static const struct option options[] = {
 		{ "help", no_argument, NULL, OPT_HELP }, { "word", required_argument, NULL, 'k' },
 		{ "tag", required_argument, NULL, OPT_TAG }, { "seed", required_argument, NULL, OPT_SEED },
-		{ "jobs", required_argument, NULL, 'j' }, { NULL, 0, NULL, 0 },
+		{ "jobs", required_argument, NULL, 'j' }, { "cpu-limit", required_argument, NULL, OPT_CPU_LIMIT },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct test_options test = {
 		.seed_first = 1, .seed_last = 1, .models = model_registry, .out = stdout, .err = stderr, .interrupt = &interrupted,
 	};
 	char cache[PATH_LEN];
-	uint64_t jobs;
+	uint64_t value;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "k:j:h", options, NULL)) != -1) {
@@ -341,14 +378,20 @@ static int command_test(int argc, char **argv)
 				return usage_error("test", "--seed takes N or A..B, not", optarg);
 			break;
 		case 'j':
-			if (!number(optarg, optarg + strlen(optarg), &jobs) || jobs == 0 || jobs > 1024)
+			if (!number(optarg, optarg + strlen(optarg), &value) || value == 0 || value > 1024)
 				return usage_error("test", "--jobs takes a number from 1 to 1024, not", optarg);
-			test.jobs = (unsigned)jobs;
+			test.jobs = (unsigned)value;
+			break;
+		case OPT_CPU_LIMIT:
+			if (!number(optarg, optarg + strlen(optarg), &value) || value == 0 || value > INT32_MAX)
+				return usage_error("test", "--cpu-limit takes seconds, not", optarg);
+			test.cpu_limit_s = (unsigned)value;
 			break;
 		default:
 			return usage_error("test", "unknown option or a value is missing", NULL);
 		}
 	}
+	outlive_the_reader();
 	test.paths = (const char *const *)(argv + optind);
 	test.path_count = (size_t)(argc - optind);
 	test.cache_dir = cache_dir(cache);
@@ -377,6 +420,22 @@ static bool colored(void)
 	return (!no || !*no) && isatty(STDOUT_FILENO);
 }
 
+/* Whether the locale writes UTF-8: the first of the three that is set says. */
+static bool locale_is_utf8(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *value = getenv(names[i]), *dot;
+
+		if (!value || !*value)
+			continue;
+		dot = strchr(value, '.');
+		return dot && (strncasecmp(dot, ".utf-8", 6) == 0 || strncasecmp(dot, ".utf8", 5) == 0);
+	}
+	return false;
+}
+
 static int command_ladder(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -384,7 +443,7 @@ static int command_ladder(int argc, char **argv)
 		{ "call", required_argument, NULL, OPT_CALL }, { "kind", required_argument, NULL, OPT_KIND },
 		{ "from", required_argument, NULL, OPT_FROM }, { "until", required_argument, NULL, OPT_UNTIL }, { NULL, 0, NULL, 0 },
 	};
-	struct ladder_options ladder = { .width = terminal_width(), .color = colored() };
+	struct ladder_options ladder = { .width = terminal_width(), .color = colored(), .utf8 = locale_is_utf8() };
 	char error[REPORT_ERROR_LEN] = "";
 	int option, code;
 
@@ -422,11 +481,28 @@ static int command_ladder(int argc, char **argv)
 	return code;
 }
 
-/* list, doc */
+/* verdicts, list, doc */
 
 static bool wants_help(int argc, char **argv)
 {
 	return argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+}
+
+static int command_verdicts(int argc, char **argv)
+{
+	char error[REPORT_ERROR_LEN] = "";
+	int code;
+
+	if (wants_help(argc, argv)) {
+		fputs(help_verdicts, stdout);
+		return HOST_HELD;
+	}
+	if (argc != 2)
+		return usage_error("verdicts", "one result database is needed", NULL);
+	code = verdicts_print(argv[1], stdout, error);
+	if (code != 0)
+		fprintf(stderr, "tollgate verdicts: %s\n", error);
+	return code;
 }
 
 static int command_list(int argc, char **argv)
@@ -459,8 +535,8 @@ static const struct {
 	const char *name;
 	int (*fn)(int argc, char **argv);
 } verbs[] = {
-	{ "run", command_run }, { "test", command_test }, { "ladder", command_ladder }, { "list", command_list },
-	{ "doc", command_doc },
+	{ "run", command_run }, { "test", command_test }, { "ladder", command_ladder }, { "verdicts", command_verdicts },
+	{ "list", command_list }, { "doc", command_doc },
 };
 
 /* What could not be written (a full disk, a closed pipe) must not look like success. */

@@ -25,18 +25,35 @@ bool is_claim_failed(lua_State *L, int index)
 
 /* Verdicts */
 
-static void print_repeat(const struct host *host, FILE *out)
+/* A word of a command; in quotes where a shell would take it apart. */
+static void print_word(FILE *out, const char *name, const char *value)
 {
-	const struct host_options *o = host->options;
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/:%=,@";
 
-	fprintf(out, "  repeat: tollgate run %s", o->script);
-	for (size_t i = 0; i < o->setting_count; i++) {
-		bool plain = strspn(o->settings[i].value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/:%")
-			== strlen(o->settings[i].value);
-
-		fprintf(out, plain ? " %s=%s" : " '%s=%s'", o->settings[i].name, o->settings[i].value);
+	fputc(' ', out);
+	if (*name && strspn(name, plain) == strlen(name) && strspn(value, plain) == strlen(value)) {
+		fprintf(out, "%s%s", name, value);
+		return;
 	}
-	fprintf(out, " --seed %llu\n", (unsigned long long)o->seed);
+	fputc('\'', out);
+	for (int part = 0; part < 2; part++) {
+		for (const char *s = part ? value : name; *s; s++)
+			fputs(*s == '\'' ? "'\\''" : (char[]){ *s, '\0' }, out);
+	}
+	fputc('\'', out);
+}
+
+void print_repeat(const struct host_options *options, FILE *out)
+{
+	fprintf(out, "  repeat: tollgate run");
+	print_word(out, options->script, "");
+	for (size_t i = 0; i < options->setting_count; i++) {
+		char name[HOST_VARIANT_LEN];
+
+		snprintf(name, sizeof name, "%s=", options->settings[i].name);
+		print_word(out, name, options->settings[i].value);
+	}
+	fprintf(out, " --seed %llu\n", (unsigned long long)options->seed);
 }
 
 void verdict_give(struct host *host, const struct verdict_facts *facts)
@@ -70,7 +87,7 @@ void verdict_give(struct host *host, const struct verdict_facts *facts)
 	if (because.len)
 		fprintf(out, "  found: %s\n", because.s);
 	messages_print_last(host, facts->nodes, facts->node_count, out);
-	print_repeat(host, out);
+	print_repeat(host->options, out);
 }
 
 /* Building a claim */

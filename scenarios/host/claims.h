@@ -9,8 +9,6 @@
 
 #include "scenarios/host/internal.h"
 
-#define PLACE_LEN 160
-
 struct target {
 	struct node *node;
 	struct object *object; /* or NULL: the node itself */

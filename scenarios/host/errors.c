@@ -65,7 +65,7 @@ int fail_at(lua_State *L, const char *place, const char *text)
 int fail_here(lua_State *L, const char *format, ...)
 {
 	struct text text = { .len = 0 };
-	char place[256];
+	char place[PLACE_LEN];
 	va_list ap;
 
 	va_start(ap, format);
@@ -78,7 +78,7 @@ int fail_here(lua_State *L, const char *format, ...)
 int fail_scenario(lua_State *L, const char *format, ...)
 {
 	struct text text = { .len = 0 };
-	char place[256];
+	char place[PLACE_LEN];
 	va_list ap;
 
 	va_start(ap, format);
@@ -195,22 +195,33 @@ void text_found(struct text *text, lua_State *L, int index)
 	}
 }
 
+static bool has_place(const char *s)
+{
+	return strstr(s, ".lua:") != NULL;
+}
+
 void error_text(lua_State *L, struct text *out)
 {
-	const struct host *host = host_of(L);
+	struct host *host = host_of(L);
 	const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+	size_t limit = host->memory_limit;
+	char place[PLACE_LEN];
 
-	if (s && strstr(s, ".lua:")) {
+	if (s && has_place(s)) {
 		text_add(out, "%s", s);
 		return;
 	}
-	text_add(out, "%s: ", host->script_name);
+	place_of(L, place, sizeof place);
+	text_add(out, "%s: ", place);
 	if (s) {
 		text_add(out, "%s", s);
 		if (strcmp(s, "not enough memory") == 0)
-			text_add(out, "; a scenario may use %zu bytes", host->memory_limit);
+			text_add(out, "; a scenario may use %zu bytes", limit);
 		return;
 	}
+	/* Nobody would catch a want of memory here. */
+	host->memory_limit = SIZE_MAX;
 	text_add(out, "error called with ");
 	text_found(out, L, -1);
+	host->memory_limit = limit;
 }

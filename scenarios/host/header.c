@@ -484,11 +484,25 @@ void switches_apply(lua_State *L)
 
 /* Functions */
 
+/* Nothing may catch an error of the header and go on with half a run; so it stands in the main chunk itself. */
+static void need_main_chunk(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) && strcmp(ar.what, "main") == 0 && !lua_getstack(L, 2, &ar)
+	    && lua_pushthread(L)) {
+		lua_pop(L, 1);
+		return;
+	}
+	fail_here(L, "scenario { ... } must stand by itself at the beginning of the file, not in a function or pcall");
+}
+
 static int fn_scenario(lua_State *L)
 {
 	struct host *host = host_of(L);
 	struct header *header = &host->header;
 
+	need_main_chunk(L);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
 	if (header->found)

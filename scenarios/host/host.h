@@ -14,6 +14,7 @@
 #include "reports/reports.h"
 
 #define HOST_MEMORY_LIMIT_BYTES ((size_t)64 * 1024 * 1024)
+#define HOST_WAKE_LIMIT 10000000 /* of bodies at one moment of virtual time */
 #define HOST_INSTRUCTION_LIMIT UINT64_C(500000000) /* of one resume: between two waits of a body */
 
 /* Exit codes of the program. */
@@ -37,6 +38,7 @@ struct host_options {
 	bool claims;                         /* print claims that hold, too */
 	size_t memory_limit;                 /* 0: the default */
 	uint64_t instruction_limit;          /* 0: the default */
+	unsigned wake_limit;                 /* of bodies at one moment; 0: the default */
 	const volatile sig_atomic_t *interrupt; /* not 0: the run is abandoned; may be NULL */
 };
 
@@ -97,9 +99,15 @@ struct test_options {
 	const char *cache_dir;
 	FILE *out, *err;
 	unsigned jobs;            /* child processes at a time; 0: one a core */
+	unsigned cpu_limit_s;     /* processor time of a run; 0: the default */
 	const volatile sig_atomic_t *interrupt;
 };
-/* Runs every scenario found, each in a child process, and prints a table in the order of paths. */
+#define TEST_CPU_LIMIT_S 3600
+#define TEST_RUNS_MAX 1000000
+/*
+ * Runs every scenario found, each in a child process, and prints a table in the order of paths, under each failed run what it
+ * said and the command that repeats it, and a last line "N passed, N failed".
+ */
 enum host_code host_test(const struct test_options *options);
 
 struct scenario_list { /* sorted */

@@ -23,8 +23,7 @@
 #define TYPE_TASK "task"
 #define TYPE_CLAIM "claim"
 
-#define PLACE_LEN 256 /* "scenarios/x.lua:12" */
-#define HOST_WAKES_MAX 10000000 /* of bodies at one moment */
+#define PLACE_LEN 160 /* "scenarios/x.lua:12" */
 #define LAST_MESSAGES 8 /* shown with a failed claim */
 #define HOST_KEY_POOL_SEED 1 /* one pool of key pairs for all runs, so that its cache serves every seed */
 
@@ -112,7 +111,7 @@ bool text_guess(struct text *text, const char *found, struct names *known);
 void text_unknown(struct text *text, const char *found, struct names *known);
 /* What lies at a stack index, in words: `number 2`, `text "x"`, `a table`. */
 void text_found(struct text *text, lua_State *L, int index);
-/* The error at the top of a stack as text; pops nothing. */
+/* The error at the top of a stack as text, with its place when that can still be told; pops nothing, raises nothing. */
 void error_text(lua_State *L, struct text *out);
 
 /* sandbox.c */
@@ -223,6 +222,8 @@ void push_object(lua_State *L, struct object *object);
 struct node *element_at(lua_State *L, int index);   /* NULL: it is none */
 struct link *link_at(lua_State *L, int index);
 struct object *object_at(lua_State *L, int index);
+/* Gives back a reference; the last one frees the object. */
+void object_release(struct object *object);
 const struct model *model_named(const struct host *host, const char *name);
 /* An attribute of a node or object by name; NULL: it has none. Adds all names to known when that is given. */
 const struct attribute *attribute_of(const struct node *node, const struct object *object, const char *name,
@@ -246,7 +247,7 @@ struct match {
 	size_t count;
 };
 void matchers_open(lua_State *L);
-/* Compiles what stands at index for a value of this type; text is borrowed from Lua. False: why says what is wrong. */
+/* Compiles what stands at index for a value of this type. False: why says what is wrong. Else match_free() it. */
 bool match_compile(lua_State *L, int index, enum value_type type, struct match *out, struct text *why);
 void match_free(struct match *match);
 bool match_holds(const struct match *match, bool known, const struct value *value);
@@ -267,6 +268,8 @@ struct verdict_facts {
 	struct node *const *nodes; /* whose last messages matter */
 	size_t node_count;
 };
+/* "  repeat: tollgate run ..." with these settings, quoted for a shell. */
+void print_repeat(const struct host_options *options, FILE *out);
 void verdict_give(struct host *host, const struct verdict_facts *facts);
 /* The error value of a failed claim. */
 void push_claim_failed(lua_State *L);

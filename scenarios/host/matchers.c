@@ -75,10 +75,31 @@ void matchers_open(lua_State *L)
 	}
 }
 
+static bool is_text(const struct value *value)
+{
+	return value->type == VALUE_TEXT || value->type == VALUE_BYTES;
+}
+
+/* A claim may outlive the table it was read from, so an operand is a copy. */
+static void operand_keep(struct value *value)
+{
+	char *copy;
+
+	if (is_text(value)) {
+		copy = sim_alloc(value->text.len + 1);
+		memcpy(copy, value->text.bytes, value->text.len);
+		value->text.bytes = copy;
+	} else if (value->type == VALUE_OBJECT) {
+		value->object->refs++;
+	}
+}
+
 static bool operand(lua_State *L, int index, enum value_type type, struct value *out, struct text *why)
 {
-	if (value_from_lua(L, index, type, out))
+	if (value_from_lua(L, index, type, out)) {
+		operand_keep(out);
 		return true;
+	}
 	text_add(why, "must be %s, found ", type_text(type));
 	text_found(why, L, index);
 	text_add(why, "; write %s", type_example(type));
@@ -101,6 +122,7 @@ static bool kind_fits(const struct matcher_kind *kind, enum value_type type, str
 bool match_compile(lua_State *L, int index, enum value_type type, struct match *out, struct text *why)
 {
 	const struct matcher_kind **box = luaL_testudata(L, index, TYPE_MATCH);
+	size_t count;
 	bool fine;
 
 	memset(out, 0, sizeof *out);
@@ -108,17 +130,18 @@ bool match_compile(lua_State *L, int index, enum value_type type, struct match *
 		return false;
 	if (!box) {
 		out->operands = sim_alloc(sizeof *out->operands);
-		out->count = 1;
 		fine = operand(L, index, type, out->operands, why);
+		out->count = fine;
 	} else {
 		out->kind = (*box)->kind;
 		lua_getiuservalue(L, index, 1);
-		out->count = lua_rawlen(L, -1);
-		out->operands = sim_alloc((out->count + 1) * sizeof *out->operands);
+		count = lua_rawlen(L, -1);
+		out->operands = sim_alloc((count + 1) * sizeof *out->operands);
 		fine = true;
-		for (size_t i = 0; i < out->count && fine; i++) {
+		for (size_t i = 0; i < count && fine; i++) {
 			lua_rawgeti(L, -1, (lua_Integer)i + 1);
 			fine = operand(L, -1, type, &out->operands[i], why);
+			out->count += fine;
 			lua_pop(L, 1);
 		}
 		lua_pop(L, 1);
@@ -130,6 +153,14 @@ bool match_compile(lua_State *L, int index, enum value_type type, struct match *
 
 void match_free(struct match *match)
 {
+	for (size_t i = 0; i < match->count; i++) {
+		const struct value *value = &match->operands[i];
+
+		if (is_text(value))
+			free((char *)(uintptr_t)value->text.bytes);
+		else if (value->type == VALUE_OBJECT)
+			object_release(value->object);
+	}
 	free(match->operands);
 	match->operands = NULL;
 	match->count = 0;

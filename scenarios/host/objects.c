@@ -68,12 +68,18 @@ struct object *object_at(lua_State *L, int index)
 	return unwrap(L, index, TYPE_OBJECT);
 }
 
+void object_release(struct object *object)
+{
+	if (--object->refs == 0 && object->class_->free)
+		object->class_->free(object);
+}
+
 static int object_gc(lua_State *L)
 {
 	struct object *object = object_at(L, 1);
 
-	if (object && --object->refs == 0 && object->class_->free)
-		object->class_->free(object);
+	if (object)
+		object_release(object);
 	return 0;
 }
 
@@ -198,7 +204,8 @@ static sim_ns take_within(lua_State *L, const struct call *call, const char *wha
 
 	if (!named || has_param(call->params, "within"))
 		return -1;
-	if (lua_getfield(L, named, "within") == LUA_TNIL) {
+	lua_pushliteral(L, "within");
+	if (lua_rawget(L, named) == LUA_TNIL) {
 		lua_pop(L, 1);
 		return -1;
 	}
@@ -259,6 +266,24 @@ static int call_verb(lua_State *L, const struct call *call)
 	return claim_ready(L, lua_gettop(L), what.s, within_ns);
 }
 
+static const struct verb *verb_of(const struct node *node, const char *name)
+{
+	const struct verb *verb = node->model ? node->model->verbs : NULL;
+
+	for (; verb && verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}
+
+static const struct object_verb *object_verb_of(const struct object *object, const char *name)
+{
+	for (const struct object_verb *verb = object->class_->verbs; verb && verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}
+
 static int element_verb(lua_State *L)
 {
 	const struct verb *verb = lua_touserdata(L, lua_upvalueindex(1));
@@ -268,6 +293,8 @@ static int element_verb(lua_State *L)
 	if (!call.node)
 		fail_here(L, "write ELEMENT:%s(...) with a colon", verb->name);
 	pending_finish(L);
+	if (verb_of(call.node, verb->name) != verb)
+		fail_here(L, "%s is of another model and has no such %s", call.node->name, verb->name);
 	return call_verb(L, &call);
 }
 
@@ -279,6 +306,8 @@ static int object_verb(lua_State *L)
 	call.object = object_at(L, 1);
 	if (!call.object)
 		fail_here(L, "write OBJECT:%s(...) with a colon", verb->name);
+	if (object_verb_of(call.object, verb->name) != verb)
+		fail_here(L, "a %s has no such %s", call.object->class_->name, verb->name);
 	call.node = call.object->node;
 	return call_verb(L, &call);
 }
@@ -291,21 +320,13 @@ static int element_restart(lua_State *L)
 		fail_here(L, "write ELEMENT:restart() with a colon");
 	if (!host_of(L)->started)
 		fail_here(L, "%s:restart: the clock has not started; verbs belong inside run(function() ... end)", node->name);
+	if (!node->model || !node->model->restart)
+		fail_here(L, "%s cannot be restarted", node->name);
 	node->model->restart(node);
 	return 0;
 }
 
 /* Elements */
-
-static const struct verb *verb_of(const struct node *node, const char *name)
-{
-	const struct verb *verb = node->model ? node->model->verbs : NULL;
-
-	for (; verb && verb->name; verb++)
-		if (strcmp(verb->name, name) == 0)
-			return verb;
-	return NULL;
-}
 
 /* Any attribute by name, also one that a verb hides. */
 static int element_get(lua_State *L)
@@ -449,13 +470,13 @@ static int object_index(lua_State *L)
 {
 	struct object *object = object_at(L, 1);
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+	const struct object_verb *verb;
 
-	for (const struct object_verb *verb = object->class_->verbs; verb && verb->name; verb++) {
-		if (strcmp(verb->name, name) == 0) {
-			lua_pushlightuserdata(L, (void *)(uintptr_t)verb);
-			lua_pushcclosure(L, object_verb, 1);
-			return 1;
-		}
+	verb = object_verb_of(object, name);
+	if (verb) {
+		lua_pushlightuserdata(L, (void *)(uintptr_t)verb);
+		lua_pushcclosure(L, object_verb, 1);
+		return 1;
 	}
 	if (push_common_method(L, name))
 		return 1;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include "scenarios/host/internal.h"
 
+#define OPTIONS_DEPTH_MAX 16
+
 static bool listed(lua_State *L, int list, const char *key)
 {
 	size_t n = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
@@ -78,12 +80,14 @@ static void check_option_type(lua_State *L, const char *path, const char *key, i
 }
 
 /* Pushes the defaults completed by what is given. */
-static void merge_options(lua_State *L, const char *path, int given, int defaults, int optional)
+static void merge_options(lua_State *L, const char *path, int given, int defaults, int optional, int depth)
 {
 	size_t count;
 	int result, keys;
 
-	luaL_checkstack(L, 20, "options nest too deeply");
+	if (depth == OPTIONS_DEPTH_MAX)
+		fail_here(L, "options nest more than %d deep", OPTIONS_DEPTH_MAX);
+	luaL_checkstack(L, 20, "options");
 	check_option_keys(L, path, given, defaults, optional);
 	lua_newtable(L);
 	result = lua_gettop(L);
@@ -118,7 +122,7 @@ static void merge_options(lua_State *L, const char *path, int given, int default
 				lua_replace(L, base - 1);
 			}
 			lua_pushnil(L);
-			merge_options(L, below.s, base - 1, base - 2, base + 1);
+			merge_options(L, below.s, base - 1, base - 2, base + 1, depth + 1);
 			lua_pushvalue(L, base - 3);
 			lua_insert(L, -2);
 			lua_rawset(L, result);
@@ -141,7 +145,7 @@ static int fn_options(lua_State *L)
 	}
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_checktype(L, 2, LUA_TTABLE);
-	merge_options(L, "", 1, 2, 3);
+	merge_options(L, "", 1, 2, 3, 0);
 	return 1;
 }
 

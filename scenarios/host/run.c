@@ -140,33 +140,36 @@ static void start_elements(struct host *host)
 	host->started = true;
 }
 
+/* Lets the clock run to end_ns, or until `over`; false: nothing more can happen before. */
+static bool run_clock(struct host *host, sim_ns end_ns, const bool *over)
+{
+	struct sim *sim = host->sim;
+
+	while (!*over && !is_interrupted(host) && sim->now_ns < end_ns) {
+		sim_ns next_ns = equeue_peek_ns(sim->queue), until_ns = moment_after(sim->now_ns, SLICE_NS);
+
+		if (next_ns == SIM_NEVER)
+			return false;
+		if (next_ns > until_ns)
+			until_ns = next_ns;
+		sim_run(sim, until_ns < end_ns ? until_ns : end_ns);
+	}
+	return true;
+}
+
 /* Runs until the bodies have ended or the limit is reached. */
 static void run_bodies(struct host *host)
 {
-	struct sim *sim = host->sim;
-	sim_ns limit_ns = host->header.limit_ns;
-
-	while (!host->ended && !is_interrupted(host) && sim->now_ns < limit_ns) {
-		sim_ns next_ns = equeue_peek_ns(sim->queue), until_ns = sim->now_ns + SLICE_NS;
-
-		if (next_ns == SIM_NEVER)
-			return;
-		if (next_ns > until_ns)
-			until_ns = next_ns;
-		sim_run(sim, until_ns < limit_ns ? until_ns : limit_ns);
-	}
+	run_clock(host, host->header.limit_ns, &host->ended);
 }
 
 static void run_settle(struct host *host)
 {
-	struct sim *sim = host->sim;
-	sim_ns end_ns = sim->now_ns + host->header.settle_ns;
+	static const bool never = false;
+	sim_ns end_ns = moment_after(host->sim->now_ns, host->header.settle_ns);
 
-	while (!is_interrupted(host) && sim->now_ns < end_ns) {
-		sim_ns until_ns = sim->now_ns + SLICE_NS;
-
-		sim_run(sim, until_ns < end_ns ? until_ns : end_ns);
-	}
+	if (!run_clock(host, end_ns, &never))
+		sim_run(host->sim, end_ns);
 }
 
 static void judge_end(struct host *host)
@@ -244,6 +247,9 @@ static void write_values(struct host *host)
 	run_value(host, "", "end_ns", text);
 	for (const struct switch_def *def = switch_table; def->name; def++)
 		run_value(host, "switch.", def->name, world_switch(host->world, def->name));
+	for (const struct node *node = host->sim->nodes; node; node = node->next)
+		if (node->model)
+			recorder_node_model(host->recorder, node, node->model->name);
 	lua_settop(host->L, 0);
 	lua_pushcfunction(host->L, write_args);
 	if (lua_pcall(host->L, 0, 0, 0) != LUA_OK)
@@ -313,10 +319,8 @@ static void host_take_down(struct host *host)
 	messages_free(host);
 	if (host->L)
 		lua_close(host->L);
-	if (host->world) {
+	if (host->world)
 		world_set_key_listener(host->world, NULL, NULL);
-		crypto_set_key_watcher(world_crypto(host->world), NULL, NULL);
-	}
 	sim_free(host->sim);
 	world_free(host->world);
 	profiles_free(host);

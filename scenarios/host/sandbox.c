@@ -9,7 +9,8 @@
  *  - __gc and __mode are refused: they would let a script see when memory is collected;
  *  - math.random draws from the scenario's stream;
  *  - reading a global that does not exist is an error that names the known ones;
- *  - pcall, xpcall and coroutines cannot swallow the end of a body that ran out of instructions.
+ *  - pcall, xpcall and coroutines cannot swallow the end of a body that ran out of instructions;
+ *  - coroutine.running is refused in a body, which is the host's to resume.
  */
 #include <errno.h>
 #include <lualib.h>
@@ -18,6 +19,7 @@
 #include "scenarios/host/internal.h"
 
 #define HOOK_EVERY 10000 /* instructions */
+#define SORT_MAX 10000000 /* elements of table.sort */
 
 static void *sandbox_alloc(void *ud, void *old, size_t old_size, size_t size)
 {
@@ -121,10 +123,11 @@ static int base_print(lua_State *L)
 /* string.format: arguments of %s become text without addresses before the original sees them. Upvalue 1: the original. */
 static int safe_format(lua_State *L)
 {
-	const char *f = luaL_checkstring(L, 1);
+	size_t len;
+	const char *f = luaL_checklstring(L, 1, &len), *end = f + len;
 	int arg = 1, top = lua_gettop(L);
 
-	while ((f = strchr(f, '%')) != NULL) {
+	while ((f = memchr(f, '%', (size_t)(end - f))) != NULL) {
 		f++;
 		if (*f == '%') {
 			f++;
@@ -247,19 +250,17 @@ size_t push_sorted_keys(lua_State *L, int index)
 	return count;
 }
 
-/* Upvalues: the keys, how many were visited. A key that has lost its value meanwhile is passed over. */
+/* Upvalues: the keys, how many were visited, the table. A key that has lost its value meanwhile is passed over. */
 static int pairs_next(lua_State *L)
 {
 	lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
 
 	for (;;) {
-		lua_settop(L, 1);
-		if (lua_rawgeti(L, lua_upvalueindex(1), ++i) == LUA_TNIL) {
-			lua_pushnil(L);
+		lua_settop(L, 0);
+		if (lua_rawgeti(L, lua_upvalueindex(1), ++i) == LUA_TNIL)
 			return 1;
-		}
 		lua_pushvalue(L, -1);
-		if (lua_rawget(L, 1) != LUA_TNIL)
+		if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNIL)
 			break;
 	}
 	lua_pushinteger(L, i);
@@ -278,7 +279,8 @@ static int base_pairs(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	push_sorted_keys(L, 1);
 	lua_pushinteger(L, 0);
-	lua_pushcclosure(L, pairs_next, 2);
+	lua_pushvalue(L, 1);
+	lua_pushcclosure(L, pairs_next, 3);
 	lua_pushvalue(L, 1);
 	lua_pushnil(L);
 	return 3;
@@ -353,6 +355,8 @@ static int table_sort(lua_State *L)
 	lua_settop(L, 2);
 	lua_newtable(L);
 	n = luaL_len(L, 1);
+	if (n >= SORT_MAX)
+		fail_here(L, "table.sort: %lld elements; at most %d can be sorted", (long long)n, SORT_MAX);
 	for (lua_Integer width = 1; width < n; width *= 2) {
 		for (lua_Integer low = 1; low <= n; low += 2 * width) {
 			lua_Integer middle = low + width, high = low + 2 * width;
@@ -444,6 +448,34 @@ static int checked_coroutine(lua_State *L)
 	return lua_gettop(L);
 }
 
+/* A body in the hands of a script could be resumed or closed behind the host's back. */
+static int coroutine_running(lua_State *L)
+{
+	int is_main = lua_pushthread(L);
+
+	if (is_main || is_body(host_of(L), L))
+		fail_here(L, "coroutine.running: a body is no coroutine of the scenario's own");
+	lua_pushboolean(L, 0);
+	return 2;
+}
+
+/* string.rep loops over an empty text as often as it is told to. Upvalue 1: the original. */
+static int safe_rep(lua_State *L)
+{
+	size_t len, between = 0;
+
+	luaL_checklstring(L, 1, &len);
+	luaL_optlstring(L, 3, "", &between);
+	if (len + between == 0 && luaL_checkinteger(L, 2) > 0) {
+		lua_pushliteral(L, "");
+		return 1;
+	}
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, 1);
+	return 1;
+}
+
 /* Metatables */
 
 static int base_setmetatable(lua_State *L)
@@ -533,6 +565,7 @@ static int open_libraries(lua_State *L)
 	open_library(L, LUA_STRLIBNAME, luaopen_string);
 	remove_fields(L, string_away);
 	wrap_field(L, -1, "format", safe_format);
+	wrap_field(L, -1, "rep", safe_rep);
 	open_library(L, LUA_TABLIBNAME, luaopen_table);
 	lua_pushcfunction(L, table_sort);
 	lua_setfield(L, -2, "sort");
@@ -544,6 +577,8 @@ static int open_libraries(lua_State *L)
 	open_library(L, LUA_COLIBNAME, luaopen_coroutine);
 	wrap_field(L, -1, "resume", checked_coroutine);
 	wrap_field(L, -1, "close", checked_coroutine);
+	lua_pushcfunction(L, coroutine_running);
+	lua_setfield(L, -2, "running");
 	lua_settop(L, 0);
 	/* luaL_requiref() keeps a table of what is loaded; nothing in the sandbox needs it. */
 	lua_pushnil(L);
@@ -579,26 +614,53 @@ void new_type(lua_State *L, const char *name, const luaL_Reg *functions)
 	lua_pop(L, 1);
 }
 
-/* Says from where in the scenario a library or topology was called when the error is not in the scenario itself. */
-static int add_caller(lua_State *L)
+/* The innermost line of the scenario itself that runs; false: there is none. */
+static bool scenario_line(lua_State *L, char *out, size_t room)
 {
-	struct host *host = host_of(L);
-	size_t len = strlen(host->script_name);
-	const char *message;
+	const struct host *host = host_of(L);
 	lua_Debug ar;
 
-	if (lua_type(L, 1) != LUA_TSTRING)
-		return 1;
-	message = lua_tostring(L, 1);
-	if (strncmp(message, host->script_name, len) == 0 || strstr(message, "\n  called from "))
-		return 1;
 	for (int level = 1; lua_getstack(L, level, &ar); level++) {
 		lua_getinfo(L, "Sl", &ar);
 		if (ar.currentline > 0 && ar.source[0] == '@' && strcmp(ar.source + 1, host->script_name) == 0) {
-			lua_pushfstring(L, "%s\n  called from %s:%d", message, host->script_name, ar.currentline);
-			return 1;
+			snprintf(out, room, "%s:%d", host->script_name, ar.currentline);
+			return true;
 		}
 	}
+	return false;
+}
+
+/*
+ * Completes an error of a main chunk while the stack still tells where it was: the place when it has none, and from where in
+ * the scenario a library or topology was called when the error is not in the scenario itself.
+ */
+static int add_caller(lua_State *L)
+{
+	const struct host *host = host_of(L);
+	char line[PLACE_LEN], place[PLACE_LEN];
+	struct text text = { .len = 0 };
+	const char *message;
+
+	if (lua_type(L, 1) == LUA_TLIGHTUSERDATA)
+		return 1; /* of the host's own */
+	if (lua_type(L, 1) != LUA_TSTRING || !strstr(lua_tostring(L, 1), ".lua:")) {
+		place_of(L, place, sizeof place);
+		text_add(&text, "%s: ", place);
+		if (lua_type(L, 1) != LUA_TSTRING) {
+			text_add(&text, "error called with ");
+			text_found(&text, L, 1);
+		} else {
+			text_add(&text, "%s", lua_tostring(L, 1));
+		}
+		lua_pushstring(L, text.s);
+		lua_replace(L, 1);
+		lua_settop(L, 1);
+	}
+	message = lua_tostring(L, 1);
+	if (strncmp(message, host->script_name, strlen(host->script_name)) == 0 || strstr(message, "\n  called from ")
+	    || !scenario_line(L, line, sizeof line))
+		return 1;
+	lua_pushfstring(L, "%s\n  called from %s", message, line);
 	return 1;
 }
 

@@ -131,6 +131,8 @@ static void never_message(lua_State *L, const char *title)
 	if (!lua_istable(L, -1))
 		fail_here(L, "never: message must be a table; write message = { proto = \"rtp\", cover = \"clear\" }");
 	filter = filter_compile(L, lua_gettop(L), "never: message", NULL);
+	if (!host->header.messages)
+		fail_here(L, "never: messages are not observed in this scenario (messages = false)");
 	if (filter_is_media(filter) && host->started && !messages_media(host))
 		fail_here(L, "never: media packets are not observed; say so before the clock starts, or media = true in scenario { ... }");
 	if (title)

@@ -157,7 +157,7 @@ bool is_body(const struct host *host, const lua_State *L)
 	return false;
 }
 
-/* A C function between a body and its wait (a comparison of table.sort, a metamethod) cannot be left and entered again. */
+/* A C function between a body and its wait (table.sort, which compares by it) cannot be left and entered again. */
 static void need_yieldable(lua_State *L)
 {
 	struct task *task = host_of(L)->current;
@@ -166,7 +166,7 @@ static void need_yieldable(lua_State *L)
 		return;
 	task_unwatch(task);
 	messages_forget_task(task->host, task);
-	fail_here(L, "nothing can be waited for inside a metamethod or a function that table.sort, string.gsub or the like calls");
+	fail_here(L, "nothing can be waited for inside a function that table.sort, string.gsub or the like calls");
 }
 
 struct task *task_here(lua_State *L, const char *what)
@@ -197,21 +197,6 @@ static void end_badly(struct host *host)
 {
 	host->script_failed = host->ended = true;
 	sim_stop(host->sim);
-}
-
-/* The innermost line of Lua where a body waits. */
-static bool task_place(const struct task *task, char *out, size_t room)
-{
-	lua_Debug ar;
-
-	for (int level = 0; lua_getstack(task->co, level, &ar); level++) {
-		lua_getinfo(task->co, "Sl", &ar);
-		if (ar.currentline <= 0)
-			continue;
-		snprintf(out, room, "%s:%d", ar.source + 1, ar.currentline);
-		return true;
-	}
-	return false;
 }
 
 /* What went wrong in a body that is no failed claim: said once, then the run is over. */
@@ -266,14 +251,18 @@ static void task_ended(struct task *task, int status)
 		child_ended(parent, failed);
 }
 
+static unsigned wake_limit(const struct host *host)
+{
+	return host->options->wake_limit ? host->options->wake_limit : HOST_WAKE_LIMIT;
+}
+
 static void say_standstill(const struct task *task)
 {
 	struct host *host = task->host;
 	char place[PLACE_LEN], buf[TIME_TEXT_LEN];
 
-	if (!task_place(task, place, sizeof place))
-		snprintf(place, sizeof place, "%s", host->script_name);
-	fprintf(host->options->err, "%s: more than %d wake-ups of bodies at %s: a loop of wait \"0s\"?\n", place, HOST_WAKES_MAX,
+	place_of(task->co, place, sizeof place);
+	fprintf(host->options->err, "%s: more than %u wake-ups of bodies at %s: a loop of wait \"0s\"?\n", place, wake_limit(host),
 	        clock_text(host->sim->now_ns, buf));
 	end_badly(host);
 }
@@ -287,7 +276,7 @@ static bool stands_still(struct host *host)
 	}
 	if (host->options->interrupt && *host->options->interrupt)
 		sim_stop(host->sim);
-	return ++host->moment_wakes > HOST_WAKES_MAX;
+	return ++host->moment_wakes > wake_limit(host);
 }
 
 static void task_fire(struct sim *sim, struct event *event)
@@ -321,8 +310,7 @@ static void task_fire(struct sim *sim, struct event *event)
 	if (status == LUA_YIELD) {
 		char place[PLACE_LEN];
 
-		if (!task_place(task, place, sizeof place))
-			snprintf(place, sizeof place, "%s", host->script_name);
+		place_of(task->co, place, sizeof place);
 		fprintf(host->options->err, "%s: coroutine.yield outside coroutine.create; write wait \"1s\"\n", place);
 		end_badly(host);
 		return;
@@ -577,9 +565,10 @@ static int fn_outcome(lua_State *L)
 
 void tasks_start(struct host *host)
 {
-	/* Only what the main chunk declared is here; a task cannot end before the clock runs. */
+	/* Only what the main chunk declared is here, and may have stopped again. */
 	for (struct task *task = host->tasks; task; task = task->next)
-		task_schedule(task, task->delay_ns);
+		if (!task->done)
+			task_schedule(task, moment_after(host->sim->now_ns, task->delay_ns));
 }
 
 void tasks_free(struct host *host)
@@ -601,8 +590,8 @@ void text_waiting(struct text *text, const struct host *host)
 
 		if (!task->counts || task->done || !task->blocked || task->children)
 			continue;
-		if (task_place(task, place, sizeof place))
-			text_add(text, "%s%s", text->len ? ", " : "", place);
+		place_of(task->co, place, sizeof place);
+		text_add(text, "%s%s", text->len ? ", " : "", place);
 	}
 }
 

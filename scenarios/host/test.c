@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "scenarios/host/internal.h"
 
 #define DEPTH_MAX 16 /* of folders */
+#define OUTPUTS_MAX 200 /* open temporary files */
 
 /* Finding */
 
@@ -103,6 +105,7 @@ struct job {
 	uint64_t seed;
 	pid_t pid;
 	FILE *output;
+	char *unreadable; /* why its header could not be read: it is not run, and has failed */
 	bool done;
 };
 
@@ -110,10 +113,9 @@ struct jobs {
 	struct job *list;
 	size_t count;
 	struct host_result *results; /* shared with the children */
-	bool bad;                    /* a scenario could not even be read */
 };
 
-static void job_add(struct jobs *jobs, const char *path, const char *variant, const char *value, uint64_t seed)
+static struct job *job_add(struct jobs *jobs, const char *path, const char *variant, const char *value, uint64_t seed)
 {
 	struct job *job;
 
@@ -126,6 +128,7 @@ static void job_add(struct jobs *jobs, const char *path, const char *variant, co
 		snprintf(job->variant, sizeof job->variant, "switch.%.80s", variant);
 	job->value = sim_strdup(value);
 	job->seed = seed;
+	return job;
 }
 
 static bool is_chosen(const struct test_options *o, const char *path, const struct header *header)
@@ -137,36 +140,64 @@ static bool is_chosen(const struct test_options *o, const char *path, const stru
 	return tagged && (!o->word || strstr(path, o->word) || strstr(header->title, o->word));
 }
 
+static void jobs_of(struct jobs *jobs, const struct test_options *o, const char *path, const struct header *header)
+{
+	char variant[HOST_VARIANT_LEN];
+	const char *value;
+
+	for (uint64_t seed = o->seed_first; jobs->count <= TEST_RUNS_MAX; seed++) {
+		for (size_t n = 0; header_variant(header, n, variant, &value); n++)
+			job_add(jobs, path, variant, value, seed);
+		if (seed == o->seed_last)
+			break;
+	}
+}
+
 static void jobs_for(struct jobs *jobs, const struct test_options *o, const char *path)
 {
 	struct header header;
+	char *why = NULL;
+	size_t len;
+	FILE *err = open_memstream(&why, &len);
+	enum host_code code = err ? header_read(path, o->models, &header, err) : HOST_DEFECT;
 
-	if (header_read(path, o->models, &header, o->err) != HOST_HELD) {
-		jobs->bad = true;
+	if (err)
+		fclose(err);
+	if (code != HOST_HELD) {
+		job_add(jobs, path, "", "", o->seed_first)->unreadable = why;
+		why = NULL;
 	} else if (header.found && is_chosen(o, path, &header)) {
-		char variant[HOST_VARIANT_LEN];
-		const char *value;
-
-		for (uint64_t seed = o->seed_first;; seed++) {
-			for (size_t n = 0; header_variant(&header, n, variant, &value); n++)
-				job_add(jobs, path, variant, value, seed);
-			if (seed == o->seed_last)
-				break;
-		}
+		jobs_of(jobs, o, path, &header);
 	}
-	header_free(&header);
+	free(why);
+	if (err)
+		header_free(&header);
+}
+
+static struct host_options options_of(const struct test_options *o, const struct job *job, const struct host_setting *setting)
+{
+	return (struct host_options){
+		.models = o->models, .script = job->path, .seed = job->seed, .settings = setting,
+		.setting_count = job->variant[0] ? 1 : 0, .cache_dir = o->cache_dir, .out = job->output, .err = job->output,
+		.interrupt = o->interrupt,
+	};
+}
+
+/* What hangs where no limit of the host's looks (a pattern that backtracks for ever) ends by the system's. */
+static void limit_cpu(const struct test_options *o)
+{
+	rlim_t limit_s = o->cpu_limit_s ? o->cpu_limit_s : TEST_CPU_LIMIT_S;
+
+	setrlimit(RLIMIT_CPU, &(struct rlimit){ .rlim_cur = limit_s, .rlim_max = limit_s + 1 });
 }
 
 static int job_child(const struct test_options *o, const struct job *job, struct host_result *result)
 {
 	struct host_setting setting = { job->variant, job->value };
-	struct host_options options = {
-		.models = o->models, .script = job->path, .seed = job->seed, .settings = &setting,
-		.setting_count = job->variant[0] ? 1 : 0, .cache_dir = o->cache_dir, .out = job->output, .err = job->output,
-		.interrupt = o->interrupt,
-	};
+	struct host_options options = options_of(o, job, &setting);
 	struct host_result local;
 
+	limit_cpu(o);
 	host_run(&options, &local);
 	*result = local;
 	fflush(job->output);
@@ -177,6 +208,11 @@ static bool job_start(const struct test_options *o, struct jobs *jobs, size_t i)
 {
 	struct job *job = &jobs->list[i];
 
+	if (job->unreadable) {
+		jobs->results[i].code = HOST_BAD;
+		job->done = true;
+		return true;
+	}
 	job->output = tmpfile();
 	if (!job->output)
 		return false;
@@ -201,41 +237,66 @@ static void job_end(struct jobs *jobs, pid_t pid, int status)
 			continue;
 		job->done = true;
 		if (WIFSIGNALED(status)) {
-			fprintf(job->output, "ended by signal %d\n", WTERMSIG(status));
+			fseek(job->output, 0, SEEK_END);
+			fprintf(job->output, WTERMSIG(status) == SIGXCPU ? "ended: its processor time is used up\n" : "ended by signal %d\n",
+			        WTERMSIG(status));
 			jobs->results[i].code = HOST_DEFECT;
 		}
 		return;
 	}
 }
 
+/* Copies what a run has said; the last line is ended if the run did not. */
 static void copy_output(FILE *from, FILE *to)
 {
-	char buf[4096];
+	char buf[4096], last = '\n';
 	size_t n;
 
 	rewind(from);
-	while ((n = fread(buf, 1, sizeof buf, from)) > 0)
+	while ((n = fread(buf, 1, sizeof buf, from)) > 0) {
 		fwrite(buf, 1, n, to);
+		last = buf[n - 1];
+	}
+	if (last != '\n')
+		fputc('\n', to);
 }
 
-static void job_print(const struct jobs *jobs, size_t i, size_t width, FILE *out)
+/* Under the line of a run that failed: what it said, and how to repeat it unless its claims have said so. */
+static void print_failure(const struct test_options *o, const struct job *job, enum host_code code, FILE *out)
+{
+	struct host_setting setting = { job->variant, job->value };
+	struct host_options options = options_of(o, job, &setting);
+
+	if (job->unreadable)
+		fputs(job->unreadable, out);
+	else
+		copy_output(job->output, out);
+	if (code != HOST_FAILED)
+		print_repeat(&options, out);
+}
+
+static void job_print(const struct test_options *o, const struct jobs *jobs, size_t i, size_t width)
 {
 	static const char *const words[] = {
 		[HOST_HELD] = "passed", [HOST_FAILED] = "FAILED", [HOST_BAD] = "BAD", [HOST_DEFECT] = "DEFECT",
 	};
-	const struct job *job = &jobs->list[i];
+	struct job *job = &jobs->list[i];
 	const struct host_result *result = &jobs->results[i];
 	char buf[TIME_TEXT_LEN], name[512];
 
 	snprintf(name, sizeof name, "%s%s%s%s%s", job->name, job->variant[0] ? " " : "", job->variant, job->variant[0] ? "=" : "",
 	         job->value);
-	fprintf(out, "%-6s  %-*s  seed %llu", words[result->code], (int)width, name, (unsigned long long)job->seed);
+	fprintf(o->out, "%-6s  %-*s  seed %llu", words[result->code], (int)width, name, (unsigned long long)job->seed);
 	if (result->code == HOST_HELD || result->code == HOST_FAILED)
-		fprintf(out, "  %u of %u claims hold  %s", result->held, result->held + result->failed,
+		fprintf(o->out, "  %u of %u claims hold  %s", result->held, result->held + result->failed,
 		        clock_text(result->end_ns, buf));
-	fputc('\n', out);
+	fputc('\n', o->out);
 	if (result->code != HOST_HELD)
-		copy_output(job->output, out);
+		print_failure(o, job, result->code, o->out);
+	fflush(o->out);
+	if (job->output)
+		fclose(job->output);
+	job->output = NULL;
 }
 
 static size_t name_width(const struct jobs *jobs)
@@ -281,23 +342,24 @@ static enum host_code run_jobs(const struct test_options *o, struct jobs *jobs)
 			fprintf(o->err, "interrupted\n");
 			return HOST_BAD;
 		}
-		if (started < jobs->count && running < most) {
+		for (; printed < started && jobs->list[printed].done; printed++)
+			job_print(o, jobs, printed, width);
+		if (started < jobs->count && running < most && started - printed < OUTPUTS_MAX) {
 			if (!job_start(o, jobs, started)) {
 				fprintf(o->err, "a child process cannot be started: %s\n", strerror(errno));
 				stop_children(jobs);
 				return HOST_DEFECT;
 			}
-			started++;
-			running++;
+			running += !jobs->list[started++].done;
 			continue;
 		}
+		if (running == 0)
+			continue;
 		pid = wait(&status);
 		if (pid < 0)
 			continue;
 		job_end(jobs, pid, status);
 		running--;
-		for (; printed < jobs->count && jobs->list[printed].done; printed++)
-			job_print(jobs, printed, width, o->out);
 	}
 	return HOST_HELD;
 }
@@ -305,7 +367,7 @@ static enum host_code run_jobs(const struct test_options *o, struct jobs *jobs)
 static enum host_code summarise(const struct jobs *jobs, FILE *out)
 {
 	size_t passed = 0;
-	enum host_code worst = jobs->bad ? HOST_BAD : HOST_HELD;
+	enum host_code worst = HOST_HELD;
 
 	for (size_t i = 0; i < jobs->count; i++) {
 		passed += jobs->results[i].code == HOST_HELD;
@@ -321,6 +383,7 @@ static void jobs_free(struct jobs *jobs)
 	for (size_t i = 0; i < jobs->count; i++) {
 		free(jobs->list[i].name);
 		free(jobs->list[i].value);
+		free(jobs->list[i].unreadable);
 		if (jobs->list[i].output)
 			fclose(jobs->list[i].output);
 	}
@@ -346,7 +409,11 @@ enum host_code host_test(const struct test_options *o)
 			jobs_for(&jobs, o, list.paths[i]);
 	if (!found)
 		code = HOST_BAD;
-	if (code == HOST_HELD && jobs.count == 0 && !jobs.bad) {
+	if (jobs.count > TEST_RUNS_MAX) {
+		fprintf(o->err, "more than %d runs; name fewer scenarios or seeds\n", TEST_RUNS_MAX);
+		code = HOST_BAD;
+	}
+	if (code == HOST_HELD && jobs.count == 0) {
 		fprintf(o->err, "no scenario found\n");
 		code = HOST_BAD;
 	}

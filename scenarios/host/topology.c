@@ -453,7 +453,8 @@ static int net_call(lua_State *L)
 
 static int net_new_index(lua_State *L)
 {
-	return fail_here(L, "net.%s cannot be set; elements are made by net:MODEL \"name\" { ... }", luaL_tolstring(L, 2, NULL));
+	safe_tostring(L, 2);
+	return fail_here(L, "net.%s cannot be set; elements are made by net:MODEL \"name\" { ... }", lua_tostring(L, -1));
 }
 
 static void net_new(lua_State *L)

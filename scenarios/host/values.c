@@ -526,6 +526,13 @@ static void check_choice(lua_State *L, const char *what, const struct param *par
 	fail_here(L, "%s: %s is \"%s\", must be one of: %s", what, param->name, value->text.bytes, param->choices);
 }
 
+/* Past __index, which could make a text that nobody keeps. */
+static int raw_field(lua_State *L, int table, const char *name)
+{
+	lua_pushstring(L, name);
+	return lua_rawget(L, table);
+}
+
 /* The argument for one parameter from the stack; false: none was given and there is no preset. */
 static bool arg_take(lua_State *L, const char *what, const struct param *param, int first, int named, struct value *out)
 {
@@ -534,7 +541,7 @@ static bool arg_take(lua_State *L, const char *what, const struct param *param, 
 	if (first)
 		lua_pushvalue(L, first);
 	else if (named)
-		lua_getfield(L, named, param->name);
+		raw_field(L, named, param->name);
 	else
 		lua_pushnil(L);
 	if (lua_isnil(L, -1)) {
@@ -576,7 +583,7 @@ struct args *args_check(lua_State *L, const char *what, const struct param *para
 			lua_pop(L, 1);
 		}
 		lua_pop(L, 1);
-		if (first && lua_getfield(L, named, params[0].name) != LUA_TNIL)
+		if (first && raw_field(L, named, params[0].name) != LUA_TNIL)
 			fail_here(L, "%s: %s is given twice", what, params[0].name);
 	}
 	args = lua_newuserdatauv(L, sizeof *args + room * sizeof *list, 0);
