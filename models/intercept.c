@@ -28,6 +28,8 @@ struct errand { /* something asked of the controller that has, or shall have, th
 	char cookie[CALL_KEY_TEXT_LEN];  /* ERRAND_PARK */
 	uint32_t at_ip;
 	struct radius_asked asked;       /* ERRAND_FETCH: whom the key is for */
+	bool told;                       /* ERRAND_FETCH: and has had an answer already */
+	struct event deadline;
 };
 
 struct intercept {
@@ -42,10 +44,32 @@ struct intercept {
 
 /* Warrants */
 
+/* Takes out the warrants that match; a NULL number: those that have run out. */
+static bool drop_warrants(struct intercept *i, const char *digits)
+{
+	struct warrant **at = &i->warrants;
+	bool found = false;
+
+	while (*at) {
+		struct warrant *w = *at;
+
+		if (digits ? strcmp(w->digits, digits) != 0 : i->config.node->sim->now_ns < w->until_ns) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		free(w);
+		i->warrant_count--;
+		found = true;
+	}
+	return found;
+}
+
 bool intercept_warrant(struct intercept *i, const char *digits, const char *to, sim_ns until_ns)
 {
 	struct warrant *w;
 
+	drop_warrants(i, NULL);
 	if (i->warrant_count == WARRANTS_MAX)
 		return false;
 	w = sim_alloc(sizeof *w);
@@ -60,22 +84,7 @@ bool intercept_warrant(struct intercept *i, const char *digits, const char *to, 
 
 bool intercept_revoke(struct intercept *i, const char *digits)
 {
-	struct warrant **at = &i->warrants;
-	bool found = false;
-
-	while (*at) {
-		struct warrant *w = *at;
-
-		if (strcmp(w->digits, digits) != 0) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		free(w);
-		i->warrant_count--;
-		found = true;
-	}
-	return found;
+	return drop_warrants(i, digits);
 }
 
 static bool warranted(const struct intercept *i, const char *to, const char *digits)
@@ -122,6 +131,33 @@ static key_handle cookie_open(struct intercept *i, const char *call, const char 
 	return subkey;
 }
 
+/*
+ * Calls by identifier: its caller chose it, so it alone says little. Ours as source, or the one that a controller
+ * brought to us; NULL: none.
+ */
+
+static struct call *source_call(const struct intercept *i, const char *id)
+{
+	for (struct call *call = call_control_first(i->config.calls); call; call = call_next(call))
+		if (call_is_source(call) && call_is_up(call) && strcmp(call_id(call), id) == 0)
+			return call;
+	return NULL;
+}
+
+/* *check: why there is none. */
+static struct call *brought_call(const struct intercept *i, const char *id, uint32_t by_ip, const char **check)
+{
+	*check = "intercept.no_call";
+	for (struct call *call = call_control_first(i->config.calls); call; call = call_next(call)) {
+		if (strcmp(call_id(call), id) != 0 || call_is_source(call))
+			continue;
+		if (call_near_ip(call) == by_ip)
+			return call;
+		*check = "cookie.stranger";
+	}
+	return NULL;
+}
+
 /* Errands */
 
 static struct errand *errand_new(struct intercept *i, enum errand_kind kind, const struct call *call)
@@ -144,7 +180,21 @@ static void errand_done(struct errand *e)
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
+	sim_cancel(e->intercept->config.node->sim, &e->deadline);
 	free(e);
+}
+
+/* The errand of a question that is repeated while its answer is still being fetched; NULL: it is new. */
+static struct errand *errand_of(const struct intercept *i, const struct radius_asked *asked)
+{
+	const struct radius *q = &asked->question;
+	struct errand *e = i->errands;
+
+	while (e && !(e->kind == ERRAND_FETCH && !e->told && e->asked.ip == asked->ip && e->asked.port == asked->port &&
+	              e->asked.question.id == q->id &&
+	              memcmp(e->asked.question.authenticator, q->authenticator, sizeof q->authenticator) == 0))
+		e = e->next;
+	return e;
 }
 
 /* Release */
@@ -177,28 +227,66 @@ static void release(struct intercept *i, const struct radius_asked *asked, const
 	radius_server_answer(i->config.answers, asked, &answer);
 }
 
+/* A fetch has failed; who asked is told once. */
+static void fetch_failed(struct errand *e, const char *check)
+{
+	if (!e->told)
+		radius_server_judge(e->intercept->config.answers, &e->asked, check);
+	e->told = true;
+	sim_cancel(e->intercept->config.node->sim, &e->deadline);
+}
+
+static void on_deadline(struct sim *sim, struct event *event)
+{
+	struct errand *e = event_owner(event, struct errand, deadline);
+
+	(void)sim;
+	fetch_failed(e, "cookie.timeout");
+}
+
+static void numbers_asked(const struct radius_asked *asked, char digits[SUBSCRIBER_NUMBER_LEN])
+{
+	if (!number_digits(asked->question.calling_station, digits))
+		digits[0] = '\0'; /* nobody's: a warrant is for a number */
+}
+
+/* The check that an answer of the other controller fails; NULL: *key is the sub-key, the caller destroys it. */
+static const char *judge_fetched(const struct errand *e, const struct call *call, const struct radius *answer, key_handle *key)
+{
+	struct intercept *i = e->intercept;
+	char digits[SUBSCRIBER_NUMBER_LEN];
+
+	numbers_asked(&e->asked, digits);
+	if (!warranted(i, e->asked.principal, digits))
+		return "intercept.authorise"; /* no longer: it ended or was revoked while the cookie was under way */
+	if (!call)
+		return "intercept.no_call";
+	if (answer->code != RADIUS_ACCESS_ACCEPT)
+		return "cookie.gone";
+	*key = cookie_open(i, e->call, answer->reply_message);
+	return *key ? NULL : "cookie.integrity";
+}
+
 /* The cookie has come back, or not. */
 static void on_fetched(void *ctx, const struct radius *answer, uint64_t tag)
 {
 	struct errand *e = ctx;
 	struct intercept *i = e->intercept;
-	const struct call *call = call_control_find(i->config.calls, e->call);
-	const char *check = NULL;
+	const struct call *call = source_call(i, e->call);
+	const char *check = "cookie.timeout";
 	key_handle key = 0;
 
-	if (!answer)
-		check = "cookie.timeout";
-	else if (!call || !call_is_up(call) || answer->code != RADIUS_ACCESS_ACCEPT)
-		check = "intercept.no_call";
-	else if (!(key = cookie_open(i, e->call, answer->reply_message)))
-		check = "cookie.integrity";
-	if (answer && check && strcmp(check, "cookie.integrity") == 0)
+	if (answer)
+		check = e->told ? NULL : judge_fetched(e, call, answer, &key);
+	else
+		backend_drop(i->config.backend, e->at_ip); /* it may know nothing of our association */
+	if (check && strcmp(check, "cookie.integrity") == 0)
 		trace_refuse(i->config.node, check, e->at_ip, tag, e->call);
 	else if (answer)
 		message_accept(i->config.node, tag);
 	if (check)
-		radius_server_judge(i->config.answers, &e->asked, check);
-	else
+		fetch_failed(e, check);
+	else if (!e->told)
 		release(i, &e->asked, call, key);
 	sm_destroy_key(i->sm, key);
 	errand_done(e);
@@ -212,9 +300,9 @@ static void fetch(void *ctx, bool ready)
 
 	snprintf(question.user_name, sizeof question.user_name, "cookie");
 	snprintf(question.acct_session_id, sizeof question.acct_session_id, "%s", e->call);
-	if (ready && radius_client_ask(i->config.questions, e->at_ip, &question, on_fetched, e))
+	if (ready && !e->told && radius_client_ask(i->config.questions, e->at_ip, &question, on_fetched, e))
 		return;
-	radius_server_judge(i->config.answers, &e->asked, "cookie.timeout");
+	fetch_failed(e, "cookie.timeout");
 	errand_done(e);
 }
 
@@ -229,11 +317,15 @@ static struct call *wanted(const struct intercept *i, const char *digits, const 
 
 static void take_request(struct intercept *i, const struct radius_asked *asked)
 {
-	char digits[SUBSCRIBER_NUMBER_LEN] = "";
-	struct errand *e;
+	char digits[SUBSCRIBER_NUMBER_LEN];
+	struct errand *e = errand_of(i, asked);
 	struct call *call;
 
-	number_digits(asked->question.calling_station, digits);
+	if (e) {
+		message_accept(i->config.node, asked->tag);
+		return;
+	}
+	numbers_asked(asked, digits);
 	if (!warranted(i, asked->principal, digits)) {
 		radius_server_judge(i->config.answers, asked, "intercept.authorise");
 		return;
@@ -249,6 +341,7 @@ static void take_request(struct intercept *i, const struct radius_asked *asked)
 	}
 	e = errand_new(i, ERRAND_FETCH, call);
 	e->asked = *asked;
+	sim_after(i->config.node->sim, &e->deadline, COOKIE_TIMEOUT_NS, on_deadline, "cookie.timeout");
 	backend_ensure(i->config.backend, e->at_ip, fetch, e);
 }
 
@@ -256,15 +349,12 @@ static void take_request(struct intercept *i, const struct radius_asked *asked)
 
 static void give_back(struct intercept *i, const struct radius_asked *asked)
 {
-	const struct call *call = call_control_find(i->config.calls, asked->question.acct_session_id);
 	struct radius answer = { .code = RADIUS_ACCESS_ACCEPT };
+	const char *check;
+	const struct call *call = brought_call(i, asked->question.acct_session_id, asked->ip, &check);
 
 	if (!call || !call_cookie(call)) {
-		radius_server_judge(i->config.answers, asked, "intercept.no_call");
-		return;
-	}
-	if (call_near_ip(call) != asked->ip) {
-		radius_server_judge(i->config.answers, asked, "cookie.stranger");
+		radius_server_judge(i->config.answers, asked, call ? "cookie.gone" : check);
 		return;
 	}
 	snprintf(answer.reply_message, sizeof answer.reply_message, "%s", call_cookie(call));
@@ -287,17 +377,14 @@ bool intercept_question(struct intercept *i, const struct radius_asked *asked)
 
 bool intercept_account(struct intercept *i, const struct radius_asked *asked)
 {
-	struct call *call = call_control_find(i->config.calls, asked->question.acct_session_id);
 	struct radius answer = { .code = RADIUS_ACCOUNTING_RESPONSE };
-	const char *check = NULL;
+	const char *check;
+	struct call *call;
 
 	if (strncmp(asked->principal, "sc/", 3) != 0 || asked->question.acct_status != ACCT_START)
 		return false;
-	if (!call)
-		check = "intercept.no_call";
-	else if (call_near_ip(call) != asked->ip)
-		check = "cookie.stranger";
-	if (check) {
+	call = brought_call(i, asked->question.acct_session_id, asked->ip, &check);
+	if (!call) {
 		trace_refuse(i->config.node, check, asked->ip, asked->tag, asked->question.acct_session_id);
 		return true; /* accounting has no way to say no (RFC 2866 section 4.2): who asks gives up and keeps the key */
 	}
@@ -313,11 +400,11 @@ static void on_parked(void *ctx, const struct radius *answer, uint64_t tag)
 {
 	struct errand *e = ctx;
 	struct intercept *i = e->intercept;
-	struct call *call = call_control_find(i->config.calls, e->call);
+	struct call *call = source_call(i, e->call);
 
 	if (answer)
 		message_accept(i->config.node, tag);
-	if (answer && call && call_is_up(call))
+	if (answer && answer->code == RADIUS_ACCOUNTING_RESPONSE && call)
 		call_drop_subkey(call);
 	errand_done(e);
 }
@@ -330,7 +417,7 @@ static void park(void *ctx, bool ready)
 
 	snprintf(question.user_name, sizeof question.user_name, "%s", e->cookie);
 	snprintf(question.acct_session_id, sizeof question.acct_session_id, "%s", e->call);
-	if (!ready || !radius_client_ask(i->config.questions, e->at_ip, &question, on_parked, e))
+	if (!ready || !source_call(i, e->call) || !radius_client_ask(i->config.questions, e->at_ip, &question, on_parked, e))
 		errand_done(e); /* the key stays where it is */
 }
 

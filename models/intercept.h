@@ -12,7 +12,9 @@
  * calls); the Accept has the session id, where the voice flows, and the sub-key wrapped for the requester's association.
  *
  * Refusals: "intercept.authorise" (no warrant in force), "intercept.no_call", "intercept.no_association" (nothing to wrap
- * under), "cookie.stranger" (asked for by another than who parked it), "cookie.integrity", "cookie.timeout".
+ * under), "cookie.stranger" (parked or asked for by a controller that did not bring the call), "cookie.gone" (its holder has
+ * it no longer), "cookie.integrity", "cookie.timeout". Who asks again while the cookie is being fetched is answered once. A warrant must be in
+ * force both when the question comes and when the key leaves.
  */
 #ifndef TOLLGATE_MODELS_INTERCEPT_H
 #define TOLLGATE_MODELS_INTERCEPT_H
@@ -21,7 +23,8 @@
 #include "models/radius_client.h"
 #include "models/radius_server.h"
 
-#define WARRANTS_MAX 1024
+#define WARRANTS_MAX 1024  /* in force at once */
+#define COOKIE_TIMEOUT_NS (10 * NS_PER_S) /* before who asked gives up (RADIUS_TRIES), so that it is told */
 
 enum intercept_form { INTERCEPT_KEPT, INTERCEPT_COOKIE };
 
@@ -38,7 +41,10 @@ struct intercept_config { /* borrowed parts of the controller */
 /* Owned by the caller; config is copied. */
 struct intercept *intercept_new(const struct intercept_config *config);
 void intercept_free(struct intercept *intercept);
-/* A restart: requests under way are forgotten; warrants and the escrow key are not. */
+/*
+ * A restart: requests under way are forgotten; warrants and the escrow key are not. The RADIUS client must be reset before virtual
+ * time goes on.
+ */
 void intercept_reset(struct intercept *intercept);
 
 /* The operator enters a court's order: to ("lea/NAME", copied) may have the keys of calls of a number until until_ns. False: too many. */
