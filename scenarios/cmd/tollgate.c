@@ -153,12 +153,6 @@ static int usage_error(const char *verb, const char *what, const char *found)
 
 /* Plain numbers and times of the command line */
 
-/* What the scenarios' own errors say holds for the command line, too: an output is not written over another one. */
-static bool same_path(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
-}
-
 static bool number(const char *text, const char *end, uint64_t *out)
 {
 	char *stop;
@@ -235,6 +229,11 @@ static bool level_of(const char *text, enum record_level *level)
 
 enum { OPT_HELP = 256, OPT_SEED, OPT_PCAP, OPT_KEYLOG, OPT_RECORD, OPT_MEDIA, OPT_TAG, OPT_NODE, OPT_CALL, OPT_KIND,
 	      OPT_FROM, OPT_UNTIL, OPT_CPU_LIMIT };
+
+static bool same_path(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
 
 /* -1: go on; else the exit code. */
 static int parse_run(struct run_command *c, int argc, char **argv)

@@ -26,19 +26,20 @@ bool is_claim_failed(lua_State *L, int index)
 /* Verdicts */
 
 /* A word of a command; in quotes where a shell would take it apart. */
-static void print_word(FILE *out, const char *name, const char *value)
+static void print_word(FILE *out, const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/:%=,@";
 
-	fputc(' ', out);
-	if (*name && strspn(name, plain) == strlen(name) && strspn(value, plain) == strlen(value)) {
-		fprintf(out, "%s%s", name, value);
+	if (strspn(word, plain) == strlen(word)) {
+		fprintf(out, " %s", word);
 		return;
 	}
-	fputc('\'', out);
-	for (int part = 0; part < 2; part++) {
-		for (const char *s = part ? value : name; *s; s++)
-			fputs(*s == '\'' ? "'\\''" : (char[]){ *s, '\0' }, out);
+	fputs(" '", out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
 	}
 	fputc('\'', out);
 }
@@ -46,12 +47,15 @@ static void print_word(FILE *out, const char *name, const char *value)
 void print_repeat(const struct host_options *options, FILE *out)
 {
 	fprintf(out, "  repeat: tollgate run");
-	print_word(out, options->script, "");
+	print_word(out, options->script);
 	for (size_t i = 0; i < options->setting_count; i++) {
-		char name[HOST_VARIANT_LEN];
+		const struct host_setting *setting = &options->settings[i];
+		size_t room = strlen(setting->name) + strlen(setting->value) + 2;
+		char *word = sim_alloc(room);
 
-		snprintf(name, sizeof name, "%s=", options->settings[i].name);
-		print_word(out, name, options->settings[i].value);
+		snprintf(word, room, "%s=%s", setting->name, setting->value);
+		print_word(out, word);
+		free(word);
 	}
 	fprintf(out, " --seed %llu\n", (unsigned long long)options->seed);
 }

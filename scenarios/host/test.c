@@ -198,6 +198,7 @@ static int job_child(const struct test_options *o, const struct job *job, struct
 	struct host_result local;
 
 	limit_cpu(o);
+	setvbuf(job->output, NULL, _IOLBF, 0); /* what was said before a crash is shown */
 	host_run(&options, &local);
 	*result = local;
 	fflush(job->output);

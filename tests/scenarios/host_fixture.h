@@ -112,15 +112,20 @@ static inline void expect_run(const char *script, enum host_code code, const cha
 	run_end(&run);
 }
 
-/* Replaces the path of the temporary folder by "@". */
-static inline void hide_path(struct run *run)
+/* Replaces the path of the script by "@". */
+static inline void hide_path_in(const struct run *run, char *text)
 {
 	char *at;
 
-	while ((at = strstr(run->out, run->script)) != NULL) {
+	while ((at = strstr(text, run->script)) != NULL) {
 		*at = '@';
 		memmove(at + 1, at + strlen(run->script), strlen(at + strlen(run->script)) + 1);
 	}
+}
+
+static inline void hide_path(struct run *run)
+{
+	hide_path_in(run, run->out);
 }
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))

@@ -35,6 +35,7 @@ struct phone_message {
 	uint64_t tag;
 	struct node *to;
 	const char *refused_by;
+	char *fates; /* words, told in this order; NULL: accepted, or refused */
 	uint32_t src_ip;
 };
 
@@ -53,6 +54,7 @@ static void phone_message_free(struct phone_message *m)
 	*m->link = m->next;
 	if (m->next)
 		m->next->link = m->link;
+	free(m->fates);
 	free(m);
 }
 
@@ -203,11 +205,22 @@ static void phone_dial(struct node *node, const struct args *args, struct verb_r
 	result->value = value_object(&call->object);
 }
 
+static void phone_tell_fates(struct sim *sim, struct phone_message *m)
+{
+	for (char *word = strtok(m->fates, " "); word; word = strtok(NULL, " ")) {
+		enum fate fate = *word == 'a' ? FATE_ACCEPTED : *word == 'r' ? FATE_REFUSED : *word == 'l' ? FATE_LOST : FATE_INTERCEPTED;
+
+		trace_fate(sim, m->tag, m->to, fate, fate == FATE_ACCEPTED ? "" : word);
+	}
+}
+
 static void phone_arrived(struct sim *sim, struct event *event)
 {
 	struct phone_message *m = event_owner(event, struct phone_message, arrival);
 
-	if (m->refused_by)
+	if (m->fates)
+		phone_tell_fates(sim, m);
+	else if (m->refused_by)
 		trace_refuse(m->to, m->refused_by, m->src_ip, m->tag, "");
 	else
 		trace_fate(sim, m->tag, m->to, FATE_ACCEPTED, NULL);
@@ -239,6 +252,8 @@ static void phone_say(struct node *node, const struct args *args, struct verb_re
 	*sent = m;
 	m->src_ip = send.src_ip;
 	m->refused_by = by ? "sc.replay_cache" : NULL;
+	if (args_text(args, "fates", NULL))
+		m->fates = sim_strdup(args_text(args, "fates", NULL));
 	sim_after(node->sim, &m->arrival, 10 * NS_PER_MS, phone_arrived, NULL);
 }
 
@@ -266,6 +281,7 @@ static const struct param phone_say_params[] = {
 	{ .name = "cover", .type = VALUE_TEXT, .preset = "clear", .choices = "clear|esp", .doc = "under what" },
 	{ .name = "media", .type = VALUE_BOOL, .preset = "false", .doc = "a media packet" },
 	{ .name = "refused_by", .type = VALUE_TEXT, .doc = "the check" },
+	{ .name = "fates", .type = VALUE_TEXT, .doc = "accepted, refused, intercepted, lost in this order" },
 	{ .name = NULL },
 };
 static const struct verb phone_verbs[] = {

@@ -1,4 +1,5 @@
 /* Attacks, `tollgate test`, and the documentation. */
+#include <sys/resource.h>
 #include "tests/scenarios/host_fixture.h"
 
 #define ATTACK "--- An attack.\nscenario { title = 'replay', tags = { 'attack' }, attack = 'T1' }\nlocal net = network()\n" \
@@ -81,14 +82,7 @@ START_TEST(test_command)
 	add_file(&run, "scenarios/calls/library.lua", "return 1");
 	add_file(&run, "scenarios/topologies/x.lua", "return function() end");
 	out = test_output(&run, &options, HOST_FAILED);
-	{
-		char *at;
-
-		while ((at = strstr(out, run.script)) != NULL) {
-			*at = '@';
-			memmove(at + 1, at + strlen(run.script), strlen(at + strlen(run.script)) + 1);
-		}
-	}
+	hide_path_in(&run, out);
 	ck_assert_str_eq(out,
 		"passed  scenarios/calls/fine.lua                    seed 1  1 of 1 claims hold  0.000 s\n"
 		"passed  scenarios/t.lua                             seed 1  1 of 1 claims hold  1.000 s\n"
@@ -112,9 +106,87 @@ START_TEST(test_survives_a_crash)
 
 	run_begin(&run, HEAD "network() run(function() wait '1s'; error 'no' end)");
 	out = test_output(&run, &options, HOST_BAD);
-	ck_assert_str_eq(out, "BAD     scenarios/t.lua  seed 1\nscenarios/t.lua:2: no\nBAD     scenarios/t.lua  seed 2\nscenarios/t.lua:2: no\n"
-	                 "0 passed, 2 failed\n");
+	hide_path_in(&run, out);
+	ck_assert_str_eq(out, "BAD     scenarios/t.lua  seed 1\nscenarios/t.lua:2: no\n  repeat: tollgate run @ --seed 1\n"
+	                 "BAD     scenarios/t.lua  seed 2\nscenarios/t.lua:2: no\n  repeat: tollgate run @ --seed 2\n0 passed, 2 failed\n");
 	free(out);
+	run_end(&run);
+}
+END_TEST
+
+/* A scenario whose header cannot be read is a failed run in its place of the list, not a word at the beginning. */
+START_TEST(test_counts_what_cannot_be_read)
+{
+	struct test_options options = { .seed_first = 1, .seed_last = 1 };
+	struct run run;
+	char *out;
+
+	run_begin(&run, HEAD "network() run(function() claim('x', true) end)");
+	add_file(&run, "scenarios/a.lua", "scenario { title = 't' }\nnetwork() run(function() claim('x', true) end)");
+	add_file(&run, "scenarios/b.lua", "scenario { titel = 't' }");
+	out = test_output(&run, &options, HOST_BAD);
+	ck_assert_ptr_nonnull(strstr(out, "/b.lua --seed 1\n"));
+	strstr(out, "  repeat: ")[0] = '\0';
+	ck_assert_str_eq(out, "passed  scenarios/a.lua  seed 1  1 of 1 claims hold  0.000 s\nBAD     scenarios/b.lua  seed 1\n"
+	                 "scenarios/b.lua:1: scenario: unknown key \"titel\"; did you mean \"title\"? Known: args, attack, epoch, limit, media, "
+	                 "messages, set, settle, tags, title, turns_off\n");
+	free(out);
+	out = test_output(&run, &options, HOST_BAD);
+	ck_assert_ptr_nonnull(strstr(out, "\n2 passed, 1 failed\n"));
+	ck_assert_str_eq(strstr(out, "\n2 passed"), "\n2 passed, 1 failed\n");
+	free(out);
+	run_end(&run);
+}
+END_TEST
+
+/* A run that no limit of the host's can end: a pattern that backtracks for ever. */
+START_TEST(test_ends_what_hangs)
+{
+	struct test_options options = { .cpu_limit_s = 1 };
+	struct run run;
+	char *out;
+
+	run_begin(&run, HEAD "network() run(function() print(1); wait '1s'; string.find(('a'):rep(300000), ('.-'):rep(20) .. 'b') end)");
+	out = test_output(&run, &options, HOST_DEFECT);
+	hide_path_in(&run, out);
+	ck_assert_str_eq(out, "DEFECT  scenarios/t.lua  seed 1\n1\nended: its processor time is used up\n  repeat: tollgate run @ --seed 1\n"
+	                 "0 passed, 1 failed\n");
+	free(out);
+	run_end(&run);
+}
+END_TEST
+
+/* More runs than a process may have files open, the first of them the slowest. */
+START_TEST(test_many_runs)
+{
+	struct test_options options = { .seed_first = 1, .seed_last = 400, .jobs = 2 };
+	struct rlimit files, fewer;
+	struct run run;
+	char *out;
+
+	run_begin(&run, HEAD "network() run(function() end)");
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	fewer = (struct rlimit){ .rlim_cur = 256, .rlim_max = files.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &fewer), 0);
+	out = test_output(&run, &options, HOST_HELD);
+	setrlimit(RLIMIT_NOFILE, &files);
+	ck_assert_ptr_nonnull(strstr(out, "seed 400  0 of 0 claims hold  0.000 s\n400 passed, 0 failed\n"));
+	free(out);
+	run_end(&run);
+}
+END_TEST
+
+START_TEST(repeat_is_quoted)
+{
+	struct host_setting settings[] = { { "name", "it's $HOME" }, { "x", "5ms" } };
+	struct run run;
+
+	run_begin(&run, "scenario { title = 't', args = { name = 'n', x = '1s' } }\nnetwork() run(function() claim('c', false) end)");
+	run.options.settings = settings;
+	run.options.setting_count = 2;
+	ck_assert_int_eq(run_go(&run), HOST_FAILED);
+	hide_path(&run);
+	ck_assert_ptr_nonnull(strstr(run.out, "  repeat: tollgate run @ 'name=it'\\''s $HOME' x=5ms --seed 1\n"));
 	run_end(&run);
 }
 END_TEST
@@ -159,6 +231,10 @@ int main(void)
 	tcase_add_test(tc, reading_the_header);
 	tcase_add_test(tc, test_command);
 	tcase_add_test(tc, test_survives_a_crash);
+	tcase_add_test(tc, test_counts_what_cannot_be_read);
+	tcase_add_test(tc, test_ends_what_hangs);
+	tcase_add_test(tc, test_many_runs);
+	tcase_add_test(tc, repeat_is_quoted);
 	tcase_add_test(tc, documentation);
 	return run_case(tc);
 }

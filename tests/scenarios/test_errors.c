@@ -105,9 +105,9 @@ static const struct { const char *script, *err; } error_cases[] = {
 	{ NET "run(function() coroutine.wrap(function() wait '1s' end)() end)", "scenarios/t.lua:4: scenarios/t.lua:4: wait cannot be used inside coroutine.create "
 	  "or coroutine.wrap; use parallel(...) or after(...)\n" },
 	{ NET "run(function() coroutine.yield() end)",
-	  "scenarios/t.lua: coroutine.yield outside coroutine.create; write wait \"1s\"\n" },
+	  "scenarios/t.lua:4: coroutine.yield outside coroutine.create; write wait \"1s\"\n" },
 	{ NET "run(function() local x = nil + 1 end)", "scenarios/t.lua:4: attempt to perform arithmetic on a nil value\n" },
-	{ NET "run(function() error { 1 } end)", "scenarios/t.lua: error called with a table\n" },
+	{ NET "run(function() error { 1 } end)", "scenarios/t.lua:4: error called with a table\n" },
 	{ NET "run(function() outcome {} end)",
 	  "scenarios/t.lua:4: outcome needs to know the attack; write attack = \"T1\" in scenario { ... }\n" },
 	{ HEAD "topology 'nowhere' {}", NULL },

@@ -1,4 +1,5 @@
 /* Claims about messages and refusals. */
+#include <sqlite3.h>
 #include "tests/scenarios/host_fixture.h"
 
 static const struct { const char *script, *out; enum host_code code; } message_cases[] = {
@@ -31,6 +32,10 @@ static const struct { const char *script, *out; enum host_code code; } message_c
 	{ LAN "never { 'in clear', message = { cover = 'clear' } }\nrun(function() a:say { kind = 'HELLO', to = b, cover = 'esp' }; wait '1s' end)", "",
 	  HOST_HELD },
 	{ LAN "never { 'in clear', message = { cover = 'clear' } }\nrun(function() a:say { kind = 'HELLO', to = b }; wait '1s' end)", NULL, HOST_FAILED },
+	/* what may still be sent again is judged at the end */
+	{ LAN "never { 'all arrive', message = { fate = 'lost' } }\nrun(function() a:say { kind = 'HELLO', to = b, fates = 'lost' }; wait '1s' end)",
+	  "FAILED 1.000 s  scenarios/t.lua:5: all arrive\n  found: sent at 0.000 s: a > b  HELLO (test, clear)  lost by lost\n"
+	  "  last messages of a, b:\n    0.000 s  a > b  HELLO (test, clear)  lost by lost\n  repeat: tollgate run @ --seed 1\n", HOST_FAILED },
 	/* one without a fate is judged at the end */
 	{ LAN "never { 'in clear', message = { cover = 'clear' } }\nrun(function() a:say { kind = 'HELLO', to = b } end)", NULL, HOST_FAILED },
 	{ LAN "never { 'voice in clear', message = { proto = 'rtp', cover = 'clear' } }\nrun(function() a:say { kind = 'HELLO', to = b, media = true }; wait '1s' end)",
@@ -41,6 +46,52 @@ static const struct { const char *script, *out; enum host_code code; } message_c
 	  "run(function() a:say { kind = 'HELLO', to = a }; print(pcall(messages, {})) end)",
 	  "false\tscenarios/t.lua:4: messages: messages are not observed in this scenario (messages = false)\n", HOST_HELD },
 };
+
+/* What a message meets, in this order; the one fate that stands in the host's log and in the database. */
+static const struct { const char *fates, *stands; } fate_cases[] = {
+	{ "lost accepted", "accepted" }, { "accepted lost", "accepted" }, { "lost refused", "refused" },
+	{ "refused lost", "refused" }, { "refused accepted", "accepted" }, { "accepted refused", "accepted" },
+	{ "lost intercepted", "intercepted" }, { "intercepted lost", "intercepted" }, { "intercepted refused", "refused" },
+	{ "lost lost intercepted refused accepted refused", "accepted" },
+};
+
+static char *only_fate(const char *path)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	char *fate;
+
+	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT fate FROM message", -1, &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	fate = sim_strdup((const char *)sqlite3_column_text(stmt, 0));
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_DONE);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return fate;
+}
+
+START_TEST(one_fate)
+{
+	struct run run;
+	char script[1024], path[128], *recorded;
+
+	/* A standing claim sees what stands at the end, not what was outranked. */
+	snprintf(script, sizeof script, LAN "for _, f in ipairs { 'accepted', 'refused', 'intercepted', 'lost' } do\n"
+	         "if f ~= '%s' then never { 'other', message = { fate = f } } end end\n"
+	         "run(function() a:say { kind = 'HELLO', to = b, fates = '%s' }; wait '1s'\n"
+	         "print(messages { fate = '%s' }, messages {}) end)", fate_cases[_i].stands, fate_cases[_i].fates, fate_cases[_i].stands);
+	run_begin(&run, script);
+	snprintf(path, sizeof path, "%s/1.db", run.dir);
+	run.options.database = path;
+	ck_assert_msg(run_go(&run) == HOST_HELD, "%s%s", run.out, run.err);
+	ck_assert_str_eq(run.out, "1\t1\n");
+	recorded = only_fate(path);
+	ck_assert_str_eq(recorded, fate_cases[_i].stands);
+	free(recorded);
+	run_end(&run);
+}
+END_TEST
 
 START_TEST(message_claims)
 {
@@ -70,6 +121,7 @@ int main(void)
 	TCase *tc = tcase_create("messages");
 
 	tcase_add_loop_test(tc, message_claims, 0, COUNT(message_cases));
+	tcase_add_loop_test(tc, one_fate, 0, COUNT(fate_cases));
 	tcase_add_test(tc, many_messages);
 	return run_case(tc);
 }
