@@ -250,7 +250,7 @@ void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_
 	d = deed_new(node, DEED_MITM, &attacker_mitm_class);
 	d->from = args_node(args, "victim");
 	d->to = args_node(args, "kdc");
-	d->mitm = mitm_new(&(struct mitm_config){ .node = node, .iface = a->iface, .sm = a->sm, .identity = &a->identity,
+	d->mitm = mitm_new(&(struct mitm_config){ .node = node, .iface = a->iface, .sm = a->sm, .identity = &a->identity, .number = a->number,
 		                                  .victim = d->from, .kdc = d->to, .changed = on_mitm_changed, .retire = on_mitm_retires,
 		                                  .ctx = d });
 	if (!d->mitm) {

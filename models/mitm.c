@@ -21,6 +21,7 @@ struct opened { /* an association that it can open */
 	bool victim_initiates;
 	key_handle subkey, wrap;
 	struct esp_sa *up, *down;
+	struct esp_sa *seal_up;     /* the initiator's half again, to seal what is changed; NULL: only reads */
 };
 
 struct media { /* the newest call's RTP, one direction */
@@ -298,19 +299,27 @@ static void opened_free(struct mitm *m, struct opened *o)
 		return;
 	esp_sa_free(o->up);
 	esp_sa_free(o->down);
+	esp_sa_free(o->seal_up);
 	sm_destroy_key(m->config.sm, o->wrap);
 	sm_destroy_key(m->config.sm, o->subkey);
 	*o = (struct opened){ .used = false };
 }
 
+/* Both ends' options are the operator's choice, and known to every customer. */
+static struct esp_options esp_options_of(const struct mitm *m)
+{
+	const struct world *world = world_of(m->config.node->sim);
+
+	return (struct esp_options){ .no_auth = !world_on(world, "esp.auth"), .no_replay_window = true,
+		                     .implicit_iv = strcmp(world_switch(world, "esp.iv"), "implicit") == 0 };
+}
+
 /* Takes the sub-key over. */
-static void open_association(struct mitm *m, uint32_t peer_ip, uint32_t spi, bool victim_initiates, key_handle subkey,
-                             const char *label)
+static struct opened *open_association(struct mitm *m, uint32_t peer_ip, uint32_t spi, bool victim_initiates,
+                                       key_handle subkey, const char *label)
 {
 	struct opened *o = &m->opened[m->next_opened++ % MITM_ASSOCIATIONS_MAX];
-	const struct world *world = world_of(m->config.node->sim);
-	struct esp_options options = { .no_auth = !world_on(world, "esp.auth"), .no_replay_window = true,
-		                       .implicit_iv = strcmp(world_switch(world, "esp.iv"), "implicit") == 0 };
+	const struct esp_options options = esp_options_of(m);
 
 	opened_free(m, o);
 	*o = (struct opened){ .used = true, .peer_ip = peer_ip, .spi = spi, .victim_initiates = victim_initiates,
@@ -319,10 +328,13 @@ static void open_association(struct mitm *m, uint32_t peer_ip, uint32_t spi, boo
 	o->down = esp_sa_new(m->config.sm, subkey, label, ESP_DOWN, spi + 1, "", &options);
 	o->wrap = sm_derive_des3(m->config.sm, subkey, LABEL_WRAP, ROLE_WRAP);
 	assert(o->up && o->down);
+	return o;
 }
 
 static void read_ap_rep(struct mitm *m, const struct packet *frame, const struct wire_view *v)
 {
+	const struct esp_options options = esp_options_of(m);
+	struct opened *o;
 	struct pktc reply;
 	key_handle subkey;
 
@@ -330,7 +342,8 @@ static void read_ap_rep(struct mitm *m, const struct packet *frame, const struct
 	    !pktc_parse(frame->data + v->payload_at, v->payload_len, krb_message_len, &reply) ||
 	    !krb_ap_rep_read(m->config.sm, m->session_key, (const uint8_t *)reply.kerberos.at, reply.kerberos.len, &subkey))
 		return;
-	open_association(m, v->src, reply.spi, true, subkey, LABEL_CTA_SC);
+	o = open_association(m, v->src, reply.spi, true, subkey, LABEL_CTA_SC);
+	o->seal_up = esp_sa_new(m->config.sm, subkey, LABEL_CTA_SC, ESP_UP, reply.spi, "", &options);
 	m->facts.subkey = true;
 	changed(m, 0);
 }
@@ -389,7 +402,64 @@ static void read_sip(struct mitm *m, const struct opened *o, const uint8_t *byte
 	changed(m, 0);
 }
 
-static void read_esp(struct mitm *m, const struct packet *frame, const struct wire_view *v)
+/*
+ * The controller holds the caller's number against the ticket's name; so the victim's requests are from our number, too. Same
+ * length, so that nothing moves. True: changed.
+ */
+static bool rename_caller(const struct mitm *m, uint8_t *segment, size_t len)
+{
+	struct sip_message sip;
+	struct span user;
+
+	if (!sip_parse(segment + UDP_HEADER_LEN, len - UDP_HEADER_LEN, &sip) || !sip.request)
+		return false;
+	user = sip_user(sip.from);
+	if (user.len != strlen(m->config.number) || span_is(user, m->config.number))
+		return false;
+	memcpy(segment + (size_t)((const uint8_t *)user.at - segment), m->config.number, user.len);
+	return true;
+}
+
+/* The UDP checksum of a segment by itself. */
+static void udp_checksum(uint8_t *segment, size_t len, const struct wire_view *v)
+{
+	uint32_t sum = (v->src >> 16) + (v->src & 0xffff) + (v->dst >> 16) + (v->dst & 0xffff) + IP_PROTO_UDP + (uint32_t)len;
+	uint16_t folded;
+
+	put_be16(segment + 6, 0);
+	folded = inet_fold(inet_sum(segment, len, sum));
+	put_be16(segment + 6, folded ? folded : 0xffff);
+}
+
+/*
+ * Seals the victim's text again and puts it in the place of what came. All packets of the association go this way, changed or
+ * not: the numbers are counted by one sender.
+ */
+static void seal_again(struct mitm *m, struct opened *o, struct packet *frame, const struct wire_view *v, const uint8_t *text,
+                       size_t len)
+{
+	uint8_t room[ESP_FRONT_MAX + WIRE_FRAME_MAX + ESP_BACK_MAX], *segment = room + ESP_FRONT_MAX, *start;
+	bool changed_text;
+	size_t sealed_len;
+
+	memcpy(segment, text, len);
+	changed_text = rename_caller(m, segment, len);
+	if (changed_text) {
+		struct node *node = m->config.node;
+
+		udp_checksum(segment, len, v);
+		trace_fate(node->sim, frame->tag, node, FATE_INTERCEPTED, "");
+		frame->tag = message_announce(node, v->src, v->dst, wire_kind_name(WIRE_SIP), &form_sip, segment + UDP_HEADER_LEN,
+		                              len - UDP_HEADER_LEN);
+		frame->actor = node;
+		trace_cover(node->sim, frame->tag, COVER_ESP);
+	}
+	if (esp_seal(o->seal_up, segment, len, IP_PROTO_UDP, &start, &sealed_len) == ESP_OK && sealed_len == v->payload_len)
+		memcpy(frame->data + v->payload_at, start, sealed_len);
+	crypto_wipe(room, sizeof room);
+}
+
+static void read_esp(struct mitm *m, struct packet *frame, const struct wire_view *v)
 {
 	bool from_victim = is_address_of(m->config.victim, v->src);
 	uint8_t bytes[WIRE_FRAME_MAX], *text, next_header;
@@ -399,7 +469,7 @@ static void read_esp(struct mitm *m, const struct packet *frame, const struct wi
 	if (v->fragment || (!from_victim && !is_address_of(m->config.victim, v->dst)))
 		return;
 	for (size_t i = 0; i < MITM_ASSOCIATIONS_MAX; i++) {
-		const struct opened *o = &m->opened[i];
+		struct opened *o = &m->opened[i];
 		bool up = from_victim == o->victim_initiates;
 
 		if (!o->used || o->peer_ip != peer || v->spi != (up ? o->spi : o->spi + 1))
@@ -407,6 +477,8 @@ static void read_esp(struct mitm *m, const struct packet *frame, const struct wi
 		memcpy(bytes, frame->data + v->payload_at, v->payload_len);
 		if (esp_open(up ? o->up : o->down, bytes, v->payload_len, &text, &len, &next_header) == ESP_OK &&
 		    next_header == IP_PROTO_UDP && len > UDP_HEADER_LEN) {
+			if (up && o->seal_up)
+				seal_again(m, o, frame, v, text, len);
 			read_sip(m, o, text + UDP_HEADER_LEN, len - UDP_HEADER_LEN, from_victim);
 			return;
 		}

@@ -8,7 +8,7 @@
  *  2. the victim's AS-REQ is signed anew and asked of the KDC over an own connection; the answer is opened, sealed to the
  *     victim and passed on (crypto/pkinit.h). What is no PKINIT request is passed on as it is;
  *  3. the victim's AP-REQ on UDP 1293 gets its own name and a new keyed hash; the sub-key is read from the AP-REP;
- *  4. the victim's ESP is opened, the SIP in it read; a call's sub-key is unwrapped from the session description, and with it the
+ *  4. the victim's ESP is opened, the SIP in it read, and in its requests to the server the caller's number made its own; a call's sub-key is unwrapped from the session description, and with it the
  *     CTA-to-CTA signaling and the RTP are opened.
  * Under pkinit.bind = aschecksum the victim refuses in step 2, and nothing follows.
  */
@@ -30,6 +30,7 @@ struct mitm_config { /* all borrowed */
 	struct iface *iface;           /* on the tapped link */
 	struct secure_module *sm;
 	const struct pkinit_identity *identity;
+	const char *number;            /* its own, digits */
 	const struct node *victim, *kdc;
 	/* Something of the facts has changed; tag: of an AS-REP that went to the victim just now, or 0. */
 	void (*changed)(void *ctx, uint64_t tag);

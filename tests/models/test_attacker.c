@@ -11,6 +11,7 @@
 #include "models/kdc_client.h"
 #include "models/message.h"
 #include "models/model.h"
+#include "models/subscriber.h"
 #include "models/wire/pktc.h"
 #include "models/wire/rtp.h"
 #include "models/wiretap.h"
@@ -811,6 +812,7 @@ struct rig {
 	struct association *sc_association;
 	char sc_client_name[KRB_NAME_MAX + 1];
 	struct udp_socket sc_sip;
+	char sc_caller[SUBSCRIBER_NUMBER_LEN]; /* in the From of what came last */
 };
 
 static size_t kdc_bytes(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
@@ -890,6 +892,16 @@ static void ignore(struct udp_socket *socket, struct packet *packet, const struc
 	message_accept(socket->node, from->tag);
 }
 
+static void sc_got(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	struct rig *r = socket->ctx;
+	struct sip_message sip;
+
+	ck_assert(sip_parse(packet->data, packet->len, &sip));
+	ck_assert(span_copy(sip_user(sip.from), r->sc_caller, sizeof r->sc_caller));
+	message_accept(socket->node, from->tag);
+}
+
 static void sc_accepted(void *ctx, struct association *association, const struct krb_ticket_facts *ticket)
 {
 	struct rig *r = ctx;
@@ -935,7 +947,7 @@ static void make_servers(struct rig *r)
 	r->sc_ipsec = ipsec_new(r->sc, r->sc_sm, true);
 	r->sc_km = key_management_new(r->sc, r->sc_ipsec, "sc/sc1", world_server_key(r->world, r->sc_sm, "sc/sc1"), &owner);
 	key_management_reset(r->sc_km);
-	udp_bind(r->sc, &r->sc_sip, SIP_PORT, ignore, r);
+	udp_bind(r->sc, &r->sc_sip, SIP_PORT, sc_got, r);
 }
 
 /* The KDC is behind a router, as a head-end is: nothing on the victim's link has its address. */
@@ -1036,10 +1048,12 @@ static void make_call(struct rig *r, struct object *mitm)
 	say_sip(&r->sip, SC_IP, "INVITE sip:6105550102@sc1 SIP/2.0", ALICE_IP, NULL, 0);
 	run_for(r, NS_PER_S);
 	has_text(mitm, "dialled", "6105550102");
+	ck_assert_str_eq(r->sc_caller, "2155550199"); /* the attacker's number, sealed by it */
+	say_sip(&r->sip, SC_IP, "INVITE sip:6105550102@sc1 SIP/2.0", ALICE_IP, NULL, 0);
 	ck_assert(call_key_wrap(r->sc_association, subkey, key));
 	say_sip(&r->sc_sip, ALICE_IP, "SIP/2.0 200 OK", SC_IP, key, 0x4000);
 	run_for(r, NS_PER_S);
-	ck_assert_int_eq(get(mitm, "read").integer, 2);
+	ck_assert_int_eq(get(mitm, "read").integer, 3);
 	cipher = rtp_cipher_new(r->sc_sm, subkey, LABEL_RTP, ESP_UP, "", mac);
 	for (uint16_t i = 0; i < 20; i++)
 		say_rtp(r, cipher, i);
@@ -1095,7 +1109,7 @@ START_TEST(man_in_the_middle)
 	make_call(r, mitm);
 	stop(mitm);
 	ck_assert(get(mitm, "subkey").boolean);
-	ck_assert_int_eq(get(mitm, "read").integer, 2);
+	ck_assert_int_eq(get(mitm, "read").integer, 3);
 	kdc_client_ask(r->client, victim_request, victim_answer, r); /* reaches the KDC now */
 	run_for(r, 5 * NS_PER_S);
 	ck_assert_uint_eq(r->kdc_client_ip, ALICE_IP);
