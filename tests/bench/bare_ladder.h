@@ -3,12 +3,12 @@
  *
  * It holds keys of 16 bytes (time, number of the push, number of the caller's object) and no more, in chunks of eight
  * cache lines, which are read in sequence and fetched ahead: with a million objects linked into lists one by one, as in
- * the paper, it was three times slower. Widths are powers of two, the bottom is a sorted array. An object is not touched,
- * but fetched ahead too, as its owner will call it. Left out is all that an engine needs and a hold does not: checks,
- * times of any range, renumbering, return of memory, help against a hostile order of pushes.
+ * the paper, it was three times slower. Widths are powers of two, the bottom is a sorted array. An object is not
+ * touched, but fetched ahead too, as its owner will call it. Left out is all that an engine needs and a hold does not:
+ * checks, times of any range, renumbering, return of memory, help against a hostile order of pushes.
  *
- * Cancelling is lazy and costs nothing but the caller's array `stamp`: a key whose number is not that of its event's last
- * push is dropped when its turn comes. Without that array nothing can be cancelled.
+ * Cancelling is lazy and costs nothing but the caller's array `stamp`: a key whose number is not that of its event's
+ * last push is dropped when its turn comes. Without that array nothing can be cancelled.
  */
 #ifndef TOLLGATE_TESTS_BARE_LADDER_H
 #define TOLLGATE_TESTS_BARE_LADDER_H
@@ -126,14 +126,14 @@ static inline void bare_sort_in(struct bare_ladder *q, struct bare_key key)
 	q->bottom[i] = key;
 }
 
-/* Puts a key where the ladder says; used both for pushes and for what moves down. */
 static inline void bare_rung_add(struct bare_ladder *q, struct bare_rung *rung, struct bare_key key)
 {
 	bare_add(q, &rung->bucket[(key.at - rung->start) >> rung->shift], key);
 }
 
 /* Spreads a bucket over a new rung. */
-static inline void bare_spread(struct bare_ladder *q, struct bare_bucket from, uint32_t aim, uint64_t low, uint64_t high)
+static inline void bare_spread(struct bare_ladder *q, struct bare_bucket from, uint32_t aim, uint64_t low,
+                               uint64_t high)
 {
 	struct bare_rung *rung = &q->rung[q->rungs++];
 	uint32_t wanted = 2, i = from.room;

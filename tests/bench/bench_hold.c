@@ -1,12 +1,12 @@
 /*
- * How fast the event queue is: the hold model (Jones, CACM 29(4), 1986). With a fixed number of events pending the first
- * is taken and comes again after an exponential time; in "cancel" every eighth hold also puts off an event picked at
- * random: cancels it and schedules it anew.
+ * How fast the event queue is: the hold model (Jones, CACM 29(4), 1986). With a fixed number of events pending the
+ * first is taken and comes again after an exponential time; in "cancel" every eighth hold also puts off an event
+ * picked at random: cancels it and schedules it anew.
  *
- * "ours" is the engine: sim_run(), which fires, sim_at() and sim_cancel(). "floor" is a ladder queue with nothing around
- * it (bare_ladder.h) in the same program. Both draw the same numbers, integers, and must take the same times in the same
- * order. Processor time is measured, after as many holds as are pending; the best of several rounds of each counts,
- * taken in turn.
+ * "ours" is the engine: sim_run(), which fires, sim_at() and sim_cancel(). "floor" is a ladder queue with nothing
+ * around it (bare_ladder.h) in the same program. Both draw the same numbers, integers, and must take the same times in
+ * the same order. Processor time is measured, after as many holds as are pending; the best of several rounds of each
+ * counts, taken in turn.
  *
  *   bench_hold [holds a round] [rounds]
  */
@@ -108,8 +108,8 @@ static inline bool puts_off(struct draws *draws)
 }
 
 /*
- * What an event belongs to, on both sides one cache line: a hold calls its function, and it counts its holds and how often
- * it was put off. A queue that did not reach for its objects would not simulate anything.
+ * What an event belongs to, on both sides one cache line: a hold calls its function, and it counts its holds and
+ * how often it was put off. A queue that did not reach for its objects would not simulate anything.
  */
 static void *objects_new(uint32_t count)
 {
@@ -215,7 +215,7 @@ static void bare_hold(struct bare *bare, uint32_t id, uint64_t at_ns)
 
 static void bare_start(struct bare *bare, uint32_t pending, bool cancel)
 {
-	uint32_t chunks = pending / 4 + BARE_RUNGS * BARE_BUCKETS;
+	uint32_t chunks = pending / 16 + BARE_RUNGS * BARE_BUCKETS;
 
 	bare->draws = draws_new(pending, cancel);
 	bare->queue = sim_alloc(sizeof(*bare->queue));
