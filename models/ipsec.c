@@ -230,6 +230,11 @@ uint32_t ipsec_new_spi(struct ipsec *s)
 	return (uint32_t)(SPI_FIRST + rng_below(&s->spis, UINT32_MAX - SPI_FIRST - 2)) & ~1u;
 }
 
+bool ipsec_spi_usable(uint32_t spi)
+{
+	return spi >= SPI_FIRST && spi < UINT32_MAX;
+}
+
 static bool protected_port(uint16_t port)
 {
 	return port == SIP_PORT || port == RADIUS_AUTH_PORT || port == RADIUS_ACCT_PORT;

@@ -64,6 +64,8 @@ struct association *ipsec_find_initiated(const struct ipsec *ipsec, uint32_t pee
 unsigned ipsec_count(const struct ipsec *ipsec);
 /* A fresh SPI for an initiator: even, not reserved (RFC 2406 section 2.1). */
 uint32_t ipsec_new_spi(struct ipsec *ipsec);
+/* Whether an initiator may choose this SPI: neither it nor the next one is reserved or 0. */
+bool ipsec_spi_usable(uint32_t spi);
 /* True when a datagram in clear may be taken: it came under ESP, or both ends are servers and backend.ipsec is off. */
 bool ipsec_covered(const struct ipsec *ipsec, const struct udp_from *from);
 /* Told when an ESP packet names an SPI that nobody knows (a peer that has not heard of our restart). */

@@ -16,6 +16,8 @@ struct exchange { /* one under way, at its initiator */
 	const char *label;
 	struct gss_initiator state;
 	unsigned tries;
+	unsigned refused_try;     /* the last try that an error answered; 0: none */
+	int error;                /* and its code */
 	struct event timer;
 	ap_done_fn *done;
 	void *ctx;
@@ -39,7 +41,7 @@ struct replay { /* an authenticator that has been accepted */
 
 struct job { /* a message waiting for the processor */
 	struct service_job service;
-	struct job *next;
+	struct job *next, **at;   /* at: what points to it */
 	struct key_management *km;
 	struct packet *packet;
 	struct udp_from from;
@@ -52,6 +54,7 @@ struct newest { /* the newest authenticator accepted from a client address */
 
 #define REPLAY_BUCKETS_FIRST 64
 #define NEWEST_FIRST 16
+#define SERVER_TEXT_LEN (KRB_NAME_MAX + KRB_REALM_MAX + 2) /* "sc/sc1@REALM" */
 
 struct key_management {
 	struct node *node;
@@ -67,6 +70,7 @@ struct key_management {
 	struct job *jobs;
 	struct replay **replays;
 	uint32_t replay_buckets, replay_count;
+	int64_t replay_cleaned_s;
 	struct newest *newest;    /* open addressing by address */
 	uint32_t newest_size, newest_count;
 	struct rng nonces;
@@ -145,7 +149,7 @@ static void on_retransmit(struct sim *sim, struct event *event)
 
 	(void)sim;
 	if (x->tries == AP_TRIES)
-		finish(x, AP_TIMEOUT, NULL, 0);
+		finish(x, x->refused_try ? AP_REFUSED : AP_TIMEOUT, NULL, x->error);
 	else
 		send_request(x);
 }
@@ -221,26 +225,47 @@ static void take_reply(struct key_management *km, const struct udp_from *from, c
 	finish(x, a ? AP_ESTABLISHED : AP_REFUSED, a, 0);
 }
 
-/* An error is not authenticated: it ends this attempt and is believed no further. */
+/*
+ * Nobody vouches for an error, so one alone ends nothing (key_management.h). KRB_AP_ERR_REPEAT is about a copy that the network
+ * or somebody else made: each of our tries is new.
+ */
 static void take_error(struct key_management *km, const struct udp_from *from, const struct pktc *m)
 {
 	struct exchange *x = exchange_with(km, from->src);
+	struct sim *sim = km->node->sim;
 	struct krb_error_info info;
+	bool again;
 
 	if (!x || !krb_error_parse((const uint8_t *)m->kerberos.at, m->kerberos.len, &info)) {
 		trace_refuse(km->node, "ap.unexpected_reply", from->src, from->tag, "");
 		return;
 	}
 	message_accept(km->node, from->tag);
-	finish(x, AP_REFUSED, NULL, info.code);
+	if (info.code == KRB_AP_ERR_REPEAT || x->refused_try == x->tries)
+		return;
+	again = x->refused_try != 0;
+	x->refused_try = x->tries;
+	x->error = info.code;
+	if (again) {
+		finish(x, AP_REFUSED, NULL, info.code);
+	} else if (x->timer.at_ns > sim->now_ns + AP_ERROR_PAUSE_NS) {
+		sim_cancel(sim, &x->timer);
+		sim_after(sim, &x->timer, AP_ERROR_PAUSE_NS, on_retransmit, "ap.retransmit");
+	}
 }
 
 static void take_wake_up(struct key_management *km, const struct udp_from *from, const struct pktc *m)
 {
-	if (!km->owner.wake_up || !km->owner.wake_up(km->owner.ctx, from->src, m->principal, m->server_nonce))
+	struct exchange *x;
+
+	if (!km->owner.wake_up || !km->owner.wake_up(km->owner.ctx, from->src, m->principal, m->server_nonce)) {
 		trace_refuse(km->node, "cta.wake_up", from->src, from->tag, m->principal);
-	else
-		message_accept(km->node, from->tag);
+		return;
+	}
+	message_accept(km->node, from->tag);
+	x = exchange_with(km, from->src);
+	if (x) /* under way already, perhaps for an older wake-up: its next try answers this one */
+		x->nonce = m->server_nonce;
 }
 
 /* The acceptor's memory of authenticators */
@@ -260,13 +285,13 @@ static bool replayed(const struct key_management *km, const uint8_t hash[20])
 	return false;
 }
 
-/* Drops what the skew check would refuse anyway, and doubles the table; amortised over the entries. */
-static void replay_rebuild(struct key_management *km, int64_t now_s)
+/* Moves what is in memory to a table of so many buckets, without what the skew check would refuse anyway. */
+static void replay_rebuild(struct key_management *km, uint32_t buckets, int64_t now_s)
 {
 	struct replay **old = km->replays;
 	uint32_t old_buckets = km->replay_buckets;
 
-	km->replay_buckets = old_buckets ? old_buckets * 2 : REPLAY_BUCKETS_FIRST;
+	km->replay_buckets = buckets;
 	km->replays = sim_alloc(km->replay_buckets * sizeof *km->replays);
 	for (uint32_t b = 0; b < old_buckets; b++)
 		while (old[b]) {
@@ -283,15 +308,30 @@ static void replay_rebuild(struct key_management *km, int64_t now_s)
 			*at = r;
 		}
 	free(old);
+	km->replay_cleaned_s = now_s;
+}
+
+/* Makes room for one more; at most one cleaning a second when the cache is full of what is still valid. */
+static bool replay_room(struct key_management *km)
+{
+	int64_t now_s = sim_unix_s(km->node->sim);
+
+	if (!km->replay_buckets)
+		replay_rebuild(km, REPLAY_BUCKETS_FIRST, now_s);
+	if (km->replay_count < km->replay_buckets && km->replay_count < REPLAY_CACHE_MAX)
+		return true;
+	if (km->replay_cleaned_s != now_s)
+		replay_rebuild(km, km->replay_buckets, now_s);
+	if (km->replay_count * 2 > km->replay_buckets && km->replay_buckets < REPLAY_CACHE_MAX)
+		replay_rebuild(km, km->replay_buckets * 2, now_s);
+	return km->replay_count < REPLAY_CACHE_MAX;
 }
 
 static bool remember(struct key_management *km, const struct gss_accepted *accepted)
 {
 	struct replay *r, **at;
 
-	if (km->replay_count >= km->replay_buckets)
-		replay_rebuild(km, sim_unix_s(km->node->sim));
-	if (km->replay_count >= REPLAY_CACHE_MAX)
+	if (!replay_room(km))
 		return false;
 	r = sim_alloc(sizeof *r);
 	memcpy(r->hash, accepted->authenticator_hash, sizeof r->hash);
@@ -312,15 +352,24 @@ static struct newest *newest_slot(struct newest *table, uint32_t size, uint32_t 
 	return &table[at];
 }
 
+/* An older authenticator than these is refused by the skew check alone: they may go. */
+static bool newest_outdated(const struct key_management *km, const struct newest *n)
+{
+	return n->ctime.s + CLOCK_SKEW_S < sim_unix_s(km->node->sim);
+}
+
 static void newest_grow(struct key_management *km)
 {
 	struct newest *old = km->newest;
-	uint32_t size = km->newest_size;
+	uint32_t size = km->newest_size, live = 0;
 
-	km->newest_size = size ? size * 2 : NEWEST_FIRST;
+	for (uint32_t i = 0; i < size; i++)
+		live += old[i].ip && !newest_outdated(km, &old[i]);
+	km->newest_size = !size ? NEWEST_FIRST : live * 4 > size ? size * 2 : size;
+	km->newest_count = live;
 	km->newest = sim_alloc(km->newest_size * sizeof *km->newest);
 	for (uint32_t i = 0; i < size; i++)
-		if (old[i].ip)
+		if (old[i].ip && !newest_outdated(km, &old[i]))
 			*newest_slot(km->newest, km->newest_size, old[i].ip) = old[i];
 	free(old);
 }
@@ -361,12 +410,23 @@ struct refusal {
 };
 
 static const struct refusal gss_refusals[] = {
+	[GSS_OK] = { NULL, KDC_ERR_NONE },
 	[GSS_MALFORMED] = { "krb.malformed", KRB_AP_ERR_MSG_TYPE },
 	[GSS_NOT_US] = { "sc.not_us", KRB_AP_ERR_NOT_US },
 	[GSS_TICKET_INTEGRITY] = { "ticket.integrity", KRB_AP_ERR_BAD_INTEGRITY },
 	[GSS_AUTHENTICATOR] = { "sc.verify_authenticator", KRB_AP_ERR_BAD_INTEGRITY },
 	[GSS_BADMATCH] = { "sc.verify_authenticator", KRB_AP_ERR_BADMATCH },
 };
+
+/* While a client is being asked, an answer to somebody else's question is none; 0 is a client that comes by itself. */
+static bool answers_other_wake_up(const struct key_management *km, uint32_t client_ip, uint32_t nonce)
+{
+	const struct waking *w = km->wakings;
+
+	while (w && w->client_ip != client_ip)
+		w = w->next;
+	return nonce && w && w->nonce != nonce;
+}
 
 static bool judge(struct key_management *km, const struct udp_from *from, const struct pktc *m, const uint8_t *bytes,
                   const struct gss_accepted *accepted, struct refusal *refusal)
@@ -378,6 +438,8 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 	if (!sm_hmac_sha1(km->sm, accepted->session_key, bytes, m->hashed_len, hash) ||
 	    !crypto_equal(hash, m->hash, sizeof hash) || m->spi != accepted->spi + 1)
 		*refusal = (struct refusal){ "pktc.hash", KRB_AP_ERR_MODIFIED };
+	else if (!ipsec_spi_usable(accepted->spi))
+		*refusal = (struct refusal){ "sad.check_spi_range", KRB_ERR_GENERIC };
 	else if (accepted->ticket.end_time_s + CLOCK_SKEW_S < now_s)
 		*refusal = (struct refusal){ "sc.check_expiry", KRB_AP_ERR_TKT_EXPIRED };
 	else if (accepted->ticket.start_time_s - CLOCK_SKEW_S > now_s)
@@ -388,6 +450,8 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 		*refusal = (struct refusal){ "sc.replay_cache", KRB_AP_ERR_REPEAT };
 	else if (stale(km, from->src, accepted))
 		*refusal = (struct refusal){ "sc.stale_authenticator", KRB_AP_ERR_REPEAT };
+	else if (answers_other_wake_up(km, from->src, m->server_nonce))
+		*refusal = (struct refusal){ "sc.server_nonce", KRB_ERR_GENERIC };
 	else if (km->owner.authorise && !km->owner.authorise(km->owner.ctx, accepted, from->src, &check))
 		*refusal = (struct refusal){ check, KDC_ERR_POLICY };
 	else
@@ -413,51 +477,91 @@ static struct association *given_already(struct key_management *km, uint32_t ip,
 	return a;
 }
 
-/* Everything has passed: sub-key, association, answer. */
+static void send_reply(struct key_management *km, const struct udp_from *to, const struct association *a,
+                       const struct der *token)
+{
+	struct pktc frame = { .kind = PKTC_AP_REPLY, .spi = a->spi, .lifetime_s = (uint32_t)(km->lifetime_ns / NS_PER_S),
+		              .kerberos = { (const char *)token->bytes, token->len } };
+
+	send_frame(km, to->src, to->sport, "AP-REP", &frame, a->subkey);
+}
+
+/* Everything has passed: sub-key, association, answer. False: a limit is reached, nothing stands. */
 static bool commit(struct key_management *km, const struct udp_from *from, const struct gss_accepted *accepted)
 {
-	struct pktc frame = { .kind = PKTC_AP_REPLY, .spi = accepted->spi,
-		              .lifetime_s = (uint32_t)(km->lifetime_ns / NS_PER_S) };
 	struct association_request request = { .peer_ip = from->src, .spi = accepted->spi,
 		                               .label = strchr(accepted->ticket.client.name, '/') ? LABEL_SERVER : LABEL_CTA_SC,
 		                               .peer = accepted->ticket.client.name, .lifetime_ns = km->lifetime_ns };
 	struct association *a = given_already(km, from->src, accepted);
+	bool given = a != NULL;
 	struct der token = { 0 };
 
-	if (!remember(km, accepted) || (a ? !gss_accept_reply_again(km->sm, accepted, a->subkey, &token)
-	                                  : !gss_accept_reply(km->sm, accepted, &request.subkey, &token)))
+	if (!remember(km, accepted))
 		return false;
+	if (given ? !gss_accept_reply_again(km->sm, accepted, a->subkey, &token)
+	          : !gss_accept_reply(km->sm, accepted, &request.subkey, &token) || !(a = ipsec_add(km->ipsec, &request))) {
+		der_free(&token);
+		return false;
+	}
 	note_newest(km, from->src, accepted);
-	frame.kerberos = (struct span){ (const char *)token.bytes, token.len };
-	send_frame(km, from->src, from->sport, "AP-REP", &frame, a ? a->subkey : request.subkey);
+	send_reply(km, from, a, &token);
 	der_free(&token);
-	if (a)
-		return true;
-	a = ipsec_add(km->ipsec, &request);
-	if (a && km->owner.accepted)
+	if (!given && km->owner.accepted)
 		km->owner.accepted(km->owner.ctx, a, &accepted->ticket);
-	if (a)
-		waking_done(km, from->src, AP_ESTABLISHED, a);
+	waking_done(km, from->src, AP_ESTABLISHED, a);
 	return true;
+}
+
+static void note_server(void *ctx, const char *path, const char *value, enum krb_field class_)
+{
+	char *server = ctx;
+
+	(void)class_;
+	if (strcmp(path, "ticket.sname") == 0)
+		snprintf(server, SERVER_TEXT_LEN, "%s", value);
+}
+
+/* A ticket that our key does not open because it is another server's is no forgery. */
+static bool made_for_another(const struct key_management *km, const struct span *token)
+{
+	char server[SERVER_TEXT_LEN] = "", own[SERVER_TEXT_LEN];
+
+	snprintf(own, sizeof own, "%s@%s", km->principal, WORLD_REALM);
+	krb_describe((const uint8_t *)token->at, token->len, note_server, server);
+	return strcmp(server, own) != 0;
+}
+
+static enum gss_verdict open_request(struct key_management *km, const struct pktc *m, struct gss_accepted *accepted)
+{
+	struct krb_name self;
+	enum gss_verdict verdict = GSS_NOT_US;
+
+	if (km->server_key)
+		verdict = gss_accept(km->sm, km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, accepted);
+	krb_name_set(&self, km->principal, WORLD_REALM);
+	if (verdict == GSS_TICKET_INTEGRITY && made_for_another(km, &m->kerberos))
+		verdict = GSS_NOT_US;
+	else if (verdict == GSS_OK && !krb_name_equal(&accepted->ticket.server, &self)) /* stands outside the sealed part */
+		verdict = GSS_NOT_US;
+	return verdict;
 }
 
 static void take_request(struct key_management *km, const struct udp_from *from, const struct pktc *m, const uint8_t *bytes)
 {
 	struct gss_accepted accepted = { 0 };
-	struct refusal refusal = { "sc.not_us", KRB_AP_ERR_NOT_US };
-	enum gss_verdict verdict = GSS_NOT_US;
+	enum gss_verdict verdict = open_request(km, m, &accepted);
+	struct refusal refusal = gss_refusals[verdict];
 
-	if (km->server_key)
-		verdict = gss_accept(km->sm, km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, &accepted);
-	if (verdict != GSS_OK)
-		refusal = gss_refusals[verdict];
-	if (verdict != GSS_OK || !judge(km, from, m, bytes, &accepted, &refusal)) {
+	if (verdict == GSS_OK && judge(km, from, m, bytes, &accepted, &refusal)) {
+		refusal = (struct refusal){ "sc.limit", KRB_ERR_GENERIC };
+		if (commit(km, from, &accepted))
+			refusal.check = NULL;
+	}
+	if (refusal.check) {
 		trace_refuse(km->node, refusal.check, from->src, from->tag, krb_error_name(refusal.code));
 		send_error(km, from, refusal.code);
 	} else {
 		message_accept(km->node, from->tag);
-		if (!commit(km, from, &accepted))
-			send_error(km, from, KRB_ERR_GENERIC);
 	}
 	sm_destroy_key(km->sm, accepted.session_key);
 }
@@ -486,24 +590,30 @@ static void process(struct key_management *km, struct packet *packet, const stru
 	}
 }
 
+static void job_unlink(struct job *job)
+{
+	*job->at = job->next;
+	if (job->next)
+		job->next->at = job->at;
+}
+
 static void job_free(struct job *job)
 {
-	struct job **at = &job->km->jobs;
-
-	while (*at != job)
-		at = &(*at)->next;
-	*at = job->next;
+	job_unlink(job);
 	service_cancel(&job->service);
 	packet_free(job->packet);
 	free(job);
 }
 
+/* Off the list first: what it leads to may be a restart, which frees the jobs. */
 static void job_done(struct service_job *service)
 {
 	struct job *job = event_owner(service, struct job, service);
 
+	job_unlink(job);
 	process(job->km, job->packet, &job->from);
-	job_free(job);
+	packet_free(job->packet);
+	free(job);
 }
 
 /* Decryption of ticket and authenticator, the hash, one answer: bytes as in facts.md. */
@@ -513,7 +623,10 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	struct service_cost cost = { .cipher_bytes = packet->len, .hash_bytes = 2 * packet->len, .messages = 1 };
 	struct job *job = sim_alloc(sizeof *job);
 
-	*job = (struct job){ .next = km->jobs, .km = km, .packet = packet_keep(packet), .from = *from };
+	*job = (struct job){ .next = km->jobs, .at = &km->jobs, .km = km, .packet = packet_keep(packet), .from = *from };
+	job->from.sa = NULL; /* it may be gone when the job is done */
+	if (job->next)
+		job->next->at = &job->next;
 	km->jobs = job;
 	if (!service_submit(km->node, &job->service, &cost, job_done)) {
 		trace_fate(km->node->sim, from->tag, km->node, FATE_LOST, "service.queue");

@@ -3,10 +3,17 @@
  * a ticket to an ESP association. Used by a CTA with its signaling controller and by servers among themselves (13).
  *
  * The acceptor checks, in this order, each with its own name in the record: "pktc.malformed", "krb.malformed", "sc.not_us",
- * "ticket.integrity", "sc.verify_authenticator", "pktc.hash", "sc.check_expiry", "sc.skew", "sc.replay_cache",
- * "sc.stale_authenticator", then what its owner asks ("sc.check_subscriber", ...). Nothing is changed before all have passed.
+ * "ticket.integrity", "sc.verify_authenticator", "pktc.hash", "sad.check_spi_range", "sc.check_expiry", "sc.skew",
+ * "sc.replay_cache", "sc.stale_authenticator", "sc.server_nonce", then what its owner asks ("sc.check_subscriber", ...), then
+ * "sc.limit" (too many associations or authenticators). Nothing is changed before all have passed. The initiator's own:
+ * "ap.unexpected_reply", "ap.verify_reply", "pktc.hash", "cta.wake_up".
  *
- * A retransmitted AP-REQ carries a new authenticator (RFC 4120 section 3.2.2), so that the replay cache never meets an honest one.
+ * A retransmitted AP-REQ carries a new authenticator (RFC 4120 section 3.2.2), so that the replay cache meets no honest one but
+ * a copy that the network made. Its answer is the sub-key of before, if that answer was lost.
+ *
+ * A KRB-ERROR is authenticated by nobody: one packet of an attacker must not end an exchange. So a first error is noted and the
+ * next try leaves soon; only an error to a second try ends it, as AP_REFUSED. A client that is really refused learns it after
+ * AP_ERROR_PAUSE_NS and two round trips. When tries run out after a single error, that one is told. KRB_AP_ERR_REPEAT never counts.
  */
 #ifndef TOLLGATE_MODELS_KEY_MANAGEMENT_H
 #define TOLLGATE_MODELS_KEY_MANAGEMENT_H
@@ -17,6 +24,7 @@
 #define CLOCK_SKEW_S 300                             /* flows.md 1 */
 #define AP_RETRANSMIT_NS (1 * NS_PER_S)              /* doubles each time */
 #define AP_TRIES 5
+#define AP_ERROR_PAUSE_NS (200 * NS_PER_MS)          /* from a first error to the next try, at most */
 #define WAKE_UP_RETRANSMIT_NS (1 * NS_PER_S)
 #define WAKE_UP_TRIES 4
 #define REPLAY_CACHE_MAX 1000000
@@ -41,7 +49,7 @@ struct key_management_owner { /* what the element that has it is asked and told 
 struct key_management *key_management_new(struct node *node, struct ipsec *ipsec, const char *principal, key_handle server_key,
                                           const struct key_management_owner *owner);
 void key_management_free(struct key_management *km);
-/* Binds its port; forgets all exchanges and the replay cache (a restart). */
+/* Binds its port; forgets all exchanges and wake-ups, whose done() is not called, and the replay cache (a restart). */
 void key_management_reset(struct key_management *km);
 void key_management_set_lifetime(struct key_management *km, sim_ns lifetime_ns);
 
@@ -53,6 +61,7 @@ typedef void ap_done_fn(void *ctx, enum ap_outcome outcome, struct association *
  */
 bool key_management_initiate(struct key_management *km, uint32_t server_ip, const struct krb_credentials *credentials,
                              const char *label, uint32_t nonce, ap_done_fn *done, void *ctx);
+/* Forgets the exchange with a server, if there is one, without done(). */
 void key_management_cancel(struct key_management *km, uint32_t server_ip);
 /* Asks a client for an exchange; done when an association with it stands (or not). False: already asking. */
 bool key_management_wake(struct key_management *km, uint32_t client_ip, ap_done_fn *done, void *ctx);
