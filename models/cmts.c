@@ -1,10 +1,10 @@
 /*
- * HFC head-end; see cmts.h. It forwards between its segment and the network, and answers the KDC's question whether a MAC has the address a
- * request came from (flows.md 1, 13; patent [0133]). The question comes by RADIUS, a service type of its own: User-Name is the MAC,
- * Framed-IP-Address the address.
+ * HFC head-end; see cmts.h. It forwards between its segment and the network, and answers the KDC's question whether a
+ * MAC has the address a request came from (flows.md 1, 13; patent [0133]). The question is a RADIUS Access-Request:
+ * User-Name is the MAC, Framed-IP-Address the address.
  *
- * Refusals: "he.unknown_lease" (nobody was given this address), "he.mac_mismatch" (somebody else was), "he.bad_mark", "he.unknown_question".
- * Leases and marks are on disk: a restart keeps them.
+ * Refusals: "he.unknown_lease" (nobody was given this address), "he.mac_mismatch" (somebody else was), "he.bad_mark",
+ * "he.unknown_question". Leases and marks are on disk: a restart keeps them.
  */
 #include "models/cmts.h"
 

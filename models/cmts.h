@@ -1,6 +1,6 @@
 /*
- * The HFC head-end (flows.md 0; patent [0133]): stands between its HFC segment and the network, knows which address it leased to which MAC,
- * and tells the KDC.
+ * The HFC head-end (flows.md 0; patent [0133]): stands between its HFC segment and the network, knows which address it
+ * leased to which MAC, and tells the KDC.
  */
 #ifndef TOLLGATE_MODELS_CMTS_H
 #define TOLLGATE_MODELS_CMTS_H

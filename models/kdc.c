@@ -1,6 +1,6 @@
 /*
- * Key distribution centre in a machine of its own (flows.md 0, 1 and 13; patent [0041], [0102]-[0105]): the service of models/kdc_service.h
- * with a secure module, and ESP associations with the signaling controllers and head-ends it asks.
+ * Key distribution centre in a machine of its own (flows.md 0, 1 and 13; patent [0041], [0102]-[0105]): the service of
+ * models/kdc_service.h with a secure module, and ESP associations with the signaling controllers and head-ends it asks.
  *
  * A restart loses tickets, associations, thumbprints and authenticators; keys and certificate stay.
  */

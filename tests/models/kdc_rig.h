@@ -1,6 +1,7 @@
 /*
- * What the tests of KDC and head-end share: a device on an HFC segment behind a head-end, a KDC and a signaling controller's stand-in on the
- * operator's network. KDC and head-end are the elements themselves; the device asks by real bytes and judges what comes back.
+ * What the tests of KDC and head-end share: a device on an HFC segment behind a head-end, a KDC and a signaling
+ * controller's stand-in on the operator's network. KDC and head-end are the elements themselves; the device asks by real
+ * bytes and judges what comes back.
  *
  *   device 10.1.0.2 --- hfc --- 10.1.0.1 he1 10.0.0.1 --- core --- kdc1 10.0.0.9, sc1 10.0.0.5
  */
@@ -45,8 +46,8 @@ struct rig_refusal {
 
 struct rig_setup {
 	const char *switches[8][2]; /* name, value; ended by NULL */
-	bool ipsec, no_lease;
-	const char *numbers, *lifetime_s;
+	bool ipsec, no_lease, he_keys; /* he_keys: the head-end knows the KDC */
+	const char *numbers;
 	struct link_params hfc;
 	uint64_t seed;
 };
@@ -238,10 +239,10 @@ static inline void rig_element(struct node *node, const struct model *model, con
 static inline void rig_elements(struct kdc_rig *r, const struct rig_setup *setup)
 {
 	struct arg kdc[] = { { "restricted_numbers", value_text(setup->numbers ? setup->numbers : "") } };
-	struct arg he[] = { { "hfc", { .type = VALUE_LINK, .link = r->hfc } } };
+	struct arg he[] = { { "hfc", { .type = VALUE_LINK, .link = r->hfc } }, { "kdc", { .type = VALUE_NODE, .node = r->kdc } } };
 
 	rig_element(r->kdc, &model_kdc, kdc, 1);
-	rig_element(r->he, &model_cmts, he, 1);
+	rig_element(r->he, &model_cmts, he, setup->he_keys ? 2 : 1);
 	if (!setup->no_lease)
 		ck_assert(cmts_lease_add(r->he, DEVICE_IP, device_mac));
 }
