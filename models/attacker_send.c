@@ -89,6 +89,18 @@ static void on_due_forged(struct sim *sim, struct event *event)
 
 /* Verbs: sending */
 
+/* For what goes by its own IP layer. */
+static bool has_route(const struct node *node, uint32_t dst, struct verb_result *result)
+{
+	char text[IP_TEXT_LEN];
+	bool known = ip_source_for(node, dst) != 0;
+
+	if (!known)
+		snprintf(result->error, sizeof result->error, "%s has no route to %s; write gateway = \"10.1.0.1\" at its making",
+		         node->name, ip_text(dst, text));
+	return known;
+}
+
 /* Another destination: address, frame's receiver, checksums. */
 static void redirect(struct attacker *a, struct deed *d, uint32_t dst)
 {
@@ -118,6 +130,8 @@ void attacker_verb_send(struct node *node, const struct args *args, struct verb_
 		snprintf(result->error, sizeof result->error, "an answer that came in TCP has a connection no more");
 	else if (to && (!to->ifaces || !to->ifaces->ip))
 		snprintf(result->error, sizeof result->error, "%s has no address", to->name);
+	else if (c->message.bytes)
+		has_route(node, to ? to->ifaces->ip : c->view.dst, result);
 	if (result->error[0])
 		return;
 	d = deed_new(node, DEED_SEND, &attacker_sent_class);
@@ -198,6 +212,8 @@ void attacker_verb_inject(struct node *node, const struct args *args, struct ver
 		snprintf(result->error, sizeof result->error, "from and to must have addresses");
 	else if (udp && (sport < 1 || sport > 65535 || dport < 1 || dport > 65535))
 		snprintf(result->error, sizeof result->error, "sport and dport must be 1 to 65535");
+	else
+		has_route(node, to->ifaces->ip, result);
 	if (result->error[0])
 		return;
 	d = deed_new(node, DEED_SEND, &attacker_sent_class);
@@ -318,6 +334,8 @@ void attacker_verb_ticket(struct node *node, const struct args *args, struct ver
 	struct deed *d;
 
 	if (!has_account(a, result))
+		return;
+	if (kdc->ifaces && kdc->ifaces->ip && !has_route(node, kdc->ifaces->ip, result))
 		return;
 	d = deed_new(node, DEED_TICKET, &attacker_ticket_class);
 	if (!kdc->ifaces || !kdc->ifaces->ip || !krb_name_set(&d->server, args_text(args, "server", ""), WORLD_REALM)) {

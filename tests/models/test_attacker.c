@@ -644,6 +644,8 @@ START_TEST(bad_arguments)
 	ck_assert(call(b.mallory, "inject", ARGS(NODE("to", b.bob), TEXT("hex", "0"), INT("sport", 1), INT("dport", 1))).error[0]);
 	ck_assert(call(b.mallory, "inject", ARGS(NODE("to", b.bob), INT("sport", 1), INT("dport", 1))).error[0]);
 	ck_assert(call(b.mallory, "inject", ARGS(NODE("to", b.bob), BYTES("bytes", "x"))).error[0]);
+	ck_assert(call(b.mallory, "inject", ARGS(NODE("to", node_on(b.sim, link_new(b.sim, "far", &plain), "far", 0x0a090001)),
+						 BYTES("bytes", "x"), INT("sport", 1), INT("dport", 1))).error[0]); /* no route */
 	ck_assert(call(b.mallory, "mitm", ARGS(NODE("victim", b.alice), NODE("kdc", b.bob))).error[0]); /* no account */
 	ck_assert(call(b.mallory, "ticket", ARGS(TEXT("server", "sc/sc1"), NODE("kdc", b.bob))).error[0]);
 	bench_end(&b);
