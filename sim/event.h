@@ -2,8 +2,8 @@
  * The event queue: what happens next in virtual time.
  *
  * Events are intrusive: their owner embeds a struct event (a packet its delivery, a connection its timer), so
- * scheduling never allocates. The order is (at_ns, seq), both set by the owner of the queue before a push; seq grows from push
- * to push, so the order is total and cannot depend on addresses or on the shape of the queue.
+ * scheduling never allocates. The order is (at_ns, seq), both set by the owner of the queue before a push; seq grows
+ * from push to push, so the order is total and cannot depend on addresses or on the shape of the queue.
  *
  * Invariant: an event is in the queue exactly when event_pending() says so; its owner may not free it then. A zeroed
  * event is not pending. Once cancelled it is the owner's again at once: to be freed, or pushed with another time.
