@@ -35,7 +35,6 @@
 #define LINES_MAX 4096
 #define RTP_PORT_FIRST 16384
 #define RTP_PORTS (2 * LINES_MAX)             /* even ones, in turn: voice of the call before finds no new ear */
-#define SPI_FIRST 0x100                       /* RFC 2406 section 2.1: those below are reserved */
 #define BODY_LEN 512
 
 struct server {
@@ -298,20 +297,10 @@ static bool from_controller(const struct server *s, const struct udp_from *from)
 /* A caller is no server: an association with one must not come between us and that server's own. */
 static bool media_usable(const struct server *s, const struct sdp *media)
 {
-	return media->ip && media->port && media->spi >= SPI_FIRST && media->spi < UINT32_MAX &&
+	return media->ip && media->port && ipsec_spi_usable(media->spi) &&
 	       (media->payload_type == MEDIA_PCMU || media->payload_type == MEDIA_PCMA) &&
 	       !ip_is_local(s->node, media->ip) && ip_source_for(s->node, media->ip) &&
 	       !directory_service_at(world_directory(world_of(s->node->sim)), media->ip);
-}
-
-/* An association of the same peer and SPI would be replaced. */
-static bool spi_in_use(const struct server *s, const struct sdp *media)
-{
-	const struct association *a = ipsec_find(s->ipsec, media->ip, NULL);
-
-	while (a && (a->peer_ip != media->ip || a->spi != media->spi))
-		a = a->next_peer;
-	return a != NULL;
 }
 
 static struct verdict judge(const struct server *s, struct offer *offer)
@@ -328,7 +317,7 @@ static struct verdict judge(const struct server *s, struct offer *offer)
 	if (!id.at || !id.len || !span_copy(id, offer->id, sizeof offer->id) ||
 	    !sdp_parse(offer->invite->body, &offer->media) || !media_usable(s, &offer->media))
 		return REFUSE("ns.media_offer", 488);
-	if (spi_in_use(s, &offer->media))
+	if (ipsec_find_initiated(s->ipsec, offer->media.ip, offer->media.spi)) /* it would be replaced */
 		return REFUSE("ns.spi_in_use", 488);
 	if (s->active >= s->lines)
 		return REFUSE("ns.busy", 486);
