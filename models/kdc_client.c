@@ -17,11 +17,13 @@ struct kdc_client {
 	void *ctx;
 	struct event timer;
 	struct udp_socket socket;
-	struct tcp_conn *conn;
+	struct tcp_conn *conn;    /* of the question under way */
+	struct tcp_conn *closing; /* it has brought its answer and waits for the KDC's end */
 };
 
 static void try_again(struct kdc_client *c, sim_ns pause_ns);
 
+/* Ends the try under way; nothing of it can come in any more. */
 static void let_go(struct kdc_client *c)
 {
 	struct tcp_conn *conn = c->conn;
@@ -31,6 +33,16 @@ static void let_go(struct kdc_client *c)
 	c->conn = NULL;
 	if (conn)
 		tcp_abort(conn);
+}
+
+static void let_all_go(struct kdc_client *c)
+{
+	struct tcp_conn *closing = c->closing;
+
+	let_go(c);
+	c->closing = NULL;
+	if (closing)
+		tcp_abort(closing);
 }
 
 /* The question is over before the answer is told, so that the answer may ask the next one. */
@@ -62,7 +74,7 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 
 static void ask_udp(struct kdc_client *c, const struct der *request)
 {
-	if (!c->socket.port && !udp_bind(c->node, &c->socket, 0, on_datagram, c))
+	if (!udp_bind(c->node, &c->socket, 0, on_datagram, c))
 		return;
 	message_send(&c->socket, c->kdc_ip, KDC_PORT, kerberos_kind(request->bytes, request->len), &form_kerberos,
 	             request->bytes, request->len);
@@ -75,6 +87,8 @@ static size_t on_bytes(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, s
 	struct kdc_client *c = ctx;
 	uint32_t want;
 
+	if (conn != c->conn)
+		return len; /* behind an answer that has been had */
 	if (len < LENGTH_PREFIX)
 		return 0;
 	want = get_be32(bytes);
@@ -88,6 +102,9 @@ static size_t on_bytes(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, s
 	if (len - LENGTH_PREFIX < want)
 		return 0;
 	c->conn = NULL;
+	if (c->closing)
+		tcp_abort(c->closing);
+	c->closing = conn;
 	tcp_close(conn);
 	finish(c, bytes + LENGTH_PREFIX, want, tag);
 	return LENGTH_PREFIX + want;
@@ -98,6 +115,8 @@ static void on_closed(struct tcp_conn *conn, void *ctx, enum tcp_end how)
 	struct kdc_client *c = ctx;
 
 	(void)how;
+	if (c->closing == conn)
+		c->closing = NULL;
 	if (c->conn != conn)
 		return; /* the answer has been had; this is the end of its connection */
 	c->conn = NULL;
@@ -131,7 +150,7 @@ static void ask(struct kdc_client *c)
 	struct der request = { 0 };
 
 	if (c->tries == KDC_TRIES || !c->request(c->ctx, &request)) {
-		let_go(c);
+		der_free(&request);
 		finish(c, NULL, 0, 0);
 		return;
 	}
@@ -151,8 +170,7 @@ static void on_timer(struct sim *sim, struct event *event)
 	struct kdc_client *c = event_owner(event, struct kdc_client, timer);
 
 	(void)sim;
-	if (c->tcp)
-		let_go(c); /* a connection that hangs */
+	let_go(c); /* a connection that hangs; a port where only a late answer to an older request could arrive */
 	ask(c);
 }
 
@@ -177,7 +195,7 @@ bool kdc_client_ask(struct kdc_client *c, kdc_request_fn *request, kdc_answer_fn
 
 void kdc_client_cancel(struct kdc_client *c)
 {
-	let_go(c);
+	let_all_go(c);
 	c->asking = false;
 }
 
@@ -195,6 +213,6 @@ void kdc_client_free(struct kdc_client *c)
 {
 	if (!c)
 		return;
-	let_go(c);
+	let_all_go(c);
 	free(c);
 }

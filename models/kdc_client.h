@@ -1,6 +1,8 @@
 /*
  * Asking a KDC: one Kerberos message there, one back, over TCP with its four-byte length (RFC 4120 section 7.2.2) or over UDP with
  * IP fragmentation [0069]. It retries with back-off what the network loses; what the answer says is its caller's business.
+ * Each try over UDP has a port of its own, so that a late answer to an older request is not taken for one to the newest.
+ * Refusals: "kdc_client.source" (not the KDC), "krb.too_long" (a TCP answer beyond KRB_MESSAGE_MAX).
  */
 #ifndef TOLLGATE_MODELS_KDC_CLIENT_H
 #define TOLLGATE_MODELS_KDC_CLIENT_H
@@ -26,9 +28,12 @@ typedef bool kdc_request_fn(void *ctx, struct der *out);
 /* Owned by the caller. */
 struct kdc_client *kdc_client_new(struct node *node, uint32_t kdc_ip, bool tcp);
 void kdc_client_free(struct kdc_client *client);
-/* Asks; one question at a time: false when one is under way. */
+/*
+ * Asks; one question at a time: false when one is under way. answer is called later, but from inside this call when request gives
+ * up at once. It may ask again or free the client.
+ */
 bool kdc_client_ask(struct kdc_client *client, kdc_request_fn *request, kdc_answer_fn *answer, void *ctx);
-/* Forgets the question without an answer (a restart). */
+/* Forgets the question without an answer (a restart; before ip_reset(), which forgets the connections). */
 void kdc_client_cancel(struct kdc_client *client);
 
 #endif
