@@ -69,6 +69,18 @@ $(B)/gen/model_registry.c: $(wildcard models/*.c) Makefile
 	  echo 'const struct model *const model_registry[] = {'; \
 	  for n in $$names; do echo "	&model_$$n,"; done; echo '	NULL'; echo '};'; } > $@
 
+# What a newcomer wants to see: a secured call, its ladder, its verdicts, and where its results lie.
+DEMO = results
+demo:
+	@sh tests/install.sh build
+	@$(MAKE) -j2 $(B)/tollgate
+	@mkdir -p $(DEMO)
+	@$(B)/tollgate run scenarios/calls/cta_to_cta.lua -o $(DEMO)/call.db --pcap $(DEMO)/call.pcapng --keylog $(DEMO)/keys > $(DEMO)/call.txt; \
+	  code=$$?; $(B)/tollgate ladder $(DEMO)/call.db; echo; cat $(DEMO)/call.txt; echo; \
+	  echo 'result database  $(DEMO)/call.db      sqlite3 $(DEMO)/call.db "SELECT * FROM ladder"'; \
+	  echo 'capture          $(DEMO)/call.pcapng  WIRESHARK_CONFIG_DIR=$(DEMO)/keys wireshark -K $(DEMO)/keys/keytab $(DEMO)/call.pcapng'; \
+	  echo 'keys             $(DEMO)/keys         see $(DEMO)/keys/README'; exit $$code
+
 # Unit tests: one program per tests/LAYER/test_*.c, linked with that layer and those below only.
 TESTS = $(wildcard tests/sim/test_*.c tests/crypto/test_*.c tests/models/test_*.c tests/reports/test_*.c tests/scenarios/test_*.c)
 TEST_BINS = $(TESTS:%.c=$(B)/%)
@@ -121,4 +133,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: unit bench fuzz fuzz-run layers layers-built check clean
+.PHONY: demo unit bench fuzz fuzz-run layers layers-built check clean

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs what is missing of the packages that the build and its tests need (Debian 12), as root or through sudo.
+#   install.sh build   those for building only
 set -eu
-packages="gcc make pkg-config libssl-dev openssl libsqlite3-dev sqlite3 liblua5.4-dev libp11-kit-dev check softhsm2 opensc tshark"
+packages="gcc make pkg-config libssl-dev libsqlite3-dev liblua5.4-dev libp11-kit-dev"
+[ "${1:-}" = build ] || packages="$packages check softhsm2 opensc openssl sqlite3 tshark xxd"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
