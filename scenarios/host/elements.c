@@ -373,6 +373,13 @@ void pending_finish(lua_State *L)
 	lua_pop(L, 1);
 }
 
+/* Reading something of another element, as between the braces of the one that is pending, leaves that one alone. */
+void pending_finish_own(lua_State *L, const struct node *node)
+{
+	if (node && host_of(L)->pending.node == node)
+		pending_finish(L);
+}
+
 /* Upvalue 1: the model. */
 static int construct(lua_State *L)
 {

@@ -209,6 +209,7 @@ void options_open(lua_State *L);
 void push_constructor(lua_State *L, const struct model *model);
 /* Builds an element that waits for its table, with defaults. */
 void pending_finish(lua_State *L);
+void pending_finish_own(lua_State *L, const struct node *node); /* only when it is this one that is pending */
 /* Builds the pending node with the table at index. */
 void element_build(lua_State *L, int index);
 void profiles_free(struct host *host);

@@ -341,7 +341,7 @@ static int element_get(lua_State *L)
 		fail_here(L, "write ELEMENT:get \"attribute\" with a colon");
 	if (lua_type(L, 2) != LUA_TSTRING)
 		fail_here(L, "get must be given a name; write %s:get \"attribute\"", node ? node->name : object->class_->name);
-	pending_finish(L);
+	pending_finish_own(L, node);
 	name = lua_tostring(L, 2);
 	if (!attribute_of(node, object, name, &known)) {
 		text_unknown(&text, name, &known);
@@ -413,7 +413,7 @@ static int element_index(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
 	const struct verb *verb;
 
-	pending_finish(L);
+	pending_finish_own(L, node);
 	verb = verb_of(node, name);
 	if (verb) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)verb);

@@ -28,7 +28,7 @@ struct subnet { /* addresses a link gives to interfaces that ask for none */
 static void topology_load(lua_State *L, int options);
 
 /* The net is complete once a topology named without its table has been built with defaults. */
-void net_ready(lua_State *L)
+static void topology_ready(lua_State *L)
 {
 	struct host *host = host_of(L);
 
@@ -37,6 +37,11 @@ void net_ready(lua_State *L)
 		topology_load(L, lua_gettop(L));
 		lua_pop(L, 1);
 	}
+}
+
+void net_ready(lua_State *L)
+{
+	topology_ready(L);
 	pending_finish(L);
 }
 
@@ -411,7 +416,7 @@ static int net_index(lua_State *L)
 	struct node *node;
 	struct link *link;
 
-	net_ready(L);
+	topology_ready(L);
 	for (const luaL_Reg *m = methods; m->name; m++) {
 		if (strcmp(m->name, name) == 0) {
 			lua_pushcfunction(L, m->func);
@@ -422,6 +427,7 @@ static int net_index(lua_State *L)
 	model = model_named(host, name);
 	node = node_find(host->sim, name);
 	link = link_find(host->sim, name);
+	pending_finish_own(L, model ? NULL : node);
 	if (model) {
 		push_constructor(L, model);
 	} else if (node) {

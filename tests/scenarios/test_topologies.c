@@ -37,6 +37,10 @@ static const struct { const char *script; enum host_code code; const char *out, 
 	  "  called from scenarios/t.lua:2\n" },
 	{ "local net = topology 'line' {}\nnet.seg1:set { loss = '5%' }\nnet.seg1:cut(); print(net.seg1.down); net.seg1:mend(); print(net.seg1.down, net.seg1.sent)\n"
 	  "run(function() end)", HOST_HELD, "true\nfalse\t0\n", "" },
+	/* What stands between an element's braces may read the net, other elements, and what they know. */
+	{ "local net = topology 'line' {}\nlocal a = net:phone 'a'\nlocal b = net:phone 'b' { on = a.segment, number = '9', peer = net.a }\n"
+	  "local c = net:phone 'c' { on = net.seg2, number = net.b.number .. '1', peer = b }\n"
+	  "print(b.segment.name, b.number, b.peer.name, c.segment.name, c.number)\nrun(function() end)", HOST_HELD, "seg1\t9\ta\tseg2\t91\n", "" },
 };
 
 START_TEST(topologies)
