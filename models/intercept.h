@@ -1,20 +1,22 @@
 /*
- * Lawful intercept at a signaling controller (CALEA; patent [0099]-[0101]): the source controller made the call's sub-key and can
- * therefore yield the keys of its voice, for as long as the call lasts, to one who has a warrant, and to nobody else.
+ * Lawful intercept at a signaling controller (CALEA; patent [0099]-[0101]): the source controller made the call's
+ * sub-key and can therefore yield the keys of its voice, for as long as the call lasts, to one who has a warrant, and
+ * to nobody else.
  *
- * "kept": the controller keeps the sub-key itself. "cookie": it seals the sub-key under an escrow key of its own, parks the
- * sealed form at the other controller of the call, which cannot read it, and destroys its handle; a request fetches the
- * cookie back. The key that seals is derived for that call alone, so that a cookie of another call does not open (attack S4). A call
- * within one segment has no other controller; its key is kept.
+ * "kept": the controller keeps the sub-key itself. "cookie": it seals the sub-key under an escrow key of its own,
+ * parks the sealed form at the other controller of the call, which cannot read it, and destroys its handle; a request
+ * fetches the cookie back. The key that seals is derived for that call alone, so that a cookie of another call does
+ * not open (attack S4). A call within one segment has no other controller; its key is kept.
  *
- * On the wire: RADIUS inside ESP. Parking: Accounting-Request (start) with session id and cookie; fetching: Access-Request with the
- * session id. A request: Access-Request of a "lea/..." with Calling-Station-Id = number (and a session id to choose one of several
- * calls); the Accept has the session id, where the voice flows, and the sub-key wrapped for the requester's association.
+ * On the wire: RADIUS inside ESP. Parking: Accounting-Request (start) with session id and cookie; fetching:
+ * Access-Request with the session id. A request: Access-Request of a "lea/..." with Calling-Station-Id = number (and a
+ * session id to choose one of several calls); the Accept has the session id, where the voice flows, and the sub-key
+ * wrapped for the requester's association.
  *
- * Refusals: "intercept.authorise" (no warrant in force), "intercept.no_call", "intercept.no_association" (nothing to wrap
- * under), "cookie.stranger" (parked or asked for by a controller that did not bring the call), "cookie.gone" (its holder has
- * it no longer), "cookie.integrity", "cookie.timeout". Who asks again while the cookie is being fetched is answered once. A warrant must be in
- * force both when the question comes and when the key leaves.
+ * Refusals: "intercept.authorise" (no warrant in force), "intercept.no_call", "intercept.no_association" (nothing to
+ * wrap under), "cookie.stranger" (parked or asked for by a controller that did not bring the call), "cookie.gone" (its
+ * holder has it no longer), "cookie.integrity", "cookie.timeout". Who asks again while the cookie is being fetched is
+ * answered once. A warrant must be in force both when the question comes and when the key leaves.
  */
 #ifndef TOLLGATE_MODELS_INTERCEPT_H
 #define TOLLGATE_MODELS_INTERCEPT_H
@@ -42,8 +44,8 @@ struct intercept_config { /* borrowed parts of the controller */
 struct intercept *intercept_new(const struct intercept_config *config);
 void intercept_free(struct intercept *intercept);
 /*
- * A restart: requests under way are forgotten; warrants and the escrow key are not. The RADIUS client must be reset before virtual
- * time goes on.
+ * A restart: requests under way are forgotten; warrants and the escrow key are not. The RADIUS client must be reset
+ * before virtual time goes on.
  */
 void intercept_reset(struct intercept *intercept);
 

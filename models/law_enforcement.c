@@ -1,20 +1,22 @@
 /*
- * A law enforcement agency, the other end of lawful intercept (CALEA; patent [0099]-[0101]; flows.md 4): it has the operator's
- * copy of the voice on one link, and asks a source signaling controller for the key of a call. Without the key it has cipher text;
- * with it, it counts what the key opens.
+ * A law enforcement agency, the other end of lawful intercept (CALEA; patent [0099]-[0101]; flows.md 4): it has the
+ * operator's copy of the voice on one link, and asks a source signaling controller for the key of a call. Without the
+ * key it has cipher text; with it, it counts what the key opens.
  *
- * The copy is a tap through which everything passes untouched. It keeps the datagrams that an eavesdropper would take for 20 ms of
- * G.711 (models/wiretap.h), RECORDED_MAX of them, whoever they are of. The wire dialogue is in models/intercept.h: what is
- * known of a call, its places and its key, comes out of the controller's answer and nowhere else.
+ * The copy is a tap through which everything passes untouched. It keeps the datagrams that an eavesdropper would take
+ * for 20 ms of G.711 (models/wiretap.h), RECORDED_MAX of them, whoever they are of. The wire dialogue is in
+ * models/intercept.h: what is known of a call, its places and its key, comes out of the controller's answer and
+ * nowhere else.
  *
- * A packet is a call's when it travels between the two places that the controller released; a packet is decrypted when the released key
- * makes of it RTP of 160 bytes of G.711 behind a plain header (payload type 0 or 8). Under another key about one packet in four million does.
- * Places are ports that a CTA uses again after RTP_PORTS calls: recordings of then would count as packets that the key does not open.
+ * A packet is a call's when it travels between the two places that the controller released; a packet is decrypted when
+ * the released key makes of it RTP of 160 bytes of G.711 behind a plain header (payload type 0 or 8). Under another
+ * key about one packet in four million does. Places are ports that a CTA uses again after RTP_PORTS calls: recordings
+ * of then would count as packets that the key does not open.
  *
  * A restart loses keys and requests, those unanswered as "no answer"; recordings are on disk.
  *
- * Refusals: "backend.ipsec", "radius.malformed", "radius.unexpected" (models/radius_client.h), "lea.check_service" (an AP-REQ of one who is
- * no server of the directory), "lea.malformed_answer", "lea.other_call", "subkey.unwrap".
+ * Refusals: "backend.ipsec", "radius.malformed", "radius.unexpected" (models/radius_client.h), "lea.check_service" (an
+ * AP-REQ of one who is no server of the directory), "lea.malformed_answer", "lea.other_call", "subkey.unwrap".
  */
 #include <stdio.h>
 #include <stdlib.h>
