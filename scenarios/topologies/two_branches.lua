@@ -7,7 +7,8 @@ return function(net, opts)
     kdc = "distinct",                 -- or "co-located": in the machine of sc1 [0041]
     ticket_lifetime = "7d",
     association_lifetime = "1h",
-    server = true,                    -- the announcement server "announce", number 800-555-0100
+    server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
+    escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })
   local co_located = opts.kdc == "co-located"
 
@@ -48,7 +49,7 @@ return function(net, opts)
     local sc = net:signaling_controller("sc" .. branch) {
       on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
       kdc = kdc, -- sc1 beside whose it stands has it already
-      association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
+      escrow = opts.escrow["sc" .. branch], association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
     }
     if co_located then
       kdc = kdc or sc
@@ -57,6 +58,11 @@ return function(net, opts)
       on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc,
     }
   end
+
+  net:network_server "announce" {
+    on = { lan4, "10.104.0.20/24" }, gateway = "10.104.0.1", kdc = kdc, number = opts.server.number, lines = opts.server.lines,
+    announcement = opts.server.announcement,
+  }
 
   net:place("cta", function(net, name, given, nth)
     local branch = given.branch or 1 + (nth - 1) % 2
