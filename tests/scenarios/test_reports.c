@@ -1,5 +1,6 @@
 /* What a run writes, and what a bad or interrupted one leaves behind. */
 #define _GNU_SOURCE /* memmem */
+#include <sqlite3.h>
 #include "tests/scenarios/host_fixture.h"
 
 START_TEST(database_is_the_same)
@@ -27,6 +28,29 @@ START_TEST(database_is_the_same)
 	ck_assert_ptr_null(memmem(a, a_len, run.dir, strlen(run.dir)));
 	free(a);
 	free(b);
+	run_end(&run);
+}
+END_TEST
+
+/* Table node says what kind each element is, also one that was made while the clock ran. */
+START_TEST(nodes_have_models)
+{
+	struct run run;
+	char path[256];
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	run_begin(&run, NET "run(function() wait '1s'; net:phone 'c' { number = '3' } end)");
+	snprintf(path, sizeof path, "%s/1.db", run.dir);
+	run.options.database = path;
+	ck_assert_int_eq(run_go(&run), HOST_HELD);
+	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT group_concat(name || '=' || model, ' ') FROM (SELECT * FROM node ORDER BY name)", -1,
+	                                    &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "a=phone b=phone c=phone");
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
 	run_end(&run);
 }
 END_TEST
@@ -70,6 +94,7 @@ int main(void)
 	TCase *tc = tcase_create("reports");
 
 	tcase_add_test(tc, database_is_the_same);
+	tcase_add_test(tc, nodes_have_models);
 	tcase_add_test(tc, bad_script_leaves_no_database);
 	tcase_add_test(tc, interrupt);
 	return run_case(tc);
