@@ -90,7 +90,8 @@ bool intercept_revoke(struct intercept *i, const char *digits)
 static bool warranted(const struct intercept *i, const char *to, const char *digits)
 {
 	for (const struct warrant *w = i->warrants; w; w = w->next)
-		if (strcmp(w->to, to) == 0 && strcmp(w->digits, digits) == 0 && i->config.node->sim->now_ns < w->until_ns)
+		if (strcmp(w->to, to) == 0 && strcmp(w->digits, digits) == 0 &&
+		    i->config.node->sim->now_ns < w->until_ns)
 			return true;
 	return false;
 }
@@ -251,7 +252,8 @@ static void numbers_asked(const struct radius_asked *asked, char digits[SUBSCRIB
 }
 
 /* The check that an answer of the other controller fails; NULL: *key is the sub-key, the caller destroys it. */
-static const char *judge_fetched(const struct errand *e, const struct call *call, const struct radius *answer, key_handle *key)
+static const char *judge_fetched(const struct errand *e, const struct call *call, const struct radius *answer,
+                                 key_handle *key)
 {
 	struct intercept *i = e->intercept;
 	char digits[SUBSCRIBER_NUMBER_LEN];
@@ -386,7 +388,8 @@ bool intercept_account(struct intercept *i, const struct radius_asked *asked)
 	call = brought_call(i, asked->question.acct_session_id, asked->ip, &check);
 	if (!call) {
 		trace_refuse(i->config.node, check, asked->ip, asked->tag, asked->question.acct_session_id);
-		return true; /* accounting has no way to say no (RFC 2866 section 4.2): who asks gives up and keeps the key */
+		/* Accounting has no way to say no (RFC 2866 section 4.2): who asks gives up and keeps the key. */
+		return true;
 	}
 	call_set_cookie(call, asked->question.user_name);
 	message_accept(i->config.node, asked->tag);
@@ -417,7 +420,8 @@ static void park(void *ctx, bool ready)
 
 	snprintf(question.user_name, sizeof question.user_name, "%s", e->cookie);
 	snprintf(question.acct_session_id, sizeof question.acct_session_id, "%s", e->call);
-	if (!ready || !source_call(i, e->call) || !radius_client_ask(i->config.questions, e->at_ip, &question, on_parked, e))
+	if (!ready || !source_call(i, e->call) ||
+	    !radius_client_ask(i->config.questions, e->at_ip, &question, on_parked, e))
 		errand_done(e); /* the key stays where it is */
 }
 

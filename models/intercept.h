@@ -49,7 +49,10 @@ void intercept_free(struct intercept *intercept);
  */
 void intercept_reset(struct intercept *intercept);
 
-/* The operator enters a court's order: to ("lea/NAME", copied) may have the keys of calls of a number until until_ns. False: too many. */
+/*
+ * The operator enters a court's order: to ("lea/NAME", copied) may have the keys of calls of a number (digits) until
+ * until_ns. False: too many.
+ */
 bool intercept_warrant(struct intercept *intercept, const char *digits, const char *to, sim_ns until_ns);
 /* Takes every warrant for the number out; false: there was none. */
 bool intercept_revoke(struct intercept *intercept, const char *digits);

@@ -181,6 +181,7 @@ static bool try_packet(struct release *r, const struct recorded *p)
 static bool make_ciphers(struct release *r)
 {
 	char caller[IP_TEXT_LEN], callee[IP_TEXT_LEN], context[WAYS][2 * (IP_TEXT_LEN + 6) + 2];
+	static const enum esp_direction ways[WAYS] = { [TO_CALLEE] = ESP_UP, [TO_CALLER] = ESP_DOWN };
 	bool ok = true;
 
 	ip_text(r->caller.ip, caller);
@@ -189,8 +190,8 @@ static bool make_ciphers(struct release *r)
 	snprintf(context[TO_CALLER], sizeof context[0], "%s:%u %s:%u", callee, r->callee.port, caller, r->caller.port);
 	for (unsigned way = 0; way < WAYS; way++)
 		for (unsigned mac = 0; mac < 2; mac++) {
-			r->ciphers[way][mac] = rtp_cipher_new(r->agency->sm, r->subkey, LABEL_RTP,
-			                                      way == TO_CALLEE ? ESP_UP : ESP_DOWN, context[way], mac == 1);
+			r->ciphers[way][mac] = rtp_cipher_new(r->agency->sm, r->subkey, LABEL_RTP, ways[way], context[way],
+			                                      mac == 1);
 			ok = ok && r->ciphers[way][mac];
 		}
 	return ok;
@@ -307,7 +308,8 @@ static struct recorded *record_room(struct agency *a)
 	return &a->recorded[a->recorded_count++];
 }
 
-static enum tap_verdict on_frame(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+static enum tap_verdict on_frame(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                                 struct packet *frame)
 {
 	struct agency *a = ctx;
 	struct recorded *p;
@@ -323,8 +325,8 @@ static enum tap_verdict on_frame(void *ctx, struct link *link, struct iface *fro
 		a->unrecorded++;
 		return TAP_PASS;
 	}
-	*p = (struct recorded){ .at_ns = a->node->sim->now_ns, .src = v.src, .dst = v.dst, .sport = v.sport, .dport = v.dport,
-		                .len = (uint16_t)v.payload_len };
+	*p = (struct recorded){ .at_ns = a->node->sim->now_ns, .src = v.src, .dst = v.dst, .sport = v.sport,
+		                .dport = v.dport, .len = (uint16_t)v.payload_len };
 	memcpy(p->bytes, frame->data + v.payload_at, v.payload_len);
 	for (struct release *r = a->releases; r; r = r->next)
 		if (r->granted && try_packet(r, p))
@@ -398,8 +400,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 		return false;
 	}
 	if (link->tap) {
-		snprintf(error, MODEL_ERROR_LEN, "link %s is tapped already, by %s; choose another link the voice crosses", link->name,
-		         link->tapper->name);
+		snprintf(error, MODEL_ERROR_LEN, "link %s is tapped already, by %s; choose another link the voice crosses",
+		         link->name, link->tapper->name);
 		return false;
 	}
 	a = sim_alloc(sizeof *a);
@@ -494,7 +496,7 @@ static void verb_forget(struct object *object, const struct args *args, struct v
 
 	(void)args;
 	if (!r->ready)
-		snprintf(result->error, sizeof result->error, "the request has no answer yet; expect { ready = true } first");
+		snprintf(result->error, sizeof result->error, "it has no answer yet; expect { ready = true } first");
 	else if (r->agency && r->link)
 		release_close(r);
 }
@@ -504,7 +506,7 @@ static const struct attribute release_attributes[] = {
 	{ "granted", VALUE_BOOL, "the controller released the key" },
 	{ "by", VALUE_TEXT, "the check that refused it; \"no answer\" when none came" },
 	{ "call", VALUE_TEXT, "the identifier of the call it is for" },
-	{ "packets", VALUE_INT, "recorded packets of the call, those from before the release included, until the key is forgotten" },
+	{ "packets", VALUE_INT, "recorded packets of the call, also from before the release, until the key is forgotten" },
 	{ "decrypted", VALUE_INT, "how many of them the key opened to G.711 voice" },
 	{ "to_callee", VALUE_INT, "of those decrypted: from the caller to the callee" },
 	{ "to_caller", VALUE_INT, "of those decrypted: from the callee to the caller" },
@@ -514,8 +516,8 @@ static const struct object_verb release_verbs[] = {
 	{ "forget", "destroys the key; the counts stay", NULL, "", verb_forget }, { NULL, NULL, NULL, NULL, NULL },
 };
 static const struct object_class release_class = {
-	.name = "release", .doc = "a request for the key of a call, and what the key opened", .attributes = release_attributes,
-	.get = release_get, .verbs = release_verbs, .free = release_free,
+	.name = "release", .doc = "a request for the key of a call, and what the key opened",
+	.attributes = release_attributes, .get = release_get, .verbs = release_verbs, .free = release_free,
 };
 static const struct object_class *const objects[] = { &release_class, NULL };
 
@@ -528,7 +530,8 @@ static uint32_t controller_of(const struct agency *a, const struct node *from, s
 	snprintf(principal, sizeof principal, "sc/%s", from->name);
 	ip = directory_service_ip(world_directory(world_of(a->node->sim)), principal);
 	if (!ip)
-		snprintf(result->error, sizeof result->error, "%s is no signaling controller; write from = net.sc1", from->name);
+		snprintf(result->error, sizeof result->error, "%s is no signaling controller; write from = net.sc1",
+		         from->name);
 	return ip;
 }
 
@@ -543,11 +546,13 @@ static void verb_request(struct node *node, const struct args *args, struct verb
 	if (!ip)
 		return;
 	if (!number_digits(number, digits)) {
-		snprintf(result->error, sizeof result->error, "\"%.40s\" is no telephone number; write number = \"215-555-0101\"", number);
+		snprintf(result->error, sizeof result->error,
+		         "\"%.40s\" is no telephone number; write number = \"215-555-0101\"", number);
 		return;
 	}
 	if (strlen(call) > CALL_ID_MAX) {
-		snprintf(result->error, sizeof result->error, "\"%.80s\" is no call's identifier; write call = c.id", call);
+		snprintf(result->error, sizeof result->error, "\"%.80s\" is no call's identifier; write call = c.id",
+		         call);
 		return;
 	}
 	r = sim_alloc(sizeof *r);
@@ -568,7 +573,7 @@ static void verb_request(struct node *node, const struct args *args, struct verb
 
 static const struct param params[] = {
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from" },
-	{ .name = "tap", .type = VALUE_LINK, .required = true, .doc = "the link whose voice the operator delivers a copy of" },
+	{ .name = "tap", .type = VALUE_LINK, .required = true, .doc = "the link whose voice it gets a copy of" },
 	{ .name = NULL },
 };
 static const struct param request_params[] = {
@@ -591,7 +596,7 @@ static const struct attribute attributes[] = {
 
 const struct model model_law_enforcement = {
 	.name = "law_enforcement",
-	.doc = "law enforcement agency: records the encrypted voice on a link, gets the key of a call where it has a warrant [0099]",
-	.params = params, .verbs = verbs, .attributes = attributes, .objects = objects, .create = create, .start = power_on,
-	.get = get, .restart = restart,
+	.doc = "law enforcement agency: records encrypted voice on a link, gets a call's key where it has a warrant [0099]",
+	.params = params, .verbs = verbs, .attributes = attributes, .objects = objects, .create = create,
+	.start = power_on, .get = get, .restart = restart,
 };
