@@ -9,6 +9,9 @@
 #define TAG_LEN 12
 #define BUCKETS_FIRST 4
 #define USER_MAX 47
+#define REASON_MAX 63
+#define INVITE_CSEQ 1        /* a leg has one INVITE */
+#define NO_LEG_TAG "none"    /* our tag where there is no leg to have one */
 
 enum repeat { REPEAT_NONE, REPEAT_INVITE, REPEAT_ANSWER, REPEAT_CANCEL, REPEAT_BYE };
 
@@ -22,7 +25,8 @@ struct sip_leg {
 	struct sip_leg *next;         /* in its bucket by Call-ID */
 	struct sip_endpoint *endpoint;
 	void *owner;
-	bool released, timed_out;
+	bool released;
+	bool hang_up;                 /* the owner has ended it before the ACK came: a BYE is due then */
 	enum leg_state state;
 	enum repeat repeat;
 	bool caller;                  /* we sent the INVITE */
@@ -31,7 +35,7 @@ struct sip_leg {
 	char local_tag[TAG_LEN + 1], remote_tag[64];
 	char local_user[USER_MAX + 1], remote_user[USER_MAX + 1];
 	char branch[32];              /* of our INVITE */
-	char via[160];                /* of the INVITE we answer */
+	char reason[REASON_MAX + 1];  /* of the BYE that is due */
 	struct stored request, response, ack;
 	sim_ns interval_ns, deadline_ns;
 	struct event timer;
@@ -48,18 +52,19 @@ struct sip_endpoint {
 	struct rng tags;
 };
 
-/* Which states may do what. A cell that is false is a refusal of the message or a defect of the caller. */
-enum leg_input { IN_PROGRESS, IN_ANSWER, IN_REJECTION, IN_ACK, IN_BYE, IN_CANCEL, IN_COUNT };
+/* What may come in which state. A cell that is false is a refusal; what is only late is taken and changes nothing. */
+enum leg_input { IN_PROGRESS, IN_ANSWER, IN_REJECTION, IN_CANCEL_RESPONSE, IN_BYE_RESPONSE, IN_ACK, IN_BYE, IN_CANCEL, IN_COUNT };
 static const bool foreseen[LEG_STATE_COUNT][IN_COUNT] = {
 	[LEG_CALLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_PROCEEDING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_INCOMING] = { [IN_CANCEL] = true },
 	[LEG_ANSWERED] = { [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
-	[LEG_CONFIRMED] = { [IN_ANSWER] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_PROGRESS] = true },
-	[LEG_CANCELLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
-	[LEG_ENDING] = { [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_BYE] = true, [IN_ACK] = true, [IN_PROGRESS] = true },
-	[LEG_ENDED] = { [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_BYE] = true, [IN_ACK] = true, [IN_CANCEL] = true,
-	                [IN_PROGRESS] = true },
+	[LEG_CONFIRMED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	[LEG_CANCELLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true },
+	[LEG_ENDING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true,
+	                 [IN_BYE_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	[LEG_ENDED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true,
+	                [IN_BYE_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
 };
 
 /* Legs by Call-ID */
@@ -303,7 +308,7 @@ struct sip_leg *sip_leg_invite(struct sip_endpoint *e, const struct sip_invite *
 		return NULL;
 	leg->caller = true;
 	leg->owner = owner;
-	leg->cseq = 1;
+	leg->cseq = INVITE_CSEQ;
 	snprintf(leg->local_user, sizeof leg->local_user, "%s", invite->from_user);
 	snprintf(leg->remote_user, sizeof leg->remote_user, "%s", invite->to_user);
 	new_branch(e, leg->branch);
@@ -327,6 +332,12 @@ void sip_leg_answer(struct sip_leg *leg, int status, const char *headers, const 
 		return;
 	put_response(&t, status, &invite, leg->local_tag);
 	put_body(&t, headers, body);
+	if (t.full) { /* too long to be said: the peer must not wait for it */
+		t = (struct text){ bytes, sizeof bytes, 0, false };
+		status = 500;
+		put_response(&t, status, &invite, leg->local_tag);
+		put_body(&t, "", "");
+	}
 	if (!store(&leg->response, &t, response_kind(status, SIP_INVITE)))
 		return;
 	transmit(leg, &leg->response);
@@ -347,10 +358,10 @@ void sip_leg_ack(struct sip_leg *leg, const char *headers)
 
 static void send_bye(struct sip_leg *leg, const char *reason)
 {
-	char branch[32], header[96] = "";
+	char branch[32], header[REASON_MAX + 32] = "";
 
 	if (reason[0])
-		snprintf(header, sizeof header, "Reason: SIP;text=\"%s\"\r\n", reason);
+		snprintf(header, sizeof header, "Reason: SIP;text=\"%.*s\"\r\n", REASON_MAX, reason);
 	new_branch(leg->endpoint, branch);
 	leg->bye_cseq = ++leg->cseq;
 	leg->state = LEG_ENDING;
@@ -372,15 +383,22 @@ static void send_cancel(struct sip_leg *leg)
 void sip_leg_end(struct sip_leg *leg, const char *reason)
 {
 	switch (leg->state) {
-	case LEG_CALLING:
+	case LEG_CALLING: /* RFC 3261 section 9.1: a CANCEL waits for a first response, else it could overtake the INVITE */
+		leg->state = LEG_CANCELLING;
+		break;
 	case LEG_PROCEEDING:
 		send_cancel(leg);
 		break;
 	case LEG_INCOMING:
 		sip_leg_answer(leg, 487, "", "");
 		break;
-	case LEG_ANSWERED:
+	case LEG_ANSWERED: /* section 15: no BYE before the ACK, for the peer may not know of the dialog yet */
+		leg->hang_up = true;
+		snprintf(leg->reason, sizeof leg->reason, "%s", reason);
+		break;
 	case LEG_CONFIRMED:
+		if (leg->caller && !leg->ack.text)
+			sip_leg_ack(leg, "");
 		send_bye(leg, reason);
 		break;
 	default:
@@ -399,6 +417,15 @@ void sip_leg_release(struct sip_leg *leg)
 
 /* Time */
 
+/* RFC 3261 section 13.3.1.4: no ACK to our 2xx, so the dialog is ended by a BYE. */
+static void no_ack(struct sip_leg *leg)
+{
+	if (!leg->released && !leg->hang_up)
+		leg->endpoint->owner->acknowledged(leg, NULL);
+	if (leg->state == LEG_ANSWERED)
+		send_bye(leg, leg->hang_up ? leg->reason : "no ACK");
+}
+
 static void timed_out(struct sip_leg *leg)
 {
 	const struct sip_owner *owner = leg->endpoint->owner;
@@ -409,18 +436,14 @@ static void timed_out(struct sip_leg *leg)
 			leg_free(leg);
 		return;
 	}
-	leg->timed_out = true;
-	if (before == LEG_ANSWERED) { /* RFC 3261 section 13.3.1.4: no ACK, so the dialog is ended by a BYE */
-		if (!leg->released)
-			owner->acknowledged(leg, NULL);
-		if (leg->state == LEG_ANSWERED)
-			send_bye(leg, "no ACK");
+	if (before == LEG_ANSWERED) {
+		no_ack(leg);
 		return;
 	}
 	finish(leg);
 	if (leg->released)
 		return;
-	if (before == LEG_CALLING || before == LEG_PROCEEDING)
+	if (before == LEG_CALLING)
 		owner->rejected(leg, 408);
 	else
 		owner->ended(leg, true);
@@ -449,39 +472,38 @@ static void ack_rejection(struct sip_leg *leg)
 {
 	struct stored ack = { NULL, 0, NULL };
 
-	if (build_request(leg, &ack, SIP_ACK, leg->branch, 1, "", ""))
+	if (build_request(leg, &ack, SIP_ACK, leg->branch, INVITE_CSEQ, "", ""))
 		transmit(leg, &ack);
 	stored_free(&ack);
 }
 
-static void take_invite_final(struct sip_leg *leg, const struct sip_message *m)
+static void take_rejection(struct sip_leg *leg, const struct sip_message *m)
 {
 	const struct sip_owner *owner = leg->endpoint->owner;
 	enum leg_state before = leg->state;
 
-	if (!leg->remote_tag[0])
-		span_copy(m->to_tag, leg->remote_tag, sizeof leg->remote_tag);
-	if (m->status >= 300) {
-		ack_rejection(leg);
-		if (before == LEG_ENDED || before == LEG_ENDING)
-			return;
-		finish(leg);
-		if (leg->released)
-			return;
-		if (before == LEG_CANCELLING)
-			owner->ended(leg, false);
-		else
-			owner->rejected(leg, m->status);
+	ack_rejection(leg);
+	if (before == LEG_ENDED || before == LEG_ENDING)
 		return;
-	}
+	finish(leg);
+	if (leg->released)
+		return;
+	if (before == LEG_CANCELLING)
+		owner->ended(leg, false);
+	else
+		owner->rejected(leg, m->status);
+}
+
+static void take_answer(struct sip_leg *leg, const struct sip_message *m)
+{
+	enum leg_state before = leg->state;
+
 	if (before == LEG_CALLING || before == LEG_PROCEEDING) {
 		leg->state = LEG_CONFIRMED;
 		quiet(leg);
-		if (leg->released)
-			sip_leg_ack(leg, "");
-		else
-			owner->answered(leg, m);
-	} else if (before == LEG_CANCELLING) { /* answered while our CANCEL was under way */
+		leg->endpoint->owner->answered(leg, m);
+	} else if (before == LEG_CANCELLING || (before == LEG_ENDED && leg->released && !leg->ack.text)) {
+		/* Answered while our CANCEL was under way, or after we had given up. */
 		sip_leg_ack(leg, "");
 		send_bye(leg, "cancelled");
 	} else {
@@ -489,32 +511,77 @@ static void take_invite_final(struct sip_leg *leg, const struct sip_message *m)
 	}
 }
 
+static void take_invite_response(struct sip_leg *leg, const struct sip_message *m)
+{
+	if (m->status >= 200) {
+		if (!leg->remote_tag[0])
+			span_copy(m->to_tag, leg->remote_tag, sizeof leg->remote_tag);
+		if (m->status < 300)
+			take_answer(leg, m);
+		else
+			take_rejection(leg, m);
+		return;
+	}
+	if (leg->state == LEG_CALLING) {
+		leg->state = LEG_PROCEEDING;
+		quiet(leg); /* the owner decides how long it may ring */
+	} else if (leg->state == LEG_CANCELLING && leg->repeat == REPEAT_INVITE) {
+		send_cancel(leg);
+	}
+	if (!leg->released && leg->state == LEG_PROCEEDING && m->status > 100)
+		leg->endpoint->owner->progress(leg, m);
+}
+
+/* Our CANCEL or BYE has been taken, or the peer knows of no such dialog any more. */
+static void take_end_response(struct sip_leg *leg, const struct sip_message *m)
+{
+	if (m->status < 200)
+		return;
+	if (m->method == SIP_CANCEL && m->status < 300 && leg->state == LEG_CANCELLING) {
+		await(leg, SIP_TIMEOUT_NS); /* for the 487 */
+	} else if (leg->state == (m->method == SIP_CANCEL ? LEG_CANCELLING : LEG_ENDING)) {
+		finish(leg);
+		if (!leg->released)
+			leg->endpoint->owner->ended(leg, false);
+	}
+}
+
+static bool response_foreseen(const struct sip_leg *leg, const struct sip_message *m)
+{
+	const bool *may = foreseen[leg->state];
+	bool same_dialog = m->status < 200 || !leg->remote_tag[0] || span_is(m->to_tag, leg->remote_tag);
+
+	if (!span_is(m->from_tag, leg->local_tag))
+		return false;
+	if (m->method == SIP_INVITE)
+		return leg->caller && m->cseq == INVITE_CSEQ && same_dialog &&
+		       may[m->status < 200 ? IN_PROGRESS : m->status < 300 ? IN_ANSWER : IN_REJECTION];
+	if (m->method == SIP_CANCEL)
+		return leg->caller && m->cseq == INVITE_CSEQ && may[IN_CANCEL_RESPONSE];
+	return m->method == SIP_BYE && leg->bye_cseq && m->cseq == leg->bye_cseq && may[IN_BYE_RESPONSE];
+}
+
 static void take_response(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
 {
 	struct sip_endpoint *e = leg->endpoint;
-	enum leg_input input = m->status < 200 ? IN_PROGRESS : m->status < 300 ? IN_ANSWER : IN_REJECTION;
 
-	if (!foreseen[leg->state][input] || !span_is(m->from_tag, leg->local_tag)) {
+	if (!response_foreseen(leg, m)) {
 		trace_refuse(e->node, "sip.unexpected", from->src, from->tag, "");
 		return;
 	}
 	message_accept(e->node, from->tag);
-	if (m->method == SIP_INVITE && m->status < 200) {
-		if (leg->state == LEG_CALLING) {
-			leg->state = LEG_PROCEEDING;
-			quiet(leg); /* the owner decides how long it may ring */
-		}
-		if (!leg->released && leg->state == LEG_PROCEEDING && m->status > 100)
-			e->owner->progress(leg, m);
-	} else if (m->method == SIP_INVITE) {
-		take_invite_final(leg, m);
-	} else if (m->method == SIP_CANCEL && m->status >= 200 && leg->state == LEG_CANCELLING) {
-		await(leg, SIP_TIMEOUT_NS); /* for the 487 */
-	} else if (m->method == SIP_BYE && m->status >= 200 && m->cseq == leg->bye_cseq && leg->state == LEG_ENDING) {
-		finish(leg);
-		if (!leg->released)
-			e->owner->ended(leg, false);
-	}
+	if (m->method == SIP_INVITE)
+		take_invite_response(leg, m);
+	else
+		take_end_response(leg, m);
+}
+
+/* Names and tags that do not fit are the peer's fault: nothing could be answered in its dialog. */
+static bool take_names(struct sip_leg *leg, const struct sip_message *m)
+{
+	return span_copy(m->from_tag, leg->remote_tag, sizeof leg->remote_tag) &&
+	       span_copy(sip_user(m->from), leg->remote_user, sizeof leg->remote_user) &&
+	       span_copy(sip_user(m->uri), leg->local_user, sizeof leg->local_user);
 }
 
 static void take_new_invite(struct sip_endpoint *e, const struct sip_message *m, const struct udp_from *from,
@@ -523,16 +590,19 @@ static void take_new_invite(struct sip_endpoint *e, const struct sip_message *m,
 	struct sip_leg *leg = leg_new(e, from->src, m->call_id);
 	struct text copy = { (char *)packet->data, packet->len, packet->len, false };
 
+	if (leg && !take_names(leg, m)) {
+		trace_refuse(e->node, "sip.malformed", from->src, from->tag, "");
+		respond(e, from->src, 400, m, NO_LEG_TAG);
+		leg_free(leg);
+		return;
+	}
 	message_accept(e->node, from->tag);
 	if (!leg) {
-		respond(e, from->src, 503, m, "busy");
+		respond(e, from->src, 503, m, NO_LEG_TAG);
 		return;
 	}
 	leg->state = LEG_INCOMING;
 	leg->peer_cseq = m->cseq;
-	span_copy(m->from_tag, leg->remote_tag, sizeof leg->remote_tag);
-	span_copy(sip_user(m->from), leg->remote_user, sizeof leg->remote_user);
-	span_copy(sip_user(m->uri), leg->local_user, sizeof leg->local_user);
 	store(&leg->request, &copy, "INVITE");
 	if (!e->owner->invited(e->ctx, leg, m, from)) {
 		sip_leg_answer(leg, 503, "", "");
@@ -545,7 +615,9 @@ static void take_ack(struct sip_leg *leg, const struct sip_message *m)
 	if (leg->state == LEG_ANSWERED) {
 		leg->state = LEG_CONFIRMED;
 		quiet(leg);
-		if (!leg->released)
+		if (leg->hang_up)
+			send_bye(leg, leg->reason);
+		else if (!leg->released)
 			leg->endpoint->owner->acknowledged(leg, m);
 	} else if (leg->state == LEG_ENDING && leg->repeat == REPEAT_ANSWER) { /* of our rejection */
 		finish(leg);
@@ -562,7 +634,11 @@ static void take_bye(struct sip_leg *leg, const struct sip_message *m, const str
 	if (!was_talking)
 		return; /* a repetition, or both hung up at once: our own BYE goes on by itself */
 	finish(leg);
-	if (!leg->released)
+	if (leg->released)
+		return;
+	if (leg->hang_up)
+		leg->endpoint->owner->ended(leg, false);
+	else
 		leg->endpoint->owner->hung_up(leg, m);
 }
 
@@ -576,30 +652,57 @@ static void take_cancel(struct sip_leg *leg, const struct sip_message *m, const 
 		leg->endpoint->owner->cancelled(leg);
 }
 
-static void take_request(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
+/* An INVITE that came before: what has been said to it last, or that we are at it. */
+static void repeated_invite(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
+{
+	if (!leg->response.text)
+		respond(leg->endpoint, from->src, 100, m, leg->local_tag);
+	else if (leg->state == LEG_INCOMING || leg->repeat == REPEAT_ANSWER)
+		transmit(leg, &leg->response);
+}
+
+static bool request_foreseen(const struct sip_leg *leg, const struct sip_message *m)
 {
 	static const int input_of[SIP_METHOD_COUNT] = { [SIP_ACK] = IN_ACK, [SIP_BYE] = IN_BYE, [SIP_CANCEL] = IN_CANCEL };
-	struct sip_endpoint *e = leg->endpoint;
-	bool ours = span_is(m->from_tag, leg->remote_tag) &&
-	            (!m->to_tag.at ? m->method == SIP_CANCEL || m->method == SIP_INVITE : span_is(m->to_tag, leg->local_tag));
+	bool before_dialog = m->method == SIP_INVITE || m->method == SIP_CANCEL;
 
-	if (m->method == SIP_INVITE && ours && !leg->caller && m->cseq == leg->peer_cseq) { /* repeated */
-		message_accept(e->node, from->tag);
-		transmit(leg, &leg->response);
-		return;
-	}
-	if (!ours || m->method == SIP_OTHER || m->method == SIP_INVITE || m->method > SIP_CANCEL ||
-	    !foreseen[leg->state][input_of[m->method]]) {
+	if (!span_is(m->from_tag, leg->remote_tag) || (before_dialog && (leg->caller || m->cseq != leg->peer_cseq)))
+		return false;
+	if (m->to_tag.at ? !span_is(m->to_tag, leg->local_tag) : !before_dialog)
+		return false;
+	return m->method == SIP_INVITE || (input_of[m->method] && foreseen[leg->state][input_of[m->method]]);
+}
+
+static void take_request(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
+{
+	struct sip_endpoint *e = leg->endpoint;
+
+	if (!request_foreseen(leg, m)) {
 		trace_refuse(e->node, "sip.unexpected", from->src, from->tag, "");
+		if (m->method == SIP_BYE || m->method == SIP_CANCEL)
+			respond(e, from->src, 481, m, NO_LEG_TAG);
 		return;
 	}
 	message_accept(e->node, from->tag);
-	if (m->method == SIP_ACK)
+	if (m->method == SIP_INVITE)
+		repeated_invite(leg, m, from);
+	else if (m->method == SIP_ACK)
 		take_ack(leg, m);
 	else if (m->method == SIP_BYE)
 		take_bye(leg, m, from);
 	else
 		take_cancel(leg, m, from);
+}
+
+static void take_stray(struct sip_endpoint *e, const struct sip_message *m, const struct udp_from *from)
+{
+	if (m->request && m->method == SIP_ACK && m->to_tag.at && span_is(m->to_tag, NO_LEG_TAG)) {
+		message_accept(e->node, from->tag); /* of a rejection for which no leg was made */
+		return;
+	}
+	trace_refuse(e->node, "sip.no_dialog", from->src, from->tag, "");
+	if (m->request && (m->method == SIP_BYE || m->method == SIP_CANCEL))
+		respond(e, from->src, 481, m, NO_LEG_TAG);
 }
 
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
@@ -627,9 +730,7 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	} else if (m.request && m.method == SIP_INVITE && !m.to_tag.at) {
 		take_new_invite(e, &m, from, packet);
 	} else {
-		trace_refuse(e->node, "sip.no_dialog", from->src, from->tag, "");
-		if (m.request && (m.method == SIP_BYE || m.method == SIP_CANCEL))
-			respond(e, from->src, 481, &m, "none");
+		take_stray(e, &m, from);
 	}
 }
 

@@ -25,16 +25,20 @@ struct sip_leg;
 enum leg_state { LEG_CALLING, LEG_PROCEEDING, LEG_INCOMING, LEG_ANSWERED, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDING, LEG_ENDED,
 	         LEG_STATE_COUNT };
 
-struct sip_owner { /* all are called with the leg's owner; a leg may be ended, but not released, from inside */
+/*
+ * A leg may be ended and released from inside any of these. One call of rejected, hung_up or ended is the last of a leg: then it
+ * has nothing more to tell and waits for sip_leg_release().
+ */
+struct sip_owner {
 	/* A new INVITE: set the leg's owner, then answer now or later. False: 503. */
 	bool (*invited)(void *ctx, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from);
 	void (*progress)(struct sip_leg *leg, const struct sip_message *response);     /* 1xx */
 	void (*answered)(struct sip_leg *leg, const struct sip_message *response);     /* 2xx: call sip_leg_ack() */
 	void (*rejected)(struct sip_leg *leg, int status);                             /* final, not 2xx; 408: nobody answered */
 	void (*acknowledged)(struct sip_leg *leg, const struct sip_message *ack);      /* NULL ack: none came in time */
-	void (*cancelled)(struct sip_leg *leg);                                        /* by the peer; already answered 487 */
+	void (*cancelled)(struct sip_leg *leg);                                        /* by the peer; 487 is sent, ended() follows */
 	void (*hung_up)(struct sip_leg *leg, const struct sip_message *bye);           /* by the peer; already answered 200 */
-	void (*ended)(struct sip_leg *leg, bool timed_out);                            /* our BYE has come to its end */
+	void (*ended)(struct sip_leg *leg, bool timed_out);     /* our BYE, CANCEL or rejection has come to its end */
 };
 
 /* owner is borrowed, ctx goes to invited(). Binds UDP 5060 at reset. Owned by the caller. */
@@ -53,11 +57,14 @@ struct sip_invite {
 };
 /* Sends an INVITE. NULL: too many legs or the message does not fit. The leg is the endpoint's; see sip_leg_release(). */
 struct sip_leg *sip_leg_invite(struct sip_endpoint *endpoint, const struct sip_invite *invite, void *owner);
-/* Answers an incoming INVITE; 101..199 may be repeated, a final status ends the answering. */
+/* Answers an incoming INVITE; 100..199 may be repeated, a final status ends the answering. What does not fit becomes a 500. */
 void sip_leg_answer(struct sip_leg *leg, int status, const char *headers, const char *body);
 /* ACK to a 2xx, kept for its repetitions. */
 void sip_leg_ack(struct sip_leg *leg, const char *headers);
-/* Ends the leg in whatever state: CANCEL, a 487, or BYE. reason: text of a Reason header or "". */
+/*
+ * Ends the leg in whatever state: CANCEL (once the peer has said anything), a 487, or BYE (once the peer's ACK is there). reason:
+ * text of a Reason header, cut to 63 characters, or "".
+ */
 void sip_leg_end(struct sip_leg *leg, const char *reason);
 /* The owner forgets the leg; it ends by itself and is freed when nothing can come for it any more. */
 void sip_leg_release(struct sip_leg *leg);
