@@ -307,7 +307,8 @@ static void server_make(struct rig *r, unsigned nth, enum intercept_form form)
 
 #define TEXT(n, t) { n, { .type = VALUE_TEXT, .text = { t, strlen(t) } } }
 
-static bool make(struct node *node, const struct model *model, const struct arg *list, size_t count, char error[MODEL_ERROR_LEN])
+static bool make(struct node *node, const struct model *model, const struct arg *list, size_t count,
+                 char error[MODEL_ERROR_LEN])
 {
 	node->model = model;
 	if (!model->create(node, &(struct args){ list, count }, error))
@@ -318,7 +319,8 @@ static bool make(struct node *node, const struct model *model, const struct arg 
 
 static bool make_agency(struct rig *r, struct node *node, char error[MODEL_ERROR_LEN])
 {
-	const struct arg args[] = { { "kdc", { .type = VALUE_NODE, .node = r->kdc } }, { "tap", { .type = VALUE_LINK, .link = r->link } } };
+	const struct arg args[] = { { "kdc", { .type = VALUE_NODE, .node = r->kdc } },
+		                    { "tap", { .type = VALUE_LINK, .link = r->link } } };
 
 	return make(node, &model_law_enforcement, args, 2, error);
 }
@@ -409,8 +411,8 @@ static uint64_t released(const struct rig *r)
 
 static struct object *request_call(struct rig *r, const char *number, const char *call)
 {
-	const struct arg list[] = { TEXT("number", number), { "from", { .type = VALUE_NODE, .node = r->server[SOURCE].node } },
-		                    TEXT("call", call) };
+	const struct arg list[] = { TEXT("number", number), TEXT("call", call),
+		                    { "from", { .type = VALUE_NODE, .node = r->server[SOURCE].node } } };
 	struct args args = { list, 3 };
 	struct verb_result result = { .error = "" };
 
@@ -483,7 +485,8 @@ static void asks(struct rig *r, bool granted, const char *by)
 
 static void say(struct rig *r, struct secure_module *sm, key_handle key, bool to_callee, bool mac)
 {
-	struct rtp_cipher *cipher = key ? rtp_cipher_new(sm, key, LABEL_RTP, to_callee ? ESP_UP : ESP_DOWN, "", mac) : NULL;
+	const enum esp_direction way = to_callee ? ESP_UP : ESP_DOWN;
+	struct rtp_cipher *cipher = key ? rtp_cipher_new(sm, key, LABEL_RTP, way, "", mac) : NULL;
 	struct packet *packet = packet_new(r->sim, RTP_ROOM);
 	uint8_t *bytes = packet_append(packet, RTP_ROOM);
 	size_t len = RTP_HEADER_LEN + RTP_PAYLOAD_LEN;
@@ -518,7 +521,8 @@ START_TEST(nothing_without_a_warrant)
 	rig_make(r, INTERCEPT_KEPT);
 	talk(r, "call-1");
 	asks(r, false, "intercept.authorise");
-	ck_assert(intercept_warrant(r->server[SOURCE].intercept, rows[i].digits, rows[i].to, r->sim->now_ns + rows[i].lasts_ns));
+	ck_assert(intercept_warrant(r->server[SOURCE].intercept, rows[i].digits, rows[i].to,
+	                            r->sim->now_ns + rows[i].lasts_ns));
 	asks(r, rows[i].by[0] == '\0', rows[i].by);
 	ck_assert_uint_eq(released(r), rows[i].by[0] == '\0');
 	ck_assert_uint_eq(r->server[SOURCE].asked, 2); /* none was repeated */
@@ -726,7 +730,8 @@ END_TEST
 
 START_TEST(holder_gives_something_else)
 {
-	static const char *const checks[] = { "cookie.integrity", "cookie.integrity", "cookie.integrity", "cookie.gone", "cookie.gone" };
+	static const char *const checks[] = { "cookie.integrity", "cookie.integrity", "cookie.integrity", "cookie.gone",
+		                              "cookie.gone" };
 	struct rig *r = sim_alloc(sizeof *r);
 	char *cookie;
 
@@ -781,7 +786,8 @@ START_TEST(strangers)
 	struct rig *r = sim_alloc(sizeof *r);
 	struct server *third;
 	struct radius fetch = { .code = RADIUS_ACCESS_REQUEST, .user_name = "cookie", .acct_session_id = "call-1" };
-	struct radius park = { .code = RADIUS_ACCOUNTING_REQUEST, .acct_status = 1, .user_name = "mine", .acct_session_id = "call-1" };
+	struct radius park = { .code = RADIUS_ACCOUNTING_REQUEST, .acct_status = 1, .user_name = "mine",
+		               .acct_session_id = "call-1" };
 	char *cookie;
 
 	rig_make(r, INTERCEPT_COOKIE);
@@ -801,7 +807,7 @@ START_TEST(strangers)
 	ck_assert_str_eq(r->watcher.check, "cookie.stranger");
 	ck_assert_uint_eq(r->answers, 1);
 	ck_assert_str_eq(call_cookie(at_holder(r, "call-1")), cookie);
-	/* And the source asks no cookie of a call that it did not bring: one with the same identifier from elsewhere. */
+	/* And the source gets none of a call that it did not bring: one with the same identifier from elsewhere. */
 	at_holder(r, "call-1")->near_ip = third->ip;
 	warrant(r, HOUR_NS);
 	asks(r, false, "cookie.gone");
@@ -888,7 +894,8 @@ START_TEST(things_change_during_a_fetch)
 	run_for(r, 5 * NS_PER_S);
 	came_out(release, checks[_i][0] == '\0', checks[_i]);
 	ck_assert_uint_eq(released(r), checks[_i][0] == '\0');
-	ck_assert_uint_eq(r->watcher.refusals - refusals, checks[_i][0] != '\0'); /* one answer, and no second that surprises */
+	/* One answer, and no second that surprises. */
+	ck_assert_uint_eq(r->watcher.refusals - refusals, checks[_i][0] != '\0');
 	drop(release);
 	rig_end(r);
 	free(r);
@@ -1052,7 +1059,8 @@ START_TEST(hostile_answers)
 		{ { .code = RADIUS_ACCESS_ACCEPT, .acct_session_id = "call-1", .calling_station = "10.1.0.65:0",
 		    .called_station = "10.1.0.66:16390" }, true, "lea.malformed_answer" },
 		{ { .code = RADIUS_ACCESS_ACCEPT, .calling_station = "10.1.0.65:16384", .called_station = "10.1.0.66:16390",
-		    .acct_session_id = "0123456789012345678901234567890123456789012345678901234567890123" }, true, "lea.malformed_answer" },
+		    .acct_session_id = "0123456789012345678901234567890123456789012345678901234567890123" },
+		  true, "lea.malformed_answer" },
 		{ { .code = RADIUS_ACCOUNTING_RESPONSE, .acct_session_id = "call-1", .calling_station = "10.1.0.65:16384",
 		    .called_station = "10.1.0.66:16390" }, true, "lea.malformed_answer" },
 	};
