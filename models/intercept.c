@@ -463,8 +463,12 @@ void intercept_free(struct intercept *i)
 		return;
 	while (i->errands)
 		errand_done(i->errands);
-	while (i->warrants)
-		intercept_revoke(i, i->warrants->digits);
+	while (i->warrants) {
+		struct warrant *w = i->warrants;
+
+		i->warrants = w->next;
+		free(w);
+	}
 	sm_destroy_key(i->sm, i->escrow);
 	free(i);
 }
