@@ -173,13 +173,15 @@ START_TEST(des3_vector)
 }
 END_TEST
 
+/* Every length with the options that change a packet's shape; some lengths with those that do not. */
 static void round_trips(const struct esp_options *options)
 {
 	const size_t front = options->implicit_iv ? 8 : 16, back = options->no_auth ? 0 : 12;
+	const size_t step = options->no_replay_window || options->no_start_sn_limit ? 13 : 1;
 	struct pair p;
 
 	pair_init(&p, subkey_bytes, options);
-	for (size_t len = 0; len <= LEN_MAX; len++) {
+	for (size_t len = 0; len <= LEN_MAX; len += step) {
 		uint8_t room[ROOM], clear[LEN_MAX], *start, next_header = 0;
 		size_t sealed_len, open_len;
 
@@ -190,7 +192,7 @@ static void round_trips(const struct esp_options *options)
 		ck_assert_uint_eq(sealed_len, front + (len + 2 + 7) / 8 * 8 + back);
 		if (len >= 8)
 			ck_assert_mem_ne(room + ESP_FRONT_MAX, clear, len);
-		if (len % 97 == 0) { /* contexts may go at any time */
+		if (len % 97 < step) { /* contexts may go at any time */
 			esp_sa_sleep(p.out);
 			esp_sa_sleep(p.in);
 		}

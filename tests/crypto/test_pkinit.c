@@ -54,28 +54,36 @@ START_TEST(exchange_works)
 }
 END_TEST
 
+/* The first round of a mode is kept, the second is compared with it. */
+static void keep_or_compare(struct der kept[2], const struct exchange *x)
+{
+	const struct der *messages[2] = { &x->request, &x->reply };
+	for (int i = 0; i < 2; i++) {
+		if (!kept[i].bytes)
+			ck_assert(krb_der_copy(&kept[i], messages[i]->bytes, messages[i]->len));
+		ck_assert(kept[i].len == messages[i]->len && !memcmp(kept[i].bytes, messages[i]->bytes, kept[i].len));
+	}
+}
+
 START_TEST(same_streams_same_bytes)
 {
-	struct der first[2] = { { 0 } };
+	struct der kept[4][2] = { { { 0 } } };
 	world_free(); /* this process's copy; both worlds of the comparison are new */
 	for (int round = 0; round < 2; round++) {
 		world_init();
-		struct exchange x;
-		ask(&the_world, &x, mode_dh(_i), mode_bind(_i));
-		answer(&the_world, &x, &the_world.authority, mode_bind(_i), NULL);
-		if (round == 0) {
-			ck_assert(krb_der_copy(&first[0], x.request.bytes, x.request.len) &&
-			          krb_der_copy(&first[1], x.reply.bytes, x.reply.len));
-		} else {
-			ck_assert(first[0].len == x.request.len &&
-			          !memcmp(first[0].bytes, x.request.bytes, x.request.len));
-			ck_assert(first[1].len == x.reply.len && !memcmp(first[1].bytes, x.reply.bytes, x.reply.len));
+		for (int mode = 0; mode < 4; mode++) {
+			struct exchange x;
+			ask(&the_world, &x, mode_dh(mode), mode_bind(mode));
+			answer(&the_world, &x, &the_world.authority, mode_bind(mode), NULL);
+			keep_or_compare(kept[mode], &x);
+			finish(&x);
 		}
-		finish(&x);
 		world_free();
 	}
-	der_free(&first[0]);
-	der_free(&first[1]);
+	for (int mode = 0; mode < 4; mode++) {
+		der_free(&kept[mode][0]);
+		der_free(&kept[mode][1]);
+	}
 }
 END_TEST
 
@@ -662,7 +670,7 @@ int main(void)
 	tcase_set_timeout(cases, 300);
 	tcase_add_unchecked_fixture(cases, world_init, world_free);
 	tcase_add_loop_test(cases, exchange_works, 0, 4);
-	tcase_add_loop_test(cases, same_streams_same_bytes, 0, 4);
+	tcase_add_test(cases, same_streams_same_bytes);
 	tcase_add_loop_test(cases, verdict_untrusted, 0, 8);
 	tcase_add_test(cases, chain_is_judged_at_the_time_given);
 	tcase_add_loop_test(cases, verdict_revoked, 0, 4);
