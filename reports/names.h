@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reports/text.h"
+
 /* Texts, each kept once. A zeroed struct is empty. */
 struct names {
 	char **texts;
@@ -40,16 +42,6 @@ struct tally {
 /* The index of a key's entry, from 0 on in order of entry; a new one has count 0. The caller counts. */
 uint32_t tally_at(struct tally *tally, uint32_t a, uint32_t b, uint32_t c);
 void tally_free(struct tally *tally);
-
-/*
- * Text as a database or terminal can take it: valid UTF-8 without control characters other than line feed and tab; any other
- * byte becomes \xHH. Returns text itself when it is clean, else *copy, which the caller frees (NULL when unused).
- */
-const char *text_clean(const char *text, char **copy);
-/* As printf writes; caller frees. */
-char *text_make(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* How many bytes at s are one valid UTF-8 character (RFC 3629); 0: none. s is NUL-terminated. */
-size_t utf8_len(const char *s);
 
 /* Spreads a 64-bit key over a table (the finisher of MurmurHash3). */
 static inline uint64_t hash_mix(uint64_t h)

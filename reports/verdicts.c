@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/names.h"
 #include "reports/output.h"
 #include "reports/reports.h"
 #include "reports/result_db.h"
+#include "reports/text.h"
 
 #define NS_PER_MICROSECOND 1000
 

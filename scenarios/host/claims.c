@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "reports/text.h"
 #include "scenarios/host/claims.h"
 
 #define SUBJECTS_SHOWN 4
@@ -60,6 +61,15 @@ void print_repeat(const struct host_options *options, FILE *out)
 	fprintf(out, " --seed %llu\n", (unsigned long long)options->seed);
 }
 
+/* A line of a failed claim. What it quotes may come off the wire and must not move a terminal's cursor. */
+static void print_clean(FILE *out, const char *before, const char *text)
+{
+	char *copy;
+
+	fprintf(out, "%s%s\n", before, text_clean(text, &copy));
+	free(copy);
+}
+
 void verdict_give(struct host *host, const struct verdict_facts *facts)
 {
 	FILE *out = host->options->out;
@@ -81,15 +91,18 @@ void verdict_give(struct host *host, const struct verdict_facts *facts)
 		recorder_verdict(host->recorder, &verdict);
 	}
 	if (facts->held) {
-		if (host->options->claims)
-			fprintf(out, "held   %s  %s: %s\n", buf, facts->place, facts->claim);
+		if (host->options->claims) {
+			fprintf(out, "held   %s  %s", buf, facts->place);
+			print_clean(out, ": ", facts->claim);
+		}
 		return;
 	}
-	fprintf(out, "FAILED %s  %s: %s\n", buf, facts->place, facts->claim);
+	fprintf(out, "FAILED %s  %s", buf, facts->place);
+	print_clean(out, ": ", facts->claim);
 	if (facts->expected)
-		fprintf(out, "  expected: %s\n", facts->expected);
+		print_clean(out, "  expected: ", facts->expected);
 	if (because.len)
-		fprintf(out, "  found: %s\n", because.s);
+		print_clean(out, "  found: ", because.s);
 	messages_print_last(host, facts->nodes, facts->node_count, out);
 	print_repeat(host->options, out);
 }

@@ -111,15 +111,19 @@ struct job {
 
 struct jobs {
 	struct job *list;
-	size_t count;
+	size_t count, room;
 	struct host_result *results; /* shared with the children */
+	bool too_many;
 };
 
 static struct job *job_add(struct jobs *jobs, const char *path, const char *variant, const char *value, uint64_t seed)
 {
 	struct job *job;
 
-	jobs->list = sim_realloc(jobs->list, (jobs->count + 1) * sizeof *jobs->list);
+	if (jobs->count == jobs->room) {
+		jobs->room = jobs->room ? 2 * jobs->room : 64;
+		jobs->list = sim_realloc(jobs->list, jobs->room * sizeof *jobs->list);
+	}
 	job = &jobs->list[jobs->count++];
 	memset(job, 0, sizeof *job);
 	job->path = path;
@@ -145,7 +149,12 @@ static void jobs_of(struct jobs *jobs, const struct test_options *o, const char 
 	char variant[HOST_VARIANT_LEN];
 	const char *value;
 
-	for (uint64_t seed = o->seed_first; jobs->count <= TEST_RUNS_MAX; seed++) {
+	/* Every seed makes a run of the defaults and one of each variant. */
+	if (o->seed_last - o->seed_first >= (TEST_RUNS_MAX - jobs->count) / (header->variant_count + 1)) {
+		jobs->too_many = true;
+		return;
+	}
+	for (uint64_t seed = o->seed_first;; seed++) {
 		for (size_t n = 0; header_variant(header, n, variant, &value); n++)
 			job_add(jobs, path, variant, value, seed);
 		if (seed == o->seed_last)
@@ -410,7 +419,7 @@ enum host_code host_test(const struct test_options *o)
 			jobs_for(&jobs, o, list.paths[i]);
 	if (!found)
 		code = HOST_BAD;
-	if (jobs.count > TEST_RUNS_MAX) {
+	if (jobs.too_many) {
 		fprintf(o->err, "more than %d runs; name fewer scenarios or seeds\n", TEST_RUNS_MAX);
 		code = HOST_BAD;
 	}

@@ -58,6 +58,9 @@ static const struct { const char *script, *out, *err; enum host_code code; sim_n
 	{ NET "run(function() local function f() return f() + 1 end; f() end)", "", NULL, HOST_BAD, 0 },
 	{ NET "run(function() print(xpcall(error, function() error 'again' end, 'x')) end)", NULL, "", HOST_HELD, 0 },
 	{ NET "local t = {}; t.a = t; options(nil, t)", "", PLACE "options nest more than 16 deep\n", HOST_BAD, 0 },
+	/* what a claim quotes cannot move the cursor of a terminal */
+	{ NET "run(function() claim('a\\27[2Jb\\xff', false, '\\rc\\u{e4}') end)", "FAILED 0.000 s  scenarios/t.lua:4: a\\x1b[2Jb\\xff\n"
+	  "  found: \\x0dc\xc3\xa4\n  repeat: tollgate run @ --seed 1\n", "", HOST_FAILED, 0 },
 	/* what a table says later, or differently each time, does not matter */
 	{ NET "run(function() a:dial(setmetatable({}, { __index = function() return ('9'):rep(100) end })) end)", "",
 	  PLACE "a:dial: number is missing; write number = \"text\" (whom to call)\n", HOST_BAD, 0 },
