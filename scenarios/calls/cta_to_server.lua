@@ -1,6 +1,6 @@
 --- A CTA calls a network server: the sub-key goes to the server first, its ACK back, then to the CTA, which now has two
---- associations (patent [0081]-[0087]). The announcement ends; the caller hangs up early; the server is restarted in
---- mid-call; all lines are busy.
+--- associations (patent [0081]-[0087]). The announcement ends; the caller hangs up early; server, caller, controller are
+--- restarted in mid-call; all lines are busy.
 scenario { title = "CTA to network server", tags = { "calls", "fig4" }, args = { wan = "10ms", codec = "PCMU" } }
 
 local net = topology "two_branches" { wan = { delay = args.wan } }
@@ -78,6 +78,27 @@ run(function()
   quiet "40s"
   listen()
   quiet "2s"
+
+  -- The caller loses power: the server hears nothing any more and hangs up.
+  call = alice:dial "800-555-0100"
+  call:expect { state = "talking", within = "2s" }
+  alice:restart()
+  announce:expect { calls = 0, within = "6s" }
+  call:expect { keys_destroyed = true, within = "1s" }
+  alice:expect { telephony = "ProvisionedAccess", within = "5s" }
+  quiet "40s"
+
+  -- Its controller loses the call: it goes on to its end without one.
+  call = alice:dial "800-555-0100"
+  call:expect { state = "talking", within = "2s" }
+  wait "3s"
+  net.sc1:restart()
+  wait "3s"
+  call:expect { state = "talking" }
+  call:expect { state = "over", reason = "other end hung up", within = "5s" }
+  call:expect { keys_destroyed = true, within = "1s" }
+  announce:expect { calls = 0, call_keys = 0 }
+  quiet "40s"
 
   -- All lines busy.
   call = alice:dial "800-555-0122"
