@@ -176,11 +176,9 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t from_ip, const char **check)
 {
 	const struct cmts *c = ctx;
-	const struct krb_ticket_facts *ticket = &accepted->ticket;
-	bool ours = strcmp(ticket->server.name, c->principal) == 0;
 
-	*check = ours ? "he.check_service" : "he.not_us";
-	return ours && directory_service_ip(world_directory(world_of(c->node->sim)), ticket->client.name) == from_ip;
+	*check = "he.check_service";
+	return directory_service_ip(world_directory(world_of(c->node->sim)), accepted->ticket.client.name) == from_ip;
 }
 
 /* Construction */

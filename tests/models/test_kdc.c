@@ -67,8 +67,7 @@ END_TEST
 START_TEST(an_end_is_the_first_of_three)
 {
 	static const struct { int64_t till_s, cert_s, end_s; } rows[] = {
-		{ 3600, 30 * 86400, 3600 }, { 0, 30 * 86400, KDC_TICKET_LIFETIME_S }, { 0, 7200, 7200 },
-		{ 90 * 86400, 90 * 86400, KDC_TICKET_LIFETIME_S },
+		{ 3600, 30 * 86400, 3600 }, { 30 * 86400, 7200, 7200 }, { 90 * 86400, 90 * 86400, KDC_TICKET_LIFETIME_S },
 	};
 	struct kdc_rig r;
 	struct krb_ticket_facts ticket;
@@ -77,14 +76,10 @@ START_TEST(an_end_is_the_first_of_three)
 	rig_make(&r, &plain, false);
 	cert = rig_operator_certificate(&r, -60, rows[_i].cert_s);
 	r.identity.cert = cert;
-	r.till_s = rows[_i].till_s ? SIM_DEFAULT_EPOCH_S + rows[_i].till_s : 0;
+	r.till_s = SIM_DEFAULT_EPOCH_S + rows[_i].till_s;
 	rig_ask(&r);
-	if (r.till_s) {
-		rig_expect_ticket(&r, &ticket);
-		ck_assert_int_eq(ticket.end_time_s, SIM_DEFAULT_EPOCH_S + rows[_i].end_s);
-	} else { /* our client wants to have named an end; the reply's is in its clear book-keeping only */
-		ck_assert_int_eq(rig_outcome(&r), 0);
-	}
+	rig_expect_ticket(&r, &ticket);
+	ck_assert_int_eq(ticket.end_time_s, SIM_DEFAULT_EPOCH_S + rows[_i].end_s);
 	der_free(&cert);
 	rig_end(&r);
 }
@@ -649,6 +644,34 @@ START_TEST(an_expired_certificate_on_the_cache)
 }
 END_TEST
 
+/* A CA's end is the end of what was verified under it. */
+START_TEST(an_expired_ca_on_the_cache)
+{
+	struct kdc_rig r;
+	struct cert_request ca = { .kind = CERT_CA, .common_name = "Old CA", .organisation = "CTA Manufacturer", .serial = 5,
+		                   .not_before_s = SIM_DEFAULT_EPOCH_S - 60, .not_after_s = SIM_DEFAULT_EPOCH_S + 60 };
+	struct cert_request leaf = { .kind = CERT_DEVICE, .serial = 6, .mac = device_mac, .not_before_s = SIM_DEFAULT_EPOCH_S - 60,
+		                     .not_after_s = SIM_DEFAULT_EPOCH_S + 86400 };
+	struct der issuer, cert;
+
+	rig_make(&r, &plain, false);
+	issuer = rig_certificate(&r, &ca, "forger", 2048, world_authority(r.world, AUTHORITY_MANUFACTURER_ROOT),
+	                         "authority/manufacturer-root");
+	cert = rig_certificate(&r, &leaf, DEVICE_KEY, DEVICE_BITS, &issuer, "forger");
+	rig_identity(&r, false);
+	r.identity.cert = cert;
+	r.identity.issuer_cert = issuer;
+	rig_ask(&r);
+	ck_assert_int_eq(rig_outcome(&r), 0);
+	rig_run(&r, 62 * NS_PER_S);
+	rig_ask(&r);
+	rig_expect_refusal(&r, "kdc.cert_expired", KDC_ERR_INVALID_CERTIFICATE);
+	der_free(&issuer);
+	der_free(&cert);
+	rig_end(&r);
+}
+END_TEST
+
 /* K10: a forged certificate is sent twice. */
 START_TEST(a_forged_certificate_on_the_cache)
 {
@@ -703,7 +726,7 @@ START_TEST(replays)
 }
 END_TEST
 
-/* The draft's signature does not cover the request's body; the authenticator is the same all the same. */
+/* The draft's signature does not cover the request's body, nonce (_i 0) or server (1); the authenticator is the same. */
 START_TEST(a_replay_with_another_body)
 {
 	struct rig_setup setup = { .switches = { { "pkinit.bind", "nonce" } } };
@@ -715,7 +738,11 @@ START_TEST(a_replay_with_another_body)
 	rig_ask(&r);
 	ck_assert_int_eq(rig_outcome(&r), 0);
 	ck_assert(krb_der_copy(&request, r.sent.bytes, r.sent.len));
-	other_nonce(&r, &request);
+	directory_service_add(world_directory(r.world), "sc/sc0", SC_IP);
+	if (_i)
+		flip_last(&request, (const uint8_t *)"sc1", 3);
+	else
+		other_nonce(&r, &request);
 	rig_ask_raw(&r, &request);
 	rig_expect_refusal(&r, "kdc.replay_cache", KRB_AP_ERR_REPEAT);
 	der_free(&request);
@@ -1034,6 +1061,11 @@ START_TEST(pieces)
 	}
 	for (size_t at = 0; at < len; at += sizes[_i])
 		raw_send(&r, &end, bytes + at, len - at < sizes[_i] ? len - at : sizes[_i]);
+	r.sc_silent = true;
+	rig_run(&r, 900 * NS_PER_MS);
+	ck_assert_uint_eq(r.sc_asked, 1);
+	ck_assert_int_eq(rig_get(r.kdc, "under_way"), 1);
+	r.sc_silent = false;
 	rig_run(&r, 10 * NS_PER_S);
 	ck_assert_uint_eq(raw_answers(&end, &code), 2);
 	ck_assert_int_eq(code, 0);
@@ -1192,7 +1224,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, tickets, 0, 32);
 	tcase_add_loop_test(t, time_is_cost, 0, 2);
-	tcase_add_loop_test(t, an_end_is_the_first_of_three, 0, 4);
+	tcase_add_loop_test(t, an_end_is_the_first_of_three, 0, 3);
 	tcase_add_test(t, servers);
 	tcase_add_loop_test(t, a_check_refuses, 0, 2 * CASES);
 	tcase_add_loop_test(t, a_clock_may_be_off, 0, 2);
@@ -1200,9 +1232,10 @@ int main(void)
 	tcase_add_test(t, silence_of_a_server);
 	tcase_add_loop_test(t, a_thumbprint_spares_the_chain, 0, 2);
 	tcase_add_loop_test(t, an_expired_certificate_on_the_cache, 0, 2);
+	tcase_add_test(t, an_expired_ca_on_the_cache);
 	tcase_add_loop_test(t, a_forged_certificate_on_the_cache, 0, 2);
 	tcase_add_loop_test(t, replays, 0, 8);
-	tcase_add_test(t, a_replay_with_another_body);
+	tcase_add_loop_test(t, a_replay_with_another_body, 0, 2);
 	tcase_add_test(t, authenticators_age);
 	tcase_add_loop_test(t, restart, 0, 2);
 	tcase_add_loop_test(t, loss, 0, 10);
