@@ -398,8 +398,14 @@ static bool write_certificates(const struct keylog *k, char *error)
 struct keylog *keylog_new(const char *directory, char *error)
 {
 	struct keylog *k;
+	bool usable = mkdir(directory, 0700) == 0 || errno == EEXIST;
+	struct stat st;
 
-	if ((mkdir(directory, 0700) != 0 && errno != EEXIST) || access(directory, W_OK | X_OK) != 0) {
+	if (usable && stat(directory, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		usable = false;
+		errno = ENOTDIR;
+	}
+	if (!usable || access(directory, W_OK | X_OK) != 0) {
 		report_error(error, "cannot be written to: %s", strerror(errno));
 		return NULL;
 	}

@@ -230,6 +230,11 @@ static bool level_of(const char *text, enum record_level *level)
 enum { OPT_HELP = 256, OPT_SEED, OPT_PCAP, OPT_KEYLOG, OPT_RECORD, OPT_MEDIA, OPT_TAG, OPT_NODE, OPT_CALL, OPT_KIND,
 	      OPT_FROM, OPT_UNTIL, OPT_CPU_LIMIT };
 
+static bool is_empty(const char *path)
+{
+	return path && !*path;
+}
+
 static bool same_path(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;
@@ -281,6 +286,8 @@ static int parse_run(struct run_command *c, int argc, char **argv)
 	for (; optind < argc; optind++)
 		if (take_setting(c, argv[optind]) != HOST_HELD)
 			return HOST_BAD;
+	if (is_empty(c->database) || is_empty(c->capture) || is_empty(c->keylog))
+		return usage_error("run", "-o, --pcap and --keylog take a path, not", "");
 	if (same_path(c->database, c->capture) || same_path(c->database, c->keylog) || same_path(c->capture, c->keylog))
 		return usage_error("run", "-o, --pcap and --keylog need a path each, not all", c->capture ? c->capture : c->database);
 	return -1;

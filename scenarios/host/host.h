@@ -40,6 +40,9 @@ struct host_options {
 	uint64_t instruction_limit;          /* 0: the default */
 	unsigned wake_limit;                 /* of bodies at one moment; 0: the default */
 	const volatile sig_atomic_t *interrupt; /* not 0: the run is abandoned; may be NULL */
+	/* Told of every cryptographic operation, for those who count them; may be NULL. */
+	void (*meter)(void *ctx, enum crypto_op op, uint32_t size);
+	void *meter_ctx;
 };
 
 struct host_result {

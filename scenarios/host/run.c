@@ -65,6 +65,33 @@ static void open_reports(lua_State *L)
 	}
 }
 
+static void run_value(struct host *host, const char *prefix, const char *name, const char *value)
+{
+	char full[256];
+
+	snprintf(full, sizeof full, "%s%s", prefix, name);
+	recorder_run_value(host->recorder, full, value);
+}
+
+/* The arguments in force, before the script can change its table of them. */
+static int write_args(lua_State *L)
+{
+	struct host *host = host_of(L);
+	size_t count;
+
+	push_args(L);
+	count = push_sorted_keys(L, 1);
+	for (size_t i = 1; i <= count; i++) {
+		lua_rawgeti(L, 2, (lua_Integer)i);
+		lua_pushvalue(L, -1);
+		lua_rawget(L, 1);
+		safe_tostring(L, -1);
+		run_value(host, "arg.", lua_tostring(L, 3), lua_tostring(L, -1));
+		lua_settop(L, 2);
+	}
+	return 0;
+}
+
 void run_build(lua_State *L)
 {
 	struct host *host = host_of(L);
@@ -80,6 +107,10 @@ void run_build(lua_State *L)
 	}
 	switches_apply(L);
 	open_reports(L);
+	if (host->recorder) {
+		lua_pushcfunction(L, write_args);
+		lua_call(L, 0, 0);
+	}
 }
 
 /* The last of the main chunk: an element without its table, a scenario without bodies. */
@@ -192,14 +223,6 @@ static void judge_end(struct host *host)
 
 /* Reports */
 
-static void run_value(struct host *host, const char *prefix, const char *name, const char *value)
-{
-	char full[256];
-
-	snprintf(full, sizeof full, "%s%s", prefix, name);
-	recorder_run_value(host->recorder, full, value);
-}
-
 static void hash_text(const struct host *host, char out[65])
 {
 	uint8_t hash[32];
@@ -207,24 +230,6 @@ static void hash_text(const struct host *host, char out[65])
 	crypto_sha256(world_crypto(host->world), (const uint8_t *)host->script, host->script_len, hash);
 	for (size_t i = 0; i < sizeof hash; i++)
 		snprintf(out + 2 * i, 3, "%02x", hash[i]);
-}
-
-static int write_args(lua_State *L)
-{
-	struct host *host = host_of(L);
-	size_t count;
-
-	push_args(L);
-	count = push_sorted_keys(L, 1);
-	for (size_t i = 1; i <= count; i++) {
-		lua_rawgeti(L, 2, (lua_Integer)i);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, 1);
-		safe_tostring(L, -1);
-		run_value(host, "arg.", lua_tostring(L, 3), lua_tostring(L, -1));
-		lua_settop(L, 2);
-	}
-	return 0;
 }
 
 static void write_values(struct host *host)
@@ -250,10 +255,6 @@ static void write_values(struct host *host)
 	for (const struct node *node = host->sim->nodes; node; node = node->next)
 		if (node->model)
 			recorder_node_model(host->recorder, node, node->model->name);
-	lua_settop(host->L, 0);
-	lua_pushcfunction(host->L, write_args);
-	if (lua_pcall(host->L, 0, 0, 0) != LUA_OK)
-		lua_settop(host->L, 0);
 }
 
 static void on_certificate(void *ctx, const char *name, const uint8_t *der, size_t len)

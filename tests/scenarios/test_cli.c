@@ -127,6 +127,9 @@ START_TEST(exit_codes)
 		{ FINE, { "run", "@", "--seed", "3..1" }, 2, "tollgate run: --seed takes N or A..B, not \"3..1\"; see tollgate run --help\n" },
 		{ FINE, { "run", "@", "-o", "x", "--pcap=x" }, 2, "tollgate run: -o, --pcap and --keylog need a path each, not all \"x\"; see tollgate "
 		  "run --help\n" },
+		{ FINE, { "run", "@", "-o", "" }, 2, "tollgate run: -o, --pcap and --keylog take a path, not \"\"; see tollgate run --help\n" },
+		{ FINE, { "run", "@", "--keylog", "OUT" }, 2, "scenarios/t.lua:1: OUT: cannot be written to: Not a directory\n" },
+		{ FINE, { "run", "@", "-o", "scenarios" }, 2, "scenarios: cannot be written: Is a directory\n" },
 		{ FINE, { "run", "@", "-o", "no/such/folder.db" }, 2, NULL },
 		{ FINE, { "run", "@", "--pcap", "no/such/folder.pcapng" }, 2, NULL },
 		{ FINE, { "run", "@", "--record", "some" }, 2, NULL },

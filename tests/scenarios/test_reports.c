@@ -32,26 +32,42 @@ START_TEST(database_is_the_same)
 }
 END_TEST
 
-/* Table node says what kind each element is, also one that was made while the clock ran. */
-START_TEST(nodes_have_models)
+/* The one value of a query over the database of a run, against the letter. */
+static void expect_in_database(const char *script, const char *sql, const char *value)
 {
 	struct run run;
 	char path[256];
 	sqlite3 *db;
 	sqlite3_stmt *stmt;
 
-	run_begin(&run, NET "run(function() wait '1s'; net:phone 'c' { number = '3' } end)");
+	run_begin(&run, script);
 	snprintf(path, sizeof path, "%s/1.db", run.dir);
 	run.options.database = path;
-	ck_assert_int_eq(run_go(&run), HOST_HELD);
+	ck_assert_msg(run_go(&run) == HOST_HELD, "%s%s", run.out, run.err);
 	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT group_concat(name || '=' || model, ' ') FROM (SELECT * FROM node ORDER BY name)", -1,
-	                                    &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
-	ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "a=phone b=phone c=phone");
+	ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), value);
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	run_end(&run);
+}
+
+/* Table node says what kind each element is, also one that was made while the clock ran. */
+START_TEST(nodes_have_models)
+{
+	expect_in_database(NET "run(function() wait '1s'; net:phone 'c' { number = '3' } end)",
+	                   "SELECT group_concat(name || '=' || model, ' ') FROM (SELECT * FROM node ORDER BY name)", "a=phone b=phone c=phone");
+}
+END_TEST
+
+/* What was given is recorded, not what the script made of it. */
+START_TEST(arguments_are_those_given)
+{
+	expect_in_database("scenario { title = 't', args = { x = 1, y = '2s' } }\nargs.x = setmetatable({}, { __tostring = error }); args.z = 2\n"
+	                   "network() run(function() end)",
+	                   "SELECT group_concat(name || '=' || value, ' ') FROM (SELECT * FROM run WHERE name LIKE 'arg.%' ORDER BY name)",
+	                   "arg.x=1 arg.y=2s");
 }
 END_TEST
 
@@ -95,6 +111,7 @@ int main(void)
 
 	tcase_add_test(tc, database_is_the_same);
 	tcase_add_test(tc, nodes_have_models);
+	tcase_add_test(tc, arguments_are_those_given);
 	tcase_add_test(tc, bad_script_leaves_no_database);
 	tcase_add_test(tc, interrupt);
 	return run_case(tc);
