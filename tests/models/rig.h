@@ -38,7 +38,7 @@ struct rig {
 	struct world *world;
 	struct rig_end end[2];
 	struct book refused, lost, sent;
-	unsigned esp_frames, clear_udp_frames;
+	unsigned esp_frames, clear_udp_frames, covered;
 	/* The tap: frames in the order in which they enter the line. */
 	uint64_t take_mask;      /* bit i: the i-th is taken away */
 	unsigned frames_seen;
@@ -88,6 +88,13 @@ static inline void rig_fate(void *ctx, uint64_t tag, const struct node *at, enum
 		book_note(&((struct rig *)ctx)->lost, why);
 }
 
+static inline void rig_cover(void *ctx, uint64_t tag, enum cover cover)
+{
+	(void)tag;
+	ck_assert(cover == COVER_ESP);
+	((struct rig *)ctx)->covered++;
+}
+
 static inline void rig_refusal(void *ctx, const struct node *at, const char *check, uint32_t src, uint64_t tag,
                                const char *detail)
 {
@@ -119,7 +126,7 @@ static inline void rig_make(struct rig *rig, const struct link_params *params, u
                             const char *const *sets)
 {
 	static const struct trace_ops ops = { .packet = rig_packet, .message = rig_message, .fate = rig_fate,
-		                              .refusal = rig_refusal };
+		                              .cover = rig_cover, .refusal = rig_refusal };
 	char name[48], error[MODEL_ERROR_LEN];
 
 	memset(rig, 0, sizeof *rig);
