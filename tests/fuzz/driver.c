@@ -1,5 +1,6 @@
 /*
- * The program around a fuzz target (fuzz.h): mutations of the target's valid inputs and bytes that never were a message.
+ * The program around a fuzz target (fuzz.h): mutations of the target's valid inputs and bytes that never were a
+ * message.
  *
  *   fuzz_X SECONDS [SEED] [FILE...]     as long as that by the wall clock
  *   fuzz_X NUMBERi [SEED] [FILE...]     as many inputs: the same each time
@@ -7,8 +8,8 @@
  *
  * Files are run first, as they are, and are mutated like the target's own inputs; `fuzz_X 0 1 FILE` repeats a crash.
  * Input number n follows from seed and n alone; the clock decides only when to stop. Each input stands in
- * crash-TARGET, beside the program, before it is run, so that whatever ends the program leaves it there; the file goes
- * away at an end in order. An input that takes longer than HANG_S is a failure too.
+ * crash-TARGET, beside the program, before it is run, so that whatever ends the program leaves it there; the file
+ * goes away at an end in order. An input that takes longer than HANG_S is a failure too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,8 +122,9 @@ static void set_byte(struct input *in, size_t at)
 /* Values at which lengths, counts and signs break. */
 static void set_edge(struct input *in, size_t at)
 {
-	static const uint32_t edges[] = { 0, 1, 2, 4, 8, 16, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xff, 0x100, 0x7fff, 0x8000, 0xffff,
-		                          0x10000, 0x7fffffff, 0x80000000, 0xffffffff };
+	static const uint32_t edges[] = { 0,      1,      2,       4,          8,          16,        0x7f,
+		                          0x80,   0x81,   0x82,    0x84,       0xff,       0x100,     0x7fff,
+		                          0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff };
 	uint32_t value = edges[below(sizeof edges / sizeof edges[0])];
 	size_t width = (size_t)1 << below(3);
 
@@ -215,8 +217,8 @@ static void swap_two(struct input *in, size_t at)
 }
 
 static void (*const mutations[])(struct input *in, size_t at) = {
-	set_bit, set_bit, set_byte, set_byte, set_edge, set_edge, add_small, add_small, cut_out, cut_off, put_in, put_run,
-	copy_within, double_part, splice, splice, set_digit, swap_two,
+	set_bit, set_bit, set_byte, set_byte,    set_edge,    set_edge, add_small, add_small, cut_out,
+	cut_off, put_in,  put_run,  copy_within, double_part, splice,   splice,    set_digit, swap_two,
 };
 
 /* Input number nth into in, whose buffer has room for any. */
@@ -320,7 +322,8 @@ static int write_corpus(const char *directory)
 
 		snprintf(path, sizeof path, "%s/%s-%u", directory, fuzz.name, i);
 		file = fopen(path, "wb");
-		if (!file || fwrite(fuzz.corpus[i].bytes, 1, fuzz.corpus[i].len, file) != fuzz.corpus[i].len || fclose(file)) {
+		if (!file || fwrite(fuzz.corpus[i].bytes, 1, fuzz.corpus[i].len, file) != fuzz.corpus[i].len ||
+		    fclose(file)) {
 			fprintf(stderr, "%s: %s: %s\n", fuzz.name, path, strerror(errno));
 			return 2;
 		}
@@ -382,7 +385,8 @@ static void fuzz_mutations(double start_s, double bound_s, uint64_t bound_inputs
 /* A run that only repeats files must not write over them. */
 static void open_crash_file(const char *program)
 {
-	snprintf(fuzz.crash_path, sizeof fuzz.crash_path, "%.*scrash-%s", (int)(fuzz.name - program), program, fuzz.name);
+	snprintf(fuzz.crash_path, sizeof fuzz.crash_path, "%.*scrash-%s", (int)(fuzz.name - program), program,
+	         fuzz.name);
 	fuzz.crash_file = open(fuzz.crash_path, O_RDWR | O_CREAT | O_TRUNC, 0644);
 	fuzz_require(fuzz.crash_file >= 0);
 }
@@ -407,7 +411,8 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "corpus") == 0)
 		return write_corpus(argv[2]);
 	if (argc < 2 || !parse_bound(argv[1], &bound_s, &bound_inputs)) {
-		fprintf(stderr, "usage: %s SECONDS|NUMBERi [SEED] [FILE...]\n       %s corpus DIRECTORY\n", fuzz.name, fuzz.name);
+		fprintf(stderr, "usage: %s SECONDS|NUMBERi [SEED] [FILE...]\n       %s corpus DIRECTORY\n", fuzz.name,
+		        fuzz.name);
 		return 2;
 	}
 	catch_crashes();
@@ -420,6 +425,7 @@ int main(int argc, char **argv)
 	alarm(0);
 	close_crash_file();
 	corpus_free();
-	printf("%s: %" PRIu64 " inputs, %.1f s, seed %" PRIu64 "\n", fuzz.name, fuzz.done, seconds() - start_s, fuzz.seed);
+	printf("%s: %" PRIu64 " inputs, %.1f s, seed %" PRIu64 "\n", fuzz.name, fuzz.done, seconds() - start_s,
+	       fuzz.seed);
 	return 0;
 }

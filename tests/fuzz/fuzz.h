@@ -1,8 +1,8 @@
 /*
  * What a fuzz target is: two functions. driver.c runs them as a program of its own, libFuzzer can as well.
  *
- * A target holds nothing from one input to the next that could change an outcome, so that the bytes of an input are all
- * that is needed to repeat what it did. What must hold and does not ends the program: fuzz_require().
+ * A target holds nothing from one input to the next that could change an outcome, so that the bytes of an input are
+ * all that is needed to repeat what it did. What must hold and does not ends the program: fuzz_require().
  */
 #ifndef TOLLGATE_TESTS_FUZZ_FUZZ_H
 #define TOLLGATE_TESTS_FUZZ_FUZZ_H
@@ -20,8 +20,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /*
- * Writes the nth (from 0) valid input into out and returns its length; 0 when there are no more. Made by the encoders that
- * the simulator uses, so that mutations start from what a parser accepts.
+ * Writes the nth (from 0) valid input into out and returns its length; 0 when there are no more. Made by the encoders
+ * that the simulator uses, so that mutations start from what a parser accepts.
  */
 size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size);
 

@@ -1,11 +1,11 @@
 /*
  * Fuzzing of esp_open(): hostile packets, and real ones that the input changes.
  *
- * Input: one byte of options, then either a packet as it stands (bit 7 of that byte clear) or pairs of bytes (position, XOR)
- * by which a packet just sealed is changed. What must hold: a packet that is refused is as it was; with authentication nothing is
- * accepted but what was sealed, unchanged and once.
- * The key follows from the first byte, so that hostile packets meet a key under which nothing was ever sealed: libFuzzer reads
- * along in memcmp() and would learn a genuine packet there.
+ * Input: one byte of options, then either a packet as it stands (bit 7 of that byte clear) or pairs of bytes
+ * (position, XOR) by which a packet just sealed is changed. What must hold: a packet that is refused is as it was;
+ * with authentication nothing is accepted but what was sealed, unchanged and once. The key follows from the first
+ * byte, so that hostile packets meet a key under which nothing was ever sealed: libFuzzer reads along in memcmp() and
+ * would learn a genuine packet there.
  *
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_esp.c crypto/X.c ... -lcrypto
  */
@@ -61,9 +61,10 @@ static struct crypto *the_crypto(void)
 
 static struct esp_options options_of(uint8_t flags)
 {
-	return (struct esp_options){
-		.implicit_iv = flags & 1, .no_auth = flags & 2, .no_replay_window = flags & 4, .no_start_sn_limit = flags & 8
-	};
+	return (struct esp_options){ .implicit_iv = flags & 1,
+		                     .no_auth = flags & 2,
+		                     .no_replay_window = flags & 4,
+		                     .no_start_sn_limit = flags & 8 };
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -86,13 +87,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	out = esp_sa_new(sm, subkey, LABEL_CTA_SC, ESP_UP, SPI, "", &options);
 	in = esp_sa_new(sm, subkey, LABEL_CTA_SC, ESP_UP, SPI, "", &options);
 	if (!(flags & 0x80)) {
-		open_both(in, size > 0 ? data + 1 : data, size > 0 ? size - 1 : 0, true, !options.no_auth, !options.no_replay_window);
+		open_both(in, size > 0 ? data + 1 : data, size > 0 ? size - 1 : 0, true, !options.no_auth,
+		          !options.no_replay_window);
 	} else {
 		fuzz_require(esp_seal(out, room + ESP_FRONT_MAX, flags >> 4 & 7, 17, &start, &len) == ESP_OK);
 		memcpy(sealed, start, len);
 		for (size_t i = 1; i + 1 < size; i += 2)
 			start[data[i] % len] ^= data[i + 1];
-		open_both(in, start, len, memcmp(start, sealed, len) != 0, !options.no_auth, !options.no_replay_window);
+		open_both(in, start, len, memcmp(start, sealed, len) != 0, !options.no_auth,
+		          !options.no_replay_window);
 	}
 	esp_sa_free(in);
 	esp_sa_free(out);

@@ -1,11 +1,11 @@
 /*
  * Fuzzing of IPv4, fragments, ICMP and UDP: a router between two hosts gets hostile frames on either side.
  *
- * Input: a list of frames, each two bytes of options, two of length (big endian) and so many bytes. Options, first byte:
- * bit 0: the bytes are a whole Ethernet frame (else an IP packet to the interface it arrives at), bit 1: the IP header's
- * checksum is put right, bit 2: that of ICMP, UDP or TCP behind it, bits 3 and 4: which interface; second byte: how long
- * nothing comes after it (pause_ns()).
- * What must hold: limits of reassembly, and no packet is lost from sight when all is over.
+ * Input: a list of frames, each two bytes of options, two of length (big endian) and so many bytes. Options, first
+ * byte: bit 0: the bytes are a whole Ethernet frame (else an IP packet to the interface it arrives at), bit 1: the IP
+ * header's checksum is put right, bit 2: that of ICMP, UDP or TCP behind it, bits 3 and 4: which interface; second
+ * byte: how long nothing comes after it (pause_ns()). What must hold: limits of reassembly, and no packet is lost
+ * from sight when all is over.
  */
 #include "sim/ip_stack.h"
 #include "tests/fuzz/fuzz.h"
@@ -71,9 +71,10 @@ static void net_make(struct net *net)
 	for (unsigned side = 0; side < 2; side++) {
 		net->link[side] = link_new(net->sim, side ? "right" : "left", &params);
 		nodes[side] = net->host[side] = node_new(net->sim, side ? "b" : "a");
-		net->at_host[side] = iface_new(net->host[side], net->link[side], "eth0", NULL, subnet(side) + 1 + side, 24);
-		net->at_router[side] = iface_new(net->router, net->link[side], side ? "eth1" : "eth0", NULL, subnet(side) + 2 - side,
-		                                 24);
+		net->at_host[side] =
+			iface_new(net->host[side], net->link[side], "eth0", NULL, subnet(side) + 1 + side, 24);
+		net->at_router[side] = iface_new(net->router, net->link[side], side ? "eth1" : "eth0", NULL,
+		                                 subnet(side) + 2 - side, 24);
 		ip_route_add(net->host[side], 0, 0, subnet(side) + 2 - side, net->at_host[side]);
 	}
 	for (unsigned i = 0; i < 3; i++) {
@@ -181,7 +182,8 @@ struct capture {
 	size_t size, len;
 };
 
-static enum tap_verdict record(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+static enum tap_verdict record(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                               struct packet *frame)
 {
 	struct capture *capture = ctx;
 	uint32_t len = frame->len - ETHERNET_HEADER_LEN;
@@ -204,7 +206,9 @@ static void talk(struct net *net, unsigned nth)
 	static const uint32_t lens[] = { 20, 0, 4000, 1480, 40, 40, 9000 };
 	uint32_t len = lens[nth], dst = nth == 1 ? UINT32_C(0xffffffff) : subnet(1) + 2;
 	struct packet *packet = packet_new(net->sim, len);
-	struct ip_info info = { .dst = nth == 5 ? subnet(0) + 2 : subnet(1) + 2, .proto = PROTO_TEST, .ttl = nth == 5 ? 0 : 1 };
+	struct ip_info info = { .dst = nth == 5 ? subnet(0) + 2 : subnet(1) + 2,
+		                .proto = PROTO_TEST,
+		                .ttl = nth == 5 ? 0 : 1 };
 
 	memset(packet_append(packet, len), 0x55, len);
 	if (nth < 4 || nth == 6)

@@ -1,11 +1,12 @@
 /*
- * Fuzzing of Kerberos, PKINIT and certificates: messages as they come from the wire, and what stands sealed or signed in
- * them, changed and then sealed or signed again under the right key, so that the mutations get past the cryptography.
+ * Fuzzing of Kerberos, PKINIT and certificates: messages as they come from the wire, and what stands sealed or signed
+ * in them, changed and then sealed or signed again under the right key, so that the mutations get past the
+ * cryptography.
  *
- * Input: a byte whose lower four bits choose what the rest is (enum kind, modulo KIND_COUNT), bit 4 a client whose checks
- * are off, bit 5 Diffie-Hellman, bit 6 the draft's reply; then the bytes. What must hold: every parser is total, a module
- * has as many keys after a refusal as before, a refusal leaves nothing to free, an error message that is read and built
- * again says the same.
+ * Input: a byte whose lower four bits choose what the rest is (enum kind, modulo KIND_COUNT), bit 4 a client whose
+ * checks are off, bit 5 Diffie-Hellman, bit 6 the draft's reply; then the bytes. What must hold: every parser is
+ * total, a module has as many keys after a refusal as before, a refusal leaves nothing to free, an error message that
+ * is read and built again says the same.
  */
 #include "crypto/kerberos_attack.h"
 #include "crypto/pkinit_cms.h"
@@ -20,17 +21,35 @@
 #define OPTION_DRAFT 0x40
 
 enum kind {
-	AS_REQUEST, AS_REPLY, AP_REQUEST, AP_REPLY, ERROR_MESSAGE, CERTIFICATE, CRL,
-	IN_TICKET, IN_AUTHENTICATOR, IN_AP_REPLY, IN_AS_REPLY, IN_STAMP,   /* plain text of a sealed part */
-	IN_AUTH_PACK, IN_KEY_PACK,                                         /* what is signed */
-	IN_ENVELOPE,                                                       /* SignedData inside the envelope */
+	/* whole messages */
+	AS_REQUEST,
+	AS_REPLY,
+	AP_REQUEST,
+	AP_REPLY,
+	ERROR_MESSAGE,
+	CERTIFICATE,
+	CRL,
+	/* plain text of a sealed part */
+	IN_TICKET,
+	IN_AUTHENTICATOR,
+	IN_AP_REPLY,
+	IN_AS_REPLY,
+	IN_STAMP,
+	/* what is signed */
+	IN_AUTH_PACK,
+	IN_KEY_PACK,
+	IN_ENVELOPE, /* SignedData inside the envelope */
 	KIND_COUNT
 };
 
-static const uint8_t client_key_bytes[24] = { 0x92, 0x51, 0x79, 0xd0, 0x45, 0x91, 0xa7, 0x9b, 0x5d, 0x31, 0x92, 0xc4,
-	                                      0xa7, 0xe9, 0xc2, 0x89, 0xb0, 0x49, 0xc7, 0x1f, 0x6e, 0xe6, 0x04, 0xcd };
-static const uint8_t server_key_bytes[24] = { 0x4c, 0x57, 0x3d, 0xb0, 0xa8, 0x29, 0x0e, 0x13, 0x5e, 0xd9, 0x68, 0x31,
-	                                      0x0e, 0x7a, 0x4a, 0x79, 0x1f, 0xfd, 0x61, 0x23, 0xa7, 0x8c, 0xd5, 0x2a };
+static const uint8_t client_key_bytes[24] = {
+	0x92, 0x51, 0x79, 0xd0, 0x45, 0x91, 0xa7, 0x9b, 0x5d, 0x31, 0x92, 0xc4,
+	0xa7, 0xe9, 0xc2, 0x89, 0xb0, 0x49, 0xc7, 0x1f, 0x6e, 0xe6, 0x04, 0xcd
+};
+static const uint8_t server_key_bytes[24] = {
+	0x4c, 0x57, 0x3d, 0xb0, 0xa8, 0x29, 0x0e, 0x13, 0x5e, 0xd9, 0x68, 0x31,
+	0x0e, 0x7a, 0x4a, 0x79, 0x1f, 0xfd, 0x61, 0x23, 0xa7, 0x8c, 0xd5, 0x2a
+};
 static const struct krb_time now = { NOW, 123456 };
 
 /* Made once: making keys costs more than thousands of inputs. Nothing in it changes from one input to the next. */
@@ -47,13 +66,12 @@ static struct {
 	struct der crl;
 	struct krb_as_client as_client;
 	struct der stamp_request, stamp_reply;
-	struct pkinit_client *pkinit[4];        /* by mode_of() */
+	struct pkinit_client *pkinit[4]; /* by mode_of() */
 	struct der pk_request[4], pk_reply[4];
 	struct krb_credentials credentials;
 	struct gss_initiator initiator;
 	uint8_t session[KRB_KEY_LEN];
 	struct der ap_request, ap_reply, error;
-	struct der plain[KIND_COUNT];
 	size_t keys_cta, keys_kdc;
 } w;
 
@@ -61,8 +79,14 @@ static unsigned mode_of(uint8_t options)
 {
 	return (options & OPTION_DH ? 1u : 0u) | (options & OPTION_DRAFT ? 2u : 0u);
 }
-static bool mode_dh(unsigned mode) { return mode & 1; }
-static enum pkinit_bind mode_bind(unsigned mode) { return mode & 2 ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM; }
+static bool mode_dh(unsigned mode)
+{
+	return mode & 1;
+}
+static enum pkinit_bind mode_bind(unsigned mode)
+{
+	return mode & 2 ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM;
+}
 
 static void make_pki(void)
 {
@@ -101,33 +125,42 @@ static void make_parties(void)
 	fuzz_require(krb_name_set(&w.client, w.pki.phone_id_hex, FIXTURE_REALM));
 	fuzz_require(krb_name_set(&w.server, "sc/sc1", FIXTURE_REALM));
 	w.identity = (struct pkinit_identity){ .rsa_key = sm_install_rsa(w.cta.sm, w.pki.pool, "device", RSA_BITS),
-		                               .cert = w.pki.operator_cert, .name = w.client };
+		                               .cert = w.pki.operator_cert,
+		                               .name = w.client };
 	w.authority = (struct pkinit_kdc){ .rsa_key = sm_install_rsa(w.kdc.sm, w.pki.pool, "kdc", RSA_BITS),
-		                           .cert = w.pki.kdc, .ca_cert = w.pki.op_ca };
+		                           .cert = w.pki.kdc,
+		                           .ca_cert = w.pki.op_ca };
 	w.client_key = sm_install_des3(w.cta.sm, "krb.server", "client", client_key_bytes);
 	w.client_key_at_kdc = sm_install_des3(w.kdc.sm, "krb.server", "client", client_key_bytes);
 	w.server_key = sm_install_des3(w.kdc.sm, "krb.server", "sc/sc1", server_key_bytes);
-	w.ticket = (struct krb_ticket_facts){ .client = w.client, .server = w.server, .auth_time_s = NOW, .start_time_s = NOW,
-		                              .end_time_s = NOW + 86400, .restricted = true, .number_count = 2,
-		                              .numbers = { "611", "911" }, .mac = "00:11:22:33:44:55" };
+	w.ticket = (struct krb_ticket_facts){ .client = w.client,
+		                              .server = w.server,
+		                              .auth_time_s = NOW,
+		                              .start_time_s = NOW,
+		                              .end_time_s = NOW + 86400,
+		                              .restricted = true,
+		                              .number_count = 2,
+		                              .numbers = { "611", "911" },
+		                              .mac = "00:11:22:33:44:55" };
 }
 
 static void make_as_exchanges(void)
 {
 	struct krb_as_facts facts;
 
-	fuzz_require(krb_as_request_timestamp(w.cta.sm, w.client_key, &w.client, &w.server, now, NOW + 86400, &w.as_client,
-	                                      &w.stamp_request));
+	fuzz_require(krb_as_request_timestamp(w.cta.sm, w.client_key, &w.client, &w.server, now, NOW + 86400,
+	                                      &w.as_client, &w.stamp_request));
 	fuzz_require(krb_as_parse(w.crypto, w.stamp_request.bytes, w.stamp_request.len, &facts));
 	fuzz_require(krb_as_reply_build_timestamp(w.kdc.sm, w.client_key_at_kdc, w.server_key, &facts, &w.ticket,
 	                                          &w.stamp_reply));
 	krb_as_facts_free(&facts);
 	for (unsigned mode = 0; mode < 4; mode++) {
-		w.pkinit[mode] = pkinit_request(w.cta.sm, &w.identity, &w.server, now, NOW + 86400, mode_dh(mode), mode_bind(mode),
-		                                &w.pk_request[mode]);
-		fuzz_require(w.pkinit[mode] && krb_as_parse(w.crypto, w.pk_request[mode].bytes, w.pk_request[mode].len, &facts));
-		fuzz_require(pkinit_reply_build(w.kdc.sm, &w.authority, w.server_key, &facts, &w.ticket, mode_bind(mode), now,
-		                                &w.pk_reply[mode]));
+		w.pkinit[mode] = pkinit_request(w.cta.sm, &w.identity, &w.server, now, NOW + 86400, mode_dh(mode),
+		                                mode_bind(mode), &w.pk_request[mode]);
+		fuzz_require(w.pkinit[mode] &&
+		             krb_as_parse(w.crypto, w.pk_request[mode].bytes, w.pk_request[mode].len, &facts));
+		fuzz_require(pkinit_reply_build(w.kdc.sm, &w.authority, w.server_key, &facts, &w.ticket,
+		                                mode_bind(mode), now, &w.pk_reply[mode]));
 		krb_as_facts_free(&facts);
 	}
 }
@@ -138,11 +171,12 @@ static void make_ap_exchange(void)
 	struct gss_accepted accepted;
 	key_handle subkey;
 
-	fuzz_require(krb_as_reply_timestamp(w.cta.sm, w.client_key, &w.as_client, w.stamp_reply.bytes, w.stamp_reply.len,
-	                                    &w.credentials) == KRB_REPLY_OK);
+	fuzz_require(krb_as_reply_timestamp(w.cta.sm, w.client_key, &w.as_client, w.stamp_reply.bytes,
+	                                    w.stamp_reply.len, &w.credentials) == KRB_REPLY_OK);
 	memcpy(w.session, sm_lookup(w.cta.sm, w.credentials.session_key, SM_DES3)->bytes, KRB_KEY_LEN);
 	fuzz_require(gss_init_start(w.cta.sm, &w.credentials, now, SPI, &w.initiator, &w.ap_request));
-	fuzz_require(gss_accept(w.kdc.sm, w.server_key, w.ap_request.bytes, w.ap_request.len, true, &accepted) == GSS_OK);
+	fuzz_require(gss_accept(w.kdc.sm, w.server_key, w.ap_request.bytes, w.ap_request.len, true, &accepted) ==
+	             GSS_OK);
 	fuzz_require(gss_accept_reply(w.kdc.sm, &accepted, &subkey, &w.ap_reply));
 	fuzz_require(krb_error_build(w.crypto, &info, &w.error));
 	sm_destroy_key(w.kdc.sm, subkey);
@@ -173,14 +207,16 @@ static void part_of(enum kind kind, ASN1_OCTET_STRING **cipher, struct der *text
 	if (put) {
 		len = krb_sealed_len(text->len);
 		out = malloc(len);
-		fuzz_require(out && krb_seal(w.crypto, &w.kdc.random.random, place->key, place->usage, text->bytes, text->len, out));
+		fuzz_require(out && krb_seal(w.crypto, &w.kdc.random.random, place->key, place->usage, text->bytes,
+		                             text->len, out));
 		krb_put_octets(cipher, out, len);
 		free(out);
 		return;
 	}
 	len = (size_t)ASN1_STRING_length(*cipher);
 	out = malloc(len);
-	fuzz_require(out && krb_open(w.crypto, place->key, place->usage, ASN1_STRING_get0_data(*cipher), len, out, &len));
+	fuzz_require(out &&
+	             krb_open(w.crypto, place->key, place->usage, ASN1_STRING_get0_data(*cipher), len, out, &len));
 	*text = (struct der){ out, len };
 }
 
@@ -215,8 +251,8 @@ static void in_stamp(enum kind kind, struct der *text, bool put, struct der *mes
 {
 	KRB_KDC_REQ *req = KRB_DECODE(KRB_AS_REQUEST, w.stamp_request.bytes, w.stamp_request.len);
 	KRB_TYPED *typed = (KRB_TYPED *)krb_find_typed(req->padata, KRB_PA_ENC_TIMESTAMP);
-	KRB_SEALED *sealed = KRB_DECODE(KRB_SEALED, ASN1_STRING_get0_data(typed->value),
-	                                (size_t)ASN1_STRING_length(typed->value));
+	KRB_SEALED *sealed =
+		KRB_DECODE(KRB_SEALED, ASN1_STRING_get0_data(typed->value), (size_t)ASN1_STRING_length(typed->value));
 	struct der der = { 0 };
 
 	part_of(kind, &sealed->cipher, text, put);
@@ -258,7 +294,8 @@ static void in_auth_pack(unsigned mode, struct der *text, bool put, struct der *
 	fuzz_require(pkinit_signed_read(NULL, ASN1_STRING_get0_data(padata->signed_auth_pack),
 	                                (size_t)ASN1_STRING_length(padata->signed_auth_pack), &read));
 	if (put) {
-		fuzz_require(pkinit_sign(w.cta.sm, w.identity.rsa_key, &w.identity.cert, NULL, read.type, text, NOW, &whole));
+		fuzz_require(pkinit_sign(w.cta.sm, w.identity.rsa_key, &w.identity.cert, NULL, read.type, text, NOW,
+		                         &whole));
 		krb_put_octets(&padata->signed_auth_pack, whole.bytes, whole.len);
 		fuzz_require(KRB_ENCODE(PKINIT_AS_REQ, padata, &der));
 		krb_put_octets(&typed->value, der.bytes, der.len);
@@ -284,10 +321,12 @@ static void in_envelope(unsigned mode, struct der *signed_data, bool put, struct
 	struct der sealed = { 0 }, der = { 0 };
 
 	if (!put && padata->which == 0) {
-		fuzz_require(krb_der_copy(signed_data, ASN1_STRING_get0_data(*held), (size_t)ASN1_STRING_length(*held)));
+		fuzz_require(
+			krb_der_copy(signed_data, ASN1_STRING_get0_data(*held), (size_t)ASN1_STRING_length(*held)));
 	} else if (!put) {
 		fuzz_require(pkinit_open_envelope(w.cta.sm, w.identity.rsa_key, ASN1_STRING_get0_data(*held),
-		                                  (size_t)ASN1_STRING_length(*held), false, signed_data) == PKINIT_OPENED);
+		                                  (size_t)ASN1_STRING_length(*held), false,
+		                                  signed_data) == PKINIT_OPENED);
 	} else if (padata->which == 0) {
 		krb_put_octets(held, signed_data->bytes, signed_data->len);
 	} else {
@@ -318,9 +357,10 @@ static void in_key_pack(unsigned mode, struct der *text, bool put, struct der *m
 	if (put) {
 		der_free(&whole);
 		der_free(&signed_data);
-		fuzz_require(pkinit_sign(w.kdc.sm, w.authority.rsa_key, &w.authority.cert, &w.authority.ca_cert, read.type, text, NOW,
-		                         &whole));
-		fuzz_require(mode_dh(mode) ? krb_der_copy(&signed_data, whole.bytes, whole.len) : pkinit_unwrap(&whole, &signed_data));
+		fuzz_require(pkinit_sign(w.kdc.sm, w.authority.rsa_key, &w.authority.cert, &w.authority.ca_cert,
+		                         read.type, text, NOW, &whole));
+		fuzz_require(mode_dh(mode) ? krb_der_copy(&signed_data, whole.bytes, whole.len)
+		                           : pkinit_unwrap(&whole, &signed_data));
 		in_envelope(mode, &signed_data, true, message);
 	} else {
 		fuzz_require(krb_der_copy(text, read.content.bytes, read.content.len));
@@ -420,7 +460,8 @@ static void feed_as_request(uint8_t options, const uint8_t *bytes, size_t len)
 		pkinit_check_signature(w.crypto, &facts);
 		/* the KDC goes on only with a group it accepts */
 		if (!facts.wants_dh || facts.dh_acceptable)
-			pkinit_reply_build(w.kdc.sm, &w.authority, w.server_key, &facts, &w.ticket, bind, now, &reply);
+			pkinit_reply_build(w.kdc.sm, &w.authority, w.server_key, &facts, &w.ticket, bind, now,
+			                   &reply);
 	}
 	der_free(&reply);
 	krb_as_facts_free(&facts);
@@ -430,11 +471,19 @@ static struct pkinit_policy policy_of(uint8_t options)
 {
 	bool strict = !(options & OPTION_LAX);
 
-	return (struct pkinit_policy){ .verify_root = strict, .require_kdc_eku = strict, .check_crl = strict,
-		                       .check_kdc_name = strict, .check_nonce = strict, .check_bind = strict,
-		                       .check_sealed_sname = strict, .tell_padding = !strict,
-		                       .bind = mode_bind(mode_of(options)), .crl = &w.crl, .kdc_ca = &w.pki.op_ca,
-		                       .kdc_ca_count = 1, .now_s = NOW };
+	return (struct pkinit_policy){ .verify_root = strict,
+		                       .require_kdc_eku = strict,
+		                       .check_crl = strict,
+		                       .check_kdc_name = strict,
+		                       .check_nonce = strict,
+		                       .check_bind = strict,
+		                       .check_sealed_sname = strict,
+		                       .tell_padding = !strict,
+		                       .bind = mode_bind(mode_of(options)),
+		                       .crl = &w.crl,
+		                       .kdc_ca = &w.pki.op_ca,
+		                       .kdc_ca_count = 1,
+		                       .now_s = NOW };
 }
 
 static void feed_as_reply(uint8_t options, const uint8_t *bytes, size_t len)
@@ -453,7 +502,8 @@ static void feed_as_reply(uint8_t options, const uint8_t *bytes, size_t len)
 	krb_credentials_free(w.cta.sm, &c);
 	if (krb_attack_rename_server(bytes, len, &w.client, &out))
 		der_free(&out);
-	if (krb_attack_spoil_envelope(bytes, len, options & OPTION_LAX ? KRB_ATTACK_SPOIL_KEY : KRB_ATTACK_SPOIL_CONTENT, &out))
+	if (krb_attack_spoil_envelope(bytes, len,
+	                              options & OPTION_LAX ? KRB_ATTACK_SPOIL_KEY : KRB_ATTACK_SPOIL_CONTENT, &out))
 		der_free(&out);
 }
 
@@ -464,8 +514,8 @@ static void feed_ap_request(uint8_t options, const uint8_t *bytes, size_t len)
 	struct krb_name name;
 	struct der out = { 0 };
 	key_handle subkey;
-	enum gss_verdict verdict = (lax ? gss_accept_unchecked_ticket : gss_accept)(w.kdc.sm, w.server_key, bytes, len, !lax,
-	                                                                           &accepted);
+	enum gss_verdict verdict =
+		(lax ? gss_accept_unchecked_ticket : gss_accept)(w.kdc.sm, w.server_key, bytes, len, !lax, &accepted);
 
 	if (verdict == GSS_OK) {
 		fuzz_require(accepted.authenticator_ok || lax);
@@ -527,7 +577,6 @@ static void feed_certificate(const uint8_t *bytes, size_t len)
 	cert_verify(w.crypto, &cert, &w.pki.op_ca, 1, &w.pki.root, 1, NOW, false);
 	cert_verify(w.crypto, &cert, NULL, 0, NULL, 0, NOW, true);
 	cert_verify(w.crypto, &w.pki.kdc, &cert, 1, &w.pki.root, 1, NOW, false);
-	/* as the client of a request whose reply is sealed to it */
 	crl_check(w.crypto, &w.crl, &w.pki.op_ca, &cert, NOW);
 	crl_check(w.crypto, &w.crl, &cert, &w.pki.kdc, NOW);
 }
@@ -620,9 +669,11 @@ size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 		enum kind kind;
 		const struct der *message;
 	} plain[] = {
-		{ AS_REQUEST, &w.stamp_request }, { AS_REPLY, &w.stamp_reply }, { AP_REQUEST, &w.ap_request },
-		{ AP_REPLY, &w.ap_reply }, { ERROR_MESSAGE, &w.error }, { CRL, &w.crl }, { CERTIFICATE, &w.pki.root },
-		{ CERTIFICATE, &w.pki.device }, { CERTIFICATE, &w.pki.operator_cert }, { CERTIFICATE, &w.pki.kdc },
+		{ AS_REQUEST, &w.stamp_request },      { AS_REPLY, &w.stamp_reply },
+		{ AP_REQUEST, &w.ap_request },         { AP_REPLY, &w.ap_reply },
+		{ ERROR_MESSAGE, &w.error },           { CRL, &w.crl },
+		{ CERTIFICATE, &w.pki.root },          { CERTIFICATE, &w.pki.device },
+		{ CERTIFICATE, &w.pki.operator_cert }, { CERTIFICATE, &w.pki.kdc },
 	};
 	const unsigned plain_count = sizeof plain / sizeof plain[0];
 	static bool at_exit;
@@ -635,20 +686,22 @@ size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 		atexit(end_world);
 	at_exit = true;
 	if (nth < plain_count)
-		return fuzz_seed((uint8_t)plain[nth].kind, plain[nth].message->bytes, plain[nth].message->len, out, size);
+		return fuzz_seed((uint8_t)plain[nth].kind, plain[nth].message->bytes, plain[nth].message->len, out,
+		                 size);
 	mode = (nth - plain_count) & 3;
 	part = (nth - plain_count) >> 2;
 	if (part < 2) {
 		const struct der *message = part == 0 ? &w.pk_request[mode] : &w.pk_reply[mode];
 
-		return fuzz_seed((uint8_t)((part == 0 ? AS_REQUEST : AS_REPLY) | options_of(mode)), message->bytes, message->len,
-		                 out, size);
+		return fuzz_seed((uint8_t)((part == 0 ? AS_REQUEST : AS_REPLY) | options_of(mode)), message->bytes,
+		                 message->len, out, size);
 	}
 	part += IN_TICKET - 2;
 	if (part >= KIND_COUNT)
 		return 0;
 	text = plain_of((enum kind)part, mode);
-	len = fuzz_seed((uint8_t)(part | options_of(mode) | (mode == 3 ? OPTION_LAX : 0)), text.bytes, text.len, out, size);
+	len = fuzz_seed((uint8_t)(part | options_of(mode) | (mode == 3 ? OPTION_LAX : 0)), text.bytes, text.len, out,
+	                size);
 	der_free(&text);
 	return len;
 }

@@ -1,8 +1,8 @@
 /*
  * Fuzzing of the key management frames. Input: a frame, as it comes in a datagram.
  *
- * What must hold: any bytes are parsed or refused; what is accepted lies in the frame; written again and read again it says
- * the same; a room that is one byte short is refused and not written past.
+ * What must hold: any bytes are parsed or refused; what is accepted lies in the frame; written again and read again
+ * it says the same; a room that is one byte short is refused and not written past.
  */
 #include "crypto/kerberos.h"
 #include "models/wire/pktc.h"
@@ -10,7 +10,8 @@
 
 static void check_same(const struct pktc *a, const struct pktc *b)
 {
-	fuzz_require(a->kind == b->kind && span_equal(a->kerberos, b->kerberos) && a->server_nonce == b->server_nonce);
+	fuzz_require(a->kind == b->kind && span_equal(a->kerberos, b->kerberos) &&
+	             a->server_nonce == b->server_nonce);
 	fuzz_require(strcmp(a->principal, b->principal) == 0 && a->spi == b->spi);
 	fuzz_require(a->lifetime_s == b->lifetime_s && a->grace_s == b->grace_s && !a->hash == !b->hash);
 }
@@ -54,11 +55,16 @@ size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 	struct crypto *crypto = crypto_new();
 	struct krb_error_info info = { .code = KRB_AP_ERR_SKEW, .stime = { 1798761600, 5 }, .text = "clock" };
 	struct der error = { 0 };
-	struct pktc m = { .server_nonce = 0x01020304, .principal = "sc/sc1", .spi = 0xa0b0c0d0, .lifetime_s = 3600, .grace_s = 60 };
+	struct pktc m = { .server_nonce = 0x01020304,
+		          .principal = "sc/sc1",
+		          .spi = 0xa0b0c0d0,
+		          .lifetime_s = 3600,
+		          .grace_s = 60 };
 	size_t len = 0;
 
 	/* to a frame any Kerberos message is as good as another */
-	fuzz_require(crypto && krb_name_set(&info.server, "sc/sc1", "TOLLGATE.EXAMPLE") && krb_error_build(crypto, &info, &error));
+	fuzz_require(crypto && krb_name_set(&info.server, "sc/sc1", "TOLLGATE.EXAMPLE") &&
+	             krb_error_build(crypto, &info, &error));
 	if (nth < sizeof kinds / sizeof kinds[0]) {
 		m.kind = kinds[nth];
 		m.kerberos = (struct span){ (const char *)error.bytes, error.len };

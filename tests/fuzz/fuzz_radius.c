@@ -1,8 +1,8 @@
 /*
  * Fuzzing of RADIUS. Input: a message, as it comes in a datagram.
  *
- * What must hold: any bytes are parsed or refused; what is accepted says the same when it is written and read again; a
- * signature that was just put on is right, and any other is not.
+ * What must hold: any bytes are parsed or refused; what is accepted says the same when it is written and read again;
+ * a signature that was just put on is right, and any other is not.
  */
 #include "models/wire/radius.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,7 +13,8 @@ static void check_same(const struct radius *a, const struct radius *b)
 {
 	fuzz_require(a->code == b->code && a->id == b->id && memcmp(a->authenticator, b->authenticator, 16) == 0);
 	fuzz_require(strcmp(a->user_name, b->user_name) == 0 && a->framed_ip == b->framed_ip);
-	fuzz_require(strcmp(a->reply_message, b->reply_message) == 0 && strcmp(a->called_station, b->called_station) == 0);
+	fuzz_require(strcmp(a->reply_message, b->reply_message) == 0 &&
+	             strcmp(a->called_station, b->called_station) == 0);
 	fuzz_require(strcmp(a->calling_station, b->calling_station) == 0);
 	fuzz_require(strcmp(a->nas_identifier, b->nas_identifier) == 0 && a->acct_status == b->acct_status);
 	fuzz_require(strcmp(a->acct_session_id, b->acct_session_id) == 0 && a->acct_session_s == b->acct_session_s);
@@ -62,14 +63,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 {
 	static const struct radius seeds[] = {
-		{ .code = RADIUS_ACCESS_REQUEST, .id = 9, .user_name = "00112233445566778899aabbccddeeff00112233",
+		{ .code = RADIUS_ACCESS_REQUEST,
+		  .id = 9,
+		  .user_name = "00112233445566778899aabbccddeeff00112233",
 		  .nas_identifier = "kdc1" },
-		{ .code = RADIUS_ACCESS_REQUEST, .id = 10, .user_name = "00:11:22:33:44:55", .framed_ip = 0x0a010002,
+		{ .code = RADIUS_ACCESS_REQUEST,
+		  .id = 10,
+		  .user_name = "00:11:22:33:44:55",
+		  .framed_ip = 0x0a010002,
 		  .nas_identifier = "kdc1" },
-		{ .code = RADIUS_ACCESS_ACCEPT, .id = 9, .called_station = "2155550101", .calling_station = "00:11:22:33:44:55" },
+		{ .code = RADIUS_ACCESS_ACCEPT,
+		  .id = 9,
+		  .called_station = "2155550101",
+		  .calling_station = "00:11:22:33:44:55" },
 		{ .code = RADIUS_ACCESS_REJECT, .id = 10, .reply_message = "no such lease" },
-		{ .code = RADIUS_ACCOUNTING_REQUEST, .id = 11, .acct_status = 2, .acct_session_id = "a84b4c76e66710",
-		  .called_station = "6105550102", .calling_station = "2155550101", .acct_session_s = 61, .acct_cause = 1,
+		{ .code = RADIUS_ACCOUNTING_REQUEST,
+		  .id = 11,
+		  .acct_status = 2,
+		  .acct_session_id = "a84b4c76e66710",
+		  .called_station = "6105550102",
+		  .calling_station = "2155550101",
+		  .acct_session_s = 61,
+		  .acct_cause = 1,
 		  .nas_identifier = "sc1" },
 		{ .code = RADIUS_ACCOUNTING_RESPONSE, .id = 11 },
 	};

@@ -1,11 +1,11 @@
 /*
- * Fuzzing of the RTP cipher: rtp_open() on hostile bytes, and rtp_seal() then rtp_open() on whatever the input calls a packet;
- * and of the decoder of RTP headers.
+ * Fuzzing of the RTP cipher: rtp_open() on hostile bytes, and rtp_seal() then rtp_open() on whatever the input calls
+ * a packet; and of the decoder of RTP headers.
  *
- * Input: one byte (bit 0: MAC, bit 1: seal first), then a packet. What must hold: what is refused is as it was; a clear packet is
- * not longer than the sealed one; what was sealed opens to the same bytes, but for padding; nothing else passes the MAC.
- * The key follows from the first byte, so that hostile packets meet a key under which nothing was ever sealed: libFuzzer reads
- * along in memcmp() and would learn a genuine packet there.
+ * Input: one byte (bit 0: MAC, bit 1: seal first), then a packet. What must hold: what is refused is as it was; a
+ * clear packet is not longer than the sealed one; what was sealed opens to the same bytes, but for padding; nothing
+ * else passes the MAC. The key follows from the first byte, so that hostile packets meet a key under which nothing
+ * was ever sealed: libFuzzer reads along in memcmp() and would learn a genuine packet there.
  *
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_rtp.c crypto/X.c ... -lcrypto
  */
@@ -70,7 +70,8 @@ static void decode(const uint8_t *bytes, size_t len)
 		rtp_write(again, &header);
 		fuzz_require(rtp_parse(again, sizeof again, &same, &at) && at == RTP_HEADER_LEN);
 		fuzz_require(same.marker == header.marker && same.payload_type == header.payload_type);
-		fuzz_require(same.sequence == header.sequence && same.timestamp == header.timestamp && same.ssrc == header.ssrc);
+		fuzz_require(same.sequence == header.sequence && same.timestamp == header.timestamp &&
+		             same.ssrc == header.ssrc);
 	}
 	free(exact);
 }
@@ -131,8 +132,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* A packet of 20 ms, in clear and (for the open ones, under a key that no input's flags give) sealed. */
 size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 {
-	const struct rtp_header header = { .marker = nth & 1, .payload_type = 8, .sequence = 65535, .timestamp = 4000000000u,
-		                           .ssrc = 0xdeadbeef };
+	const struct rtp_header header = {
+		.marker = nth & 1, .payload_type = 8, .sequence = 65535, .timestamp = 4000000000u, .ssrc = 0xdeadbeef
+	};
 	uint8_t packet[RTP_HEADER_LEN + RTP_PAYLOAD_LEN + RTP_SEAL_EXTRA_MAX];
 	size_t len = RTP_HEADER_LEN + RTP_PAYLOAD_LEN;
 	struct party party;

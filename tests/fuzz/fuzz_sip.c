@@ -1,9 +1,9 @@
 /*
  * Fuzzing of the SIP and SDP parsers. Input: a message, as it comes in a datagram.
  *
- * What must hold: any bytes are parsed or refused; every span lies in the message; a message that is accepted has what the
- * parser promises (a branch, a From tag, a Call-ID, a body of the length it names); an SDP body that is accepted says the
- * same when it is written and read again.
+ * What must hold: any bytes are parsed or refused; every span lies in the message; a message that is accepted has
+ * what the parser promises (a branch, a From tag, a Call-ID, a body of the length it names); an SDP body that is
+ * accepted says the same when it is written and read again.
  */
 #include "models/wire/sip.h"
 #include "tests/fuzz/fuzz.h"
@@ -17,8 +17,8 @@ static void check_span(struct span s, const uint8_t *bytes, size_t len)
 
 static void check_message(const struct sip_message *m, const uint8_t *bytes, size_t len)
 {
-	const struct span spans[] = { m->uri, m->reason, m->via, m->branch, m->from, m->to, m->from_tag, m->to_tag, m->call_id,
-		                      m->contact, m->content_type, m->body };
+	const struct span spans[] = { m->uri,      m->reason, m->via,     m->branch,  m->from,         m->to,
+		                      m->from_tag, m->to_tag, m->call_id, m->contact, m->content_type, m->body };
 	char kind[32];
 
 	for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
@@ -81,7 +81,8 @@ static void put_message(struct text *t, const char *start, const char *cseq, con
 {
 	text_printf(t,
 	            "%s\r\nVia: SIP/2.0/UDP 10.1.0.2:5060;branch=z9hG4bK776asdhds\r\nMax-Forwards: 70\r\n"
-	            "From: <sip:2155550101@10.1.0.2;user=phone>;tag=1928301774\r\nTo: <sip:6105550102@10.9.0.5>;tag=a6c85cf\r\n"
+	            "From: <sip:2155550101@10.1.0.2;user=phone>;tag=1928301774\r\nTo: "
+	            "<sip:6105550102@10.9.0.5>;tag=a6c85cf\r\n"
 	            "Call-ID: a84b4c76e66710@10.1.0.2\r\nCSeq: 314159 %s\r\n%sContent-Length: %zu\r\n\r\n%s",
 	            start, cseq, headers, strlen(body), body);
 }
@@ -97,13 +98,15 @@ size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 		{ "SIP/2.0 180 Ringing", "INVITE", "Contact: <sip:6105550102@10.9.0.5>\r\n", false },
 		{ "SIP/2.0 200 OK", "INVITE", "m: <sip:6105550102@10.9.0.5>\r\nc: application/sdp\r\n", true },
 		{ "ACK sip:6105550102@10.9.0.5 SIP/2.0", "ACK", "X-Proof: c3ViLWtleS1hbmQtc3BpLWhhc2g=\r\n", false },
-		{ "BYE sip:6105550102@10.9.0.5 SIP/2.0", "BYE", "Reason: SIP;cause=200;text=\"Call completed\"\r\n", false },
+		{ "BYE sip:6105550102@10.9.0.5 SIP/2.0", "BYE", "Reason: SIP;cause=200;text=\"Call completed\"\r\n",
+		  false },
 		{ "CANCEL sip:6105550102@10.9.0.5 SIP/2.0", "CANCEL", "", false },
 		{ "SIP/2.0 487 Request Terminated", "INVITE", "", false },
 	};
 	const unsigned count = sizeof seeds / sizeof seeds[0];
-	const struct sdp sdp = { .ip = 0x0a010002, .port = 49152, .payload_type = 8, .key = span_of("c3ViLWtleQ=="),
-		                 .spi = 0x1234abcc };
+	const struct sdp sdp = {
+		.ip = 0x0a010002, .port = 49152, .payload_type = 8, .key = span_of("c3ViLWtleQ=="), .spi = 0x1234abcc
+	};
 	char body[512] = "";
 	struct text t = { body, sizeof body - 1, 0, false }, whole = { (char *)out, size, 0, false };
 

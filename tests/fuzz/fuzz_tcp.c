@@ -4,9 +4,9 @@
  * Input: a byte of options (bit 0: the node under test opens the connection, else it listens), then steps of STEP_LEN
  * bytes: what (enum step_kind) and seven bytes for it, see do_step(). Sequence numbers are given relative to what the
  * connection expects, so that mutations stay where they matter.
- * What must hold: the bytes received are those of their sequence numbers, each once and in order (a peer says the same byte
- * again at the same place, as real ones do); no callback after the last one; bounds of what is kept; everything is gone when
- * all is over.
+ * What must hold: the bytes received are those of their sequence numbers, each once and in order (a peer says the
+ * same byte again at the same place, as real ones do); no callback after the last one; bounds of what is kept;
+ * everything is gone when all is over.
  */
 #include "sim/tcp_internal.h"
 #include "tests/fuzz/fuzz.h"
@@ -20,16 +20,16 @@
 #define STEPS_MAX 200
 
 enum step_kind {
-	SEGMENT,   /* flags, seq + 2 bytes (signed), ack + 2 bytes (signed), length / 8; window open */
-	NARROW,    /* the same, but the ack is exact and its two bytes are the window */
-	WILD,      /* the same with 4 bytes of sequence number and no data */
-	OPTIONS,   /* flags, then 6 bytes: a SYN's or another segment's options */
-	BENT,      /* flags, then a byte of the header (modulo its length) XOR another, checksum put right */
-	ICMP,      /* code, sequence number as in SEGMENT: an error about the connection */
-	WAIT,      /* 2 bytes of milliseconds; third byte odd: seconds */
-	SEND,      /* the owner sends so many bytes (2) */
-	TAKE,      /* how many bytes the owner takes at once (2), 0: none; takes what is there */
-	CLOSE,     /* first byte odd: aborts; bit 1: the listener ends, or begins again */
+	SEGMENT, /* flags, seq + 2 bytes (signed), ack + 2 bytes (signed), length / 8; window open */
+	NARROW,  /* the same, but the ack is exact and its two bytes are the window */
+	WILD,    /* the same with 4 bytes of sequence number and no data */
+	OPTIONS, /* flags, then 6 bytes: a SYN's or another segment's options */
+	BENT,    /* flags, then a byte of the header (modulo its length) XOR another, checksum put right */
+	ICMP,    /* code, sequence number as in SEGMENT: an error about the connection */
+	WAIT,    /* 2 bytes of milliseconds; third byte odd: seconds */
+	SEND,    /* the owner sends so many bytes (2) */
+	TAKE,    /* how many bytes the owner takes at once (2), 0: none; takes what is there */
+	CLOSE,   /* first byte odd: aborts; bit 1: the listener ends, or begins again */
 	STEP_KINDS
 };
 
@@ -38,10 +38,10 @@ struct world {
 	struct node *peer, *node;
 	struct tcp_listener listener;
 	struct tcp_conn *conn; /* NULL: none, or over */
-	bool connected, other;  /* other: not the first connection of this input */
+	bool connected;
 	uint32_t peer_isn, got;
 	size_t bite;
-	bool bent;             /* the peer has contradicted itself */
+	bool bent; /* the peer has contradicted itself */
 };
 
 /* The byte at a place of the peer's stream. */
@@ -88,10 +88,14 @@ static void on_peer_closed(struct tcp_conn *conn, void *ctx)
 }
 
 static const struct tcp_handler handler = {
-	.connected = on_connected, .received = on_received, .peer_closed = on_peer_closed, .closed = on_closed,
+	.connected = on_connected,
+	.received = on_received,
+	.peer_closed = on_peer_closed,
+	.closed = on_closed,
 };
 
-static bool on_accept(struct tcp_listener *listener, struct tcp_conn *conn, const struct tcp_handler **chosen, void **ctx)
+static bool on_accept(struct tcp_listener *listener, struct tcp_conn *conn, const struct tcp_handler **chosen,
+                      void **ctx)
 {
 	struct world *w = listener->ctx;
 
@@ -105,7 +109,8 @@ static bool on_accept(struct tcp_listener *listener, struct tcp_conn *conn, cons
 }
 
 /* The peer is played by hand: what is sent to it goes nowhere. */
-static enum tap_verdict swallow(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+static enum tap_verdict swallow(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                                struct packet *frame)
 {
 	(void)ctx;
 	(void)link;
@@ -158,7 +163,8 @@ static void send_segment(struct world *w, struct packet *packet)
 	sim_run(w->sim, w->sim->now_ns + 10000);
 }
 
-static struct packet *segment(const struct world *w, uint8_t flags, uint32_t seq, uint32_t ack, uint16_t window, uint32_t len)
+static struct packet *segment(const struct world *w, uint8_t flags, uint32_t seq, uint32_t ack, uint16_t window,
+                              uint32_t len)
 {
 	const struct tcp_conn *conn = live(w);
 	struct packet *packet = packet_new(w->sim, TCP_HEADER_LEN + 40 + len);
@@ -299,9 +305,8 @@ static void do_close(struct world *w, uint8_t what)
 
 static void do_send(struct world *w, uint32_t len)
 {
-	uint8_t *bytes = fuzz_exact((const uint8_t *)"", 0);
+	uint8_t *bytes = malloc(len + 1);
 
-	bytes = realloc(bytes, len + 1);
 	fuzz_require(bytes != NULL);
 	memset(bytes, 0x5a, len + 1);
 	if (w->conn)
@@ -380,31 +385,74 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#define SEG(flags, seq, ack, eighths) { SEGMENT, flags, (uint8_t)((seq) >> 8), (uint8_t)(seq), (uint8_t)((ack) >> 8), \
-	(uint8_t)(ack), 0, eighths }
+#define HALVES(v) (uint8_t)((v) >> 8), (uint8_t)(v)
+#define SEG(flags, seq, ack, eighths) \
+	{ \
+		SEGMENT, flags, HALVES(seq), HALVES(ack), 0, eighths \
+	}
 
 /* Conversations in order, and some that are not quite. */
 size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 {
 	static const uint8_t seeds[][12][STEP_LEN] = {
 		/* listening: a request, an answer, the peer closes first */
-		{ SEG(TCP_SYN, 0, 0, 0), SEG(TCP_ACK, 0, 0, 0), SEG(TCP_ACK | TCP_PSH, 0, 0, 12), { SEND, 2, 0 },
-		  SEG(TCP_ACK, 0, 0, 0), SEG(TCP_ACK | TCP_FIN, 0, 0, 0), { CLOSE }, SEG(TCP_ACK, 0, 0, 0), { WAIT, 0xff, 0xff } },
+		{ SEG(TCP_SYN, 0, 0, 0),
+		  SEG(TCP_ACK, 0, 0, 0),
+		  SEG(TCP_ACK | TCP_PSH, 0, 0, 12),
+		  { SEND, 2, 0 },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  SEG(TCP_ACK | TCP_FIN, 0, 0, 0),
+		  { CLOSE },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  { WAIT, 0xff, 0xff } },
 		/* opening: we close first */
-		{ SEG(TCP_SYN | TCP_ACK, 0, 0, 0), { SEND, 0x10, 0 }, SEG(TCP_ACK, 0, 0, 0), SEG(TCP_ACK | TCP_PSH, 0, 0, 200),
-		  { CLOSE }, SEG(TCP_ACK, 0, 0, 0), SEG(TCP_ACK | TCP_FIN, 0, 0, 0), { WAIT, 0xff, 0xff, 1 } },
+		{ SEG(TCP_SYN | TCP_ACK, 0, 0, 0),
+		  { SEND, 0x10, 0 },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  SEG(TCP_ACK | TCP_PSH, 0, 0, 200),
+		  { CLOSE },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  SEG(TCP_ACK | TCP_FIN, 0, 0, 0),
+		  { WAIT, 0xff, 0xff, 1 } },
 		/* out of order, overlapping, with a hungry owner */
-		{ SEG(TCP_SYN, 0, 0, 0), SEG(TCP_ACK, 0, 0, 0), { TAKE, 0, 0 }, SEG(TCP_ACK, 64, 0, 16), SEG(TCP_ACK, 160, 0, 8),
-		  SEG(TCP_ACK, 32, 0, 8), SEG(TCP_ACK, 0, 0, 12), { TAKE, 0, 7 }, { TAKE, 0xff, 0xff }, SEG(TCP_ACK | TCP_FIN, 0, 0, 4),
-		  { CLOSE }, SEG(TCP_ACK, 0, 0, 0) },
+		{ SEG(TCP_SYN, 0, 0, 0),
+		  SEG(TCP_ACK, 0, 0, 0),
+		  { TAKE, 0, 0 },
+		  SEG(TCP_ACK, 64, 0, 16),
+		  SEG(TCP_ACK, 160, 0, 8),
+		  SEG(TCP_ACK, 32, 0, 8),
+		  SEG(TCP_ACK, 0, 0, 12),
+		  { TAKE, 0, 7 },
+		  { TAKE, 0xff, 0xff },
+		  SEG(TCP_ACK | TCP_FIN, 0, 0, 4),
+		  { CLOSE },
+		  SEG(TCP_ACK, 0, 0, 0) },
 		/* losses: duplicate acknowledgements, a partial one, a closed window */
-		{ SEG(TCP_SYN | TCP_ACK, 0, 0, 0), { SEND, 0x40, 0 }, SEG(TCP_ACK, 0, -1460, 0), SEG(TCP_ACK, 0, -1460, 0),
-		  SEG(TCP_ACK, 0, -1460, 0), SEG(TCP_ACK, 0, -1460, 0), SEG(TCP_ACK, 0, -700, 0), { NARROW, TCP_ACK },
-		  { WAIT, 0x10, 0, 1 }, { NARROW, TCP_ACK, 0, 0, 1, 0 }, SEG(TCP_ACK, 0, 0, 0), { CLOSE, 1 } },
+		{ SEG(TCP_SYN | TCP_ACK, 0, 0, 0),
+		  { SEND, 0x40, 0 },
+		  SEG(TCP_ACK, 0, -1460, 0),
+		  SEG(TCP_ACK, 0, -1460, 0),
+		  SEG(TCP_ACK, 0, -1460, 0),
+		  SEG(TCP_ACK, 0, -1460, 0),
+		  SEG(TCP_ACK, 0, -700, 0),
+		  { NARROW, TCP_ACK },
+		  { WAIT, 0x10, 0, 1 },
+		  { NARROW, TCP_ACK, 0, 0, 1, 0 },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  { CLOSE, 1 } },
 		/* options, errors, resets */
-		{ { OPTIONS, TCP_SYN, 2, 4, 2, 0, 1, 1 }, SEG(TCP_ACK, 0, 0, 0), { ICMP, 3, 0, 0, 0, 0 }, { ICMP, 1, 1, 0, 0, 5 },
-		  { WILD, TCP_ACK, 0x80, 0, 0, 0 }, { WILD, TCP_RST, 0, 0, 0, 9 }, { BENT, TCP_ACK, 12, 0x10, 13, 1, 3, 9 },
-		  SEG(TCP_SYN, 5, 0, 0), { CLOSE, 2 }, SEG(TCP_RST, 0, 0, 0), { CLOSE, 2 }, SEG(TCP_SYN, 0, 0, 0) },
+		{ { OPTIONS, TCP_SYN, 2, 4, 2, 0, 1, 1 },
+		  SEG(TCP_ACK, 0, 0, 0),
+		  { ICMP, 3, 0, 0, 0, 0 },
+		  { ICMP, 1, 1, 0, 0, 5 },
+		  { WILD, TCP_ACK, 0x80, 0, 0, 0 },
+		  { WILD, TCP_RST, 0, 0, 0, 9 },
+		  { BENT, TCP_ACK, 12, 0x10, 13, 1, 3, 9 },
+		  SEG(TCP_SYN, 5, 0, 0),
+		  { CLOSE, 2 },
+		  SEG(TCP_RST, 0, 0, 0),
+		  { CLOSE, 2 },
+		  SEG(TCP_SYN, 0, 0, 0) },
 	};
 	static const uint8_t opens[] = { 0, 1, 0, 1, 0 };
 
