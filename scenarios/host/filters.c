@@ -7,12 +7,17 @@
 
 #define TYPE_EXPECTED "expected"
 
-bool filter_is_media(const struct message_filter *filter)
+static bool set_names(const struct value_set *set, const char *text)
 {
-	for (size_t i = 0; i < filter->protos.count; i++)
-		if (strcmp(filter->protos.list[i], "rtp") == 0)
+	for (size_t i = 0; i < set->count; i++)
+		if (strcmp(set->list[i], text) == 0)
 			return true;
 	return false;
+}
+
+bool filter_is_media(const struct message_filter *filter)
+{
+	return set_names(&filter->protos, "rtp") || set_names(&filter->kinds, "RTP");
 }
 
 static void set_add(lua_State *L, struct value_set *set, const char *what, const char *key, const void *value)

@@ -105,6 +105,7 @@ void run_build(lua_State *L)
 		host->defect = true;
 		fail_here(L, "OpenSSL cannot be set up");
 	}
+	crypto_set_meter(world_crypto(host->world), host->options->meter, host->options->meter_ctx);
 	switches_apply(L);
 	open_reports(L);
 	if (host->recorder) {

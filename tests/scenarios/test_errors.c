@@ -99,6 +99,8 @@ static const struct { const char *script, *err; } error_cases[] = {
 	  "scenarios/t.lua:4: messages: from must be an element, found text \"c\"; write from = alice\n" },
 	{ NET "run(function() messages { proto = 'rtp' } end)", "scenarios/t.lua:4: messages: media packets are not observed; write media = true "
 	  "in scenario { ... }\n" },
+	{ NET "run(function() messages { kind = { 'BYE', 'RTP' } } end)", "scenarios/t.lua:4: messages: media packets are not observed; write "
+	  "media = true in scenario { ... }\n" },
 	{ NET "run(function() expect_refusals { kind = 'x' } end)", "scenarios/t.lua:4: expect_refusals: unknown key \"kind\". Known: 1, at, by, "
 	  "count, from, within\n" },
 	{ NET "print(switch 'sc.replay_cach')", NULL },
