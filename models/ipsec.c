@@ -274,7 +274,7 @@ static enum ip_out_verdict out(struct node *node, void *ctx, struct ip_info *inf
 static void in(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info)
 {
 	struct ipsec *s = ctx;
-	struct association *a = packet->len >= ESP_HEADER_LEN ? find_inbound(s, get_be32(packet->data), info->src) : NULL;
+	struct association *a = s && packet->len >= ESP_HEADER_LEN ? find_inbound(s, get_be32(packet->data), info->src) : NULL;
 	struct ip_info inner = *info;
 	enum esp_verdict verdict;
 	uint8_t *start;
@@ -282,7 +282,7 @@ static void in(struct node *node, void *ctx, struct packet *packet, const struct
 
 	if (!a) {
 		trace_refuse(node, packet->len >= ESP_HEADER_LEN ? "esp.unknown_spi" : "esp.malformed", info->src, packet->tag, "");
-		if (packet->len >= ESP_HEADER_LEN && s->unknown)
+		if (packet->len >= ESP_HEADER_LEN && s && s->unknown)
 			s->unknown(s->unknown_ctx, info->src);
 		return;
 	}
@@ -329,6 +329,8 @@ void ipsec_free(struct ipsec *s)
 	if (!s)
 		return;
 	ipsec_reset(s);
+	ip_set_security(s->node, NULL);
+	ip_protocol(s->node, IP_PROTO_ESP, in, NULL); /* what is still on its way finds nobody */
 	free(s->by_spi);
 	free(s->by_peer);
 	free(s);
