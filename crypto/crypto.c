@@ -15,6 +15,7 @@
 #include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include "crypto/internal.h"
+#include "crypto/pkcs11_token.h"
 #include "crypto/random_provider.h"
 
 const char *const crypto_op_names[CRYPTO_OP_COUNT] = {
@@ -79,6 +80,7 @@ void crypto_free(struct crypto *crypto)
 	if (!crypto)
 		return;
 	assert(crypto->random_depth == 0 && !crypto->roots);
+	pkcs11_token_close(crypto->token);
 	cert_cache_free(crypto->certs);
 	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);
@@ -123,6 +125,11 @@ void crypto_random_end(struct crypto *crypto)
 const struct random_source *crypto_blinding(struct crypto *crypto)
 {
 	return &crypto->blinding;
+}
+
+const char *crypto_token_failure(const struct crypto *crypto)
+{
+	return crypto->token ? pkcs11_token_failure(crypto->token) : "";
 }
 
 static void digest(struct crypto *crypto, const EVP_MD *md, const uint8_t *bytes, size_t len, uint8_t *out)

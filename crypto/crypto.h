@@ -51,6 +51,9 @@ void crypto_free(struct crypto *crypto);
 void crypto_set_meter(struct crypto *crypto, void (*meter)(void *ctx, enum crypto_op op, uint32_t size), void *ctx);
 void crypto_set_key_watcher(struct crypto *crypto, void (*watch)(void *ctx, const struct key_news *news), void *ctx);
 
+/* Why the token of modules with sm_use_token() failed last; "" when there is none or it never did. A run in which it did is no result. */
+const char *crypto_token_failure(const struct crypto *crypto);
+
 void crypto_sha1(struct crypto *crypto, const uint8_t *bytes, size_t len, uint8_t out[20]);
 void crypto_sha256(struct crypto *crypto, const uint8_t *bytes, size_t len, uint8_t out[32]);
 /* Constant-time comparison. */

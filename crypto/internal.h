@@ -34,6 +34,7 @@ struct crypto {
 	struct seed_stream blinding_stream;
 	struct random_source blinding;
 	struct root_cert *roots; /* distinct root certificates, shared by the modules (root_cert.c) */
+	struct pkcs11_token *token; /* where RSA keys of modules with sm_use_token() are; opened by the first */
 	struct cert_cache *certs; /* lately parsed certificates (cert_cache.c); made at the first */
 };
 
@@ -67,7 +68,11 @@ struct sm_key {
 	key_handle handle;
 	enum sm_kind kind;
 	const char *role;        /* a string that outlives the module: a literal */
-	uint8_t bytes[24];       /* SM_DES3: 24, SM_HMAC: 20 */
+	union {
+		uint8_t bytes[24];   /* SM_DES3: 24, SM_HMAC: 20 */
+		uint64_t token_key;  /* SM_RSA in a token: its handle there */
+	};
+	bool in_token, imported; /* SM_RSA: its private half works in the token; and it leaves it with this key */
 	bool id_known;           /* SM_RSA: false until somebody asks */
 	uint8_t id[KEY_ID_LEN];
 	struct key_pool *pool;   /* SM_RSA: where its PKCS#8 is */
@@ -84,7 +89,7 @@ struct sm_key *sm_lookup(const struct secure_module *sm, key_handle handle, enum
  */
 key_handle sm_add(struct secure_module *sm, enum sm_kind kind, const char *role, const uint8_t *bytes, size_t len,
                   const char *how, const char *context, const struct sm_key *parent);
-/* The RSA key object, made when it sleeps. NULL: no such key. Borrowed. */
+/* The RSA key object, made when it sleeps. NULL: no such key, or its token does not answer. Borrowed. */
 EVP_PKEY *sm_rsa_pkey(struct secure_module *sm, key_handle handle);
 const struct random_source *sm_random(const struct secure_module *sm);
 /* DER of the root verification key's certificate; NULL when none is installed. */

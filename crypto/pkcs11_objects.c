@@ -157,6 +157,8 @@ static CK_RV rsa_attribute(struct p11_slot *slot, const struct p11_view *view, C
 		return CKR_ATTRIBUTE_TYPE_INVALID;
 	}
 	pkey = sm_rsa_pkey(slot->sm, view->key->handle);
+	if (!pkey) /* an external token that went away */
+		return CKR_DEVICE_ERROR;
 	if (type == CKA_PUBLIC_KEY_INFO) {
 		uint8_t *der = NULL;
 		int len = i2d_PUBKEY(pkey, &der);

@@ -20,6 +20,7 @@
 #include "crypto/pkcs11_token.h"
 
 #define SLOTS_MAX 64
+#define DEFAULT_PIN "1234"
 #define LABEL_LEN 32 /* of a token, padded with spaces */
 #define NUMBER_COUNT 8
 #define NUMBER_MAX PKCS11_SIGNATURE_MAX
@@ -30,6 +31,7 @@ struct pkcs11_token {
 	bool initialized_here;
 	CK_SESSION_HANDLE session; /* 0: none */
 	RSA_METHOD *method;
+	char failure[PKCS11_ERROR_LEN];
 };
 
 /* What an RSA object of ours knows. */
@@ -65,6 +67,20 @@ static int from_token(bool ok, size_t len, const char *error)
 	return -1;
 }
 
+static void remember(struct pkcs11_token *token, const char *error)
+{
+	snprintf(token->failure, sizeof token->failure, "%s", error);
+}
+
+/* Whether the token still has the key; if not, why. */
+static bool answers(struct pkcs11_token *token, pkcs11_key key, char error[PKCS11_ERROR_LEN])
+{
+	uint8_t modulus[NUMBER_MAX];
+	CK_ATTRIBUTE attribute = { CKA_MODULUS, modulus, sizeof modulus };
+
+	return good(token->p11->C_GetAttributeValue(token->session, key, &attribute, 1), "C_GetAttributeValue", error);
+}
+
 static int private_encrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
 	const struct reference *reference = RSA_get_app_data(rsa);
@@ -73,17 +89,22 @@ static int private_encrypt(int len, const unsigned char *from, unsigned char *to
 	bool ok = padding == RSA_PKCS1_PADDING &&
 	          pkcs11_token_sign(reference->token, reference->key, PKCS11_SIGN_RAW, from, (size_t)len, to, &out_len, error);
 
+	if (!ok)
+		remember(reference->token, error);
 	return from_token(ok, out_len, error);
 }
 
+/* Tokens have many codes for a wrong padding: what failed is its sender's error if the token is there all the same. */
 static int private_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
 	const struct reference *reference = RSA_get_app_data(rsa);
-	char error[PKCS11_ERROR_LEN] = "the token pads with PKCS #1 v1.5 only";
+	char error[PKCS11_ERROR_LEN] = "the token pads with PKCS #1 v1.5 only", why[PKCS11_ERROR_LEN];
 	size_t out_len = (size_t)RSA_size(rsa);
 	bool ok = padding == RSA_PKCS1_PADDING &&
 	          pkcs11_token_decrypt(reference->token, reference->key, from, (size_t)len, to, &out_len, error);
 
+	if (!ok && (padding != RSA_PKCS1_PADDING || !answers(reference->token, reference->key, why)))
+		remember(reference->token, error);
 	return from_token(ok, out_len, error);
 }
 
@@ -132,29 +153,45 @@ static bool load(struct pkcs11_token *token, const char *path, char error[PKCS11
 	return rv == CKR_CRYPTOKI_ALREADY_INITIALIZED || good(rv, "C_Initialize", error);
 }
 
+/* label NULL: a token that somebody has initialised. */
+static bool is_wanted(const CK_TOKEN_INFO *info, const char *label)
+{
+	const CK_FLAGS ready = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
+	char wanted[LABEL_LEN];
+
+	if (!label)
+		return (info->flags & ready) == ready;
+	memset(wanted, ' ', sizeof wanted);
+	memcpy(wanted, label, strlen(label));
+	return memcmp(info->label, wanted, LABEL_LEN) == 0;
+}
+
 static bool find_slot(struct pkcs11_token *token, const char *label, CK_SLOT_ID *slot, char error[PKCS11_ERROR_LEN])
 {
 	CK_SLOT_ID slots[SLOTS_MAX];
 	CK_ULONG count = SLOTS_MAX;
-	char wanted[LABEL_LEN];
-	const size_t label_len = strlen(label);
+	unsigned found = 0;
 
-	if (label_len > LABEL_LEN || !good(token->p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList", error)) {
-		if (label_len > LABEL_LEN)
-			say(error, "a token's label has at most %d bytes", LABEL_LEN);
+	if (label && strlen(label) > LABEL_LEN) {
+		say(error, "a token's label has at most %d bytes", LABEL_LEN);
 		return false;
 	}
-	memset(wanted, ' ', sizeof wanted);
-	memcpy(wanted, label, label_len);
+	if (!good(token->p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList", error))
+		return false;
 	for (CK_ULONG i = 0; i < count; i++) {
 		CK_TOKEN_INFO info;
 
-		if (token->p11->C_GetTokenInfo(slots[i], &info) == CKR_OK && memcmp(info.label, wanted, LABEL_LEN) == 0) {
+		if (token->p11->C_GetTokenInfo(slots[i], &info) == CKR_OK && is_wanted(&info, label) && found++ == 0)
 			*slot = slots[i];
-			return true;
-		}
 	}
-	say(error, "no token is labelled \"%s\"", label);
+	if (!found && label)
+		say(error, "no token is labelled \"%s\"", label);
+	else if (!found)
+		say(error, "no token is initialised and has a PIN");
+	else if (!label && found > 1)
+		say(error, "there are %u tokens; a label must choose one", found);
+	else
+		return true;
 	return false;
 }
 
@@ -186,6 +223,23 @@ struct pkcs11_token *pkcs11_token_open(const char *module_path, const char *labe
 	return NULL;
 }
 
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+struct pkcs11_token *pkcs11_token_from_environment(char error[PKCS11_ERROR_LEN])
+{
+	const char *path = variable("TOLLGATE_PKCS11_MODULE"), *pin = variable("TOLLGATE_PKCS11_PIN");
+
+	if (path)
+		return pkcs11_token_open(path, variable("TOLLGATE_PKCS11_LABEL"), pin ? pin : DEFAULT_PIN, error);
+	say(error, "a token is asked for, but TOLLGATE_PKCS11_MODULE does not name its PKCS#11 library");
+	return NULL;
+}
+
 void pkcs11_token_close(struct pkcs11_token *token)
 {
 	if (!token)
@@ -198,6 +252,11 @@ void pkcs11_token_close(struct pkcs11_token *token)
 		dlclose(token->library);
 	RSA_meth_free(token->method);
 	free(token);
+}
+
+const char *pkcs11_token_failure(const struct pkcs11_token *token)
+{
+	return token->failure;
 }
 
 /* The RSAPrivateKey inside a PKCS #8 structure, which is it and nothing else. */
@@ -263,7 +322,44 @@ pkcs11_key pkcs11_token_import(struct pkcs11_token *token, const char *label, co
 		key = create(token, label, rsa, error);
 	else
 		say(error, "not a PKCS#8 RSA key");
+	if (!key)
+		remember(token, error);
 	RSA_free(rsa); /* wipes it */
+	return key;
+}
+
+/* The first object that answers to the template; 0: none, or the token does not search. */
+static pkcs11_key first_match(struct pkcs11_token *token, CK_ATTRIBUTE *wanted, CK_ULONG wanted_count)
+{
+	CK_OBJECT_HANDLE key = 0;
+	CK_ULONG found = 0;
+
+	if (token->p11->C_FindObjectsInit(token->session, wanted, wanted_count) != CKR_OK)
+		return 0;
+	if (token->p11->C_FindObjects(token->session, &key, 1, &found) != CKR_OK || found != 1)
+		key = 0;
+	token->p11->C_FindObjectsFinal(token->session);
+	return key;
+}
+
+pkcs11_key pkcs11_token_find(struct pkcs11_token *token, const uint8_t *pkcs8, size_t len)
+{
+	RSA *rsa = parse_pkcs8(pkcs8, len);
+	CK_OBJECT_CLASS object_class = CKO_PRIVATE_KEY;
+	CK_KEY_TYPE type = CKK_RSA;
+	CK_BBOOL yes = CK_TRUE;
+	uint8_t modulus[NUMBER_MAX];
+	CK_ATTRIBUTE wanted[] = {
+		{ CKA_CLASS, &object_class, sizeof object_class }, { CKA_KEY_TYPE, &type, sizeof type }, { CKA_TOKEN, &yes, 1 },
+		{ CKA_MODULUS, modulus, 0 },
+	};
+	pkcs11_key key = 0;
+
+	if (rsa && RSA_size(rsa) <= NUMBER_MAX) {
+		wanted[3].ulValueLen = (CK_ULONG)BN_bn2bin(RSA_get0_n(rsa), modulus);
+		key = first_match(token, wanted, sizeof wanted / sizeof *wanted);
+	}
+	RSA_free(rsa);
 	return key;
 }
 
@@ -324,8 +420,10 @@ static EVP_PKEY *key_object(struct pkcs11_token *token, pkcs11_key key, bool own
 	EVP_PKEY *pkey;
 	RSA *rsa;
 
-	if (!public_numbers(token, key, &n, &e, error))
+	if (!public_numbers(token, key, &n, &e, error)) {
+		remember(token, error);
 		return NULL;
+	}
 	rsa = RSA_new();
 	pkey = EVP_PKEY_new();
 	reference = malloc(sizeof *reference);

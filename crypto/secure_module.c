@@ -13,6 +13,7 @@
 #include "crypto/derive.h"
 #include "crypto/internal.h"
 #include "crypto/key_pool.h"
+#include "crypto/pkcs11_token.h"
 
 #define DES3_LEN 24
 #define HMAC_KEY_LEN 20
@@ -26,6 +27,7 @@ struct secure_module {
 	struct sm_key **keys; /* by ascending handle */
 	uint32_t count, capacity;
 	key_handle last;      /* the newest handle given out */
+	bool use_token;       /* for RSA keys to come */
 };
 
 static void *checked(void *memory)
@@ -115,10 +117,14 @@ static struct sm_key *append(struct secure_module *sm, enum sm_kind kind, const 
 	return key;
 }
 
-/* The RSA key object of a key, made from the pool when it sleeps. */
+/* The RSA key object of a key, made from the pool or of its token's key when it sleeps. NULL: the token does not answer. */
 static EVP_PKEY *awake(struct crypto *crypto, struct sm_key *key)
 {
-	if (!key->pkey) {
+	if (!key->pkey && key->in_token) {
+		char error[PKCS11_ERROR_LEN];
+
+		key->pkey = pkcs11_token_pkey(crypto->token, key->token_key, error);
+	} else if (!key->pkey) {
 		size_t len;
 		const uint8_t *pkcs8 = key_pool_get(key->pool, key->pool_name, key->bits, &len);
 
@@ -188,6 +194,45 @@ key_handle sm_add(struct secure_module *sm, enum sm_kind kind, const char *role,
 	return key->handle;
 }
 
+bool sm_use_token(struct secure_module *sm, char error[SM_ERROR_LEN])
+{
+	_Static_assert(SM_ERROR_LEN == PKCS11_ERROR_LEN, "errors of tokens are handed on");
+	if (!sm->crypto->token)
+		sm->crypto->token = pkcs11_token_from_environment(error);
+	sm->use_token = sm->crypto->token != NULL;
+	return sm->use_token;
+}
+
+/* Puts the key into the token, or finds it there. Its id is found at once, while a token that fails can still be told. */
+static bool move_to_token(struct crypto *crypto, struct sm_key *key)
+{
+	char error[PKCS11_ERROR_LEN];
+	size_t len;
+	const uint8_t *pkcs8 = key_pool_get(key->pool, key->pool_name, key->bits, &len);
+
+	key->token_key = pkcs11_token_find(crypto->token, pkcs8, len);
+	if (!key->token_key) {
+		key->token_key = pkcs11_token_import(crypto->token, key->pool_name, pkcs8, len, error);
+		key->imported = key->token_key != 0;
+	}
+	key->in_token = key->token_key != 0;
+	if (!key->in_token || !awake(crypto, key))
+		return false;
+	find_rsa_id(crypto, key);
+	return true;
+}
+
+/* Frees a key and what it has in a token. */
+static void discard(struct crypto *crypto, struct sm_key *key)
+{
+	EVP_PKEY_free(key->pkey);
+	if (key->imported)
+		pkcs11_token_destroy(crypto->token, key->token_key);
+	free(key->pool_name);
+	crypto_wipe(key, sizeof *key);
+	free(key);
+}
+
 key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const char *name, unsigned bits)
 {
 	struct sm_key *key = append(sm, SM_RSA, "rsa");
@@ -195,6 +240,11 @@ key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const
 	key->pool = pool;
 	key->pool_name = checked(strdup(name));
 	key->bits = bits;
+	if (sm->use_token && !move_to_token(sm->crypto, key)) {
+		sm->count--;
+		discard(sm->crypto, key);
+		return 0;
+	}
 	tell(sm, key, KEY_LIFE_HELD, "loaded", name, NULL);
 	return key->handle;
 }
@@ -243,10 +293,7 @@ EVP_PKEY *sm_rsa_pkey(struct secure_module *sm, key_handle handle)
 static void bury(struct secure_module *sm, struct sm_key *key)
 {
 	tell(sm, key, KEY_LIFE_DEAD, "destroyed", "", NULL);
-	EVP_PKEY_free(key->pkey);
-	free(key->pool_name);
-	crypto_wipe(key, sizeof *key);
-	free(key);
+	discard(sm->crypto, key);
 }
 
 void sm_destroy_key(struct secure_module *sm, key_handle handle)

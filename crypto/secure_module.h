@@ -25,8 +25,18 @@ struct crypto *sm_crypto(const struct secure_module *sm);
 const char *sm_owner(const struct secure_module *sm);
 
 /*
+ * RSA keys installed from now on work in a PKCS#11 token (SoftHSM2, a smart card, build/tollgate-pkcs11.so) in place of the
+ * module's own RSA part; the token is the context's, opened at the first call as the environment says (crypto/pkcs11_token.h).
+ * Results are the same byte for byte. False: there is no such token; error says why.
+ */
+#define SM_ERROR_LEN 256
+bool sm_use_token(struct secure_module *sm, char error[SM_ERROR_LEN]);
+
+/*
  * The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. Its role is
  * "rsa", its context NAME. It is fetched (and perhaps made) when first used; at once when a watcher is set.
+ * With sm_use_token() it goes into the token at once and leaves it when it is destroyed; a token that holds it for good
+ * (a personalised card) is used as it is. 0: the token would not take it; crypto_token_failure() says why.
  */
 key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const char *name, unsigned bits);
 /* A 3-key 3DES key installed by an operator: a server key shared with the KDC [0044]. context: its principal, for key logs. */
