@@ -107,20 +107,12 @@ static void on_retry(struct sim *sim, struct event *event)
 
 static void identify(const struct cta *cta, struct pkinit_identity *out)
 {
-	struct cert_facts facts;
 	bool provisioned = cta->operator_cert.len > 0;
-	char name[2 * PHONE_ID_LEN + 1];
 
 	*out = (struct pkinit_identity){ .rsa_key = cta->rsa, .cert = provisioned ? cta->operator_cert : cta->device_cert };
 	if (!provisioned)
 		out->issuer_cert = *world_authority(world_of(cta->node->sim), AUTHORITY_MANUFACTURER);
-	cert_read_with(sm_crypto(cta->sm), out->cert.bytes, out->cert.len, &facts);
-	if (provisioned)
-		hex_encode(facts.phone_id, PHONE_ID_LEN, name);
-	else
-		snprintf(name, sizeof name, "%02X:%02X:%02X:%02X:%02X:%02X", facts.mac[0], facts.mac[1], facts.mac[2], facts.mac[3],
-		         facts.mac[4], facts.mac[5]);
-	krb_name_set(&out->name, name, WORLD_REALM);
+	krb_name_set(&out->name, cta->principal, WORLD_REALM);
 }
 
 static enum pkinit_bind binding(const struct cta *cta)
@@ -411,6 +403,7 @@ static void destroy(struct node *node)
 	der_free(&cta->operator_cert);
 	sm_free(cta->sm);
 	free(cta->number);
+	free(cta->principal);
 	free(cta);
 }
 
@@ -421,6 +414,18 @@ static uint32_t first_ip(const struct node *node)
 	while (iface && !iface->ip)
 		iface = iface->next;
 	return iface ? iface->ip : 0;
+}
+
+static void name_principal(struct cta *cta, const char *number, const uint8_t mac[6])
+{
+	uint8_t id[PHONE_ID_LEN];
+	char name[2 * PHONE_ID_LEN + 1];
+
+	if (number && phone_id(sm_crypto(cta->sm), number, id))
+		hex_encode(id, sizeof id, name);
+	else
+		snprintf(name, sizeof name, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	cta->principal = sim_strdup(name);
 }
 
 /* What the factory and, for a provisioned one, the operator have put into it. */
@@ -440,6 +445,7 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 	}
 	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world), cta->node->name, bits);
 	sm_install_root(cta->sm, root->bytes, root->len);
+	name_principal(cta, number, mac);
 	if (!number) {
 		world_device_certificate(world, cta->node->name, bits, mac, &cta->device_cert);
 		return true;

@@ -26,6 +26,7 @@ struct cta {
 	uint32_t ip, sc_ip, kdc_ip;
 	key_handle rsa;
 	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
+	char *principal;                   /* that its certificate names: phone ID in hex, or MAC */
 	char *number;                      /* as the subscriber writes it; NULL: none */
 	bool powered, dh;
 	struct machine telephony, line;

@@ -3,7 +3,7 @@
 return function(net, opts)
   opts = options(opts, {
     wan = { delay = "10ms", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
-    hfc = { delay = "2ms", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
+    hfc = { delay = "2ms", rate = "40Mbit", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
     kdc = "distinct",                 -- or "co-located": in the machine of sc1 [0041]
     ticket_lifetime = "7d",
     association_lifetime = "1h",
@@ -41,7 +41,7 @@ return function(net, opts)
     local lan = net:link("lan" .. branch) { subnet = lan_net .. "0/24", delay = "100us", rate = "100Mbit" }
     local hfc = net:link("hfc" .. branch) {
       subnet = hfc_net .. "0/16", first = hfc_net .. "10", gateway = hfc_net .. "1", delay = opts.hfc.delay, loss = opts.hfc.loss,
-      jitter = opts.hfc.jitter, reorder = opts.hfc.reorder, duplicate = opts.hfc.duplicate, rate = "10Mbit",
+      jitter = opts.hfc.jitter, reorder = opts.hfc.reorder, duplicate = opts.hfc.duplicate, rate = opts.hfc.rate,
     }
     local routes = routes_except(branch)
     routes["10." .. branch .. ".0.0/16"] = lan_net .. "2"

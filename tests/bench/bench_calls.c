@@ -1,0 +1,263 @@
+/*
+ * What a whole run costs beyond its cryptography: scenarios/scale/thousand_calls.lua, without recording and with level "flow", against
+ * the same cryptographic operations done bare.
+ *
+ * A first run counts the operations by kind and size. The floor does as many of each, with the cheapest calls that this machine's
+ * libcrypto offers for them: contexts, keys and fetched algorithms are kept, nothing is parsed, encoded or allocated. Processor
+ * time is measured; the best of several rounds of each counts, taken in turn.
+ *
+ *   bench_calls [calls] [rounds]     from the top folder: scenarios are found in ./scenarios
+ */
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scenarios/host/host.h"
+
+#define SIZES_MAX 8192
+#define BYTES_MAX 65536
+#define SCRIPT "scenarios/scale/thousand_calls.lua"
+#define NONE_TO_REACH 1.15
+#define FLOW_TO_REACH 1.30
+
+static uint64_t counts[CRYPTO_OP_COUNT][SIZES_MAX];
+static uint8_t bytes[BYTES_MAX];
+static const uint8_t digest[32] = { 1 };
+
+static void require(int ok, const char *what)
+{
+	if (!ok) {
+		fprintf(stderr, "bench_calls: %s\n", what);
+		exit(2);
+	}
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void count(void *ctx, enum crypto_op op, uint32_t size)
+{
+	(void)ctx;
+	counts[op][size < SIZES_MAX ? size : SIZES_MAX - 1]++;
+}
+
+/* The run itself */
+
+static double run(const char *calls, const char *database, bool meter)
+{
+	const struct host_setting settings[] = { { "calls", calls } };
+	FILE *nowhere = fopen("/dev/null", "w");
+	struct host_options options = { .models = model_registry, .script = SCRIPT, .seed = 1, .settings = settings, .setting_count = 1,
+		                        .database = database, .level = RECORD_FLOW, .out = nowhere, .err = stderr,
+		                        .cache_dir = getenv("TOLLGATE_CACHE") ? getenv("TOLLGATE_CACHE") : "build/cache",
+		                        .meter = meter ? count : NULL };
+	struct host_result result;
+	double begin = now_s();
+
+	require(nowhere != NULL && host_run(&options, &result) == HOST_HELD, "the run failed");
+	fclose(nowhere);
+	return now_s() - begin;
+}
+
+/* The floor */
+
+struct rsa {
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *sign, *verify, *encrypt, *decrypt;
+	uint8_t signature[512], sealed[512];
+	size_t signature_len, sealed_len;
+};
+
+static void rsa_init(struct rsa *r, unsigned bits)
+{
+	r->key = EVP_RSA_gen(bits);
+	require(r->key != NULL, "RSA key");
+	r->sign = EVP_PKEY_CTX_new(r->key, NULL);
+	r->verify = EVP_PKEY_CTX_new(r->key, NULL);
+	r->encrypt = EVP_PKEY_CTX_new(r->key, NULL);
+	r->decrypt = EVP_PKEY_CTX_new(r->key, NULL);
+	require(EVP_PKEY_sign_init(r->sign) > 0 && EVP_PKEY_CTX_set_signature_md(r->sign, EVP_sha256()) > 0 &&
+	        EVP_PKEY_verify_init(r->verify) > 0 && EVP_PKEY_CTX_set_signature_md(r->verify, EVP_sha256()) > 0 &&
+	        EVP_PKEY_encrypt_init(r->encrypt) > 0 && EVP_PKEY_decrypt_init(r->decrypt) > 0, "RSA contexts");
+	r->signature_len = r->sealed_len = sizeof r->signature;
+	require(EVP_PKEY_sign(r->sign, r->signature, &r->signature_len, digest, 32) > 0 &&
+	        EVP_PKEY_encrypt(r->encrypt, r->sealed, &r->sealed_len, digest, 24) > 0, "RSA");
+}
+
+static void rsa_free(struct rsa *r)
+{
+	EVP_PKEY_CTX_free(r->sign);
+	EVP_PKEY_CTX_free(r->verify);
+	EVP_PKEY_CTX_free(r->encrypt);
+	EVP_PKEY_CTX_free(r->decrypt);
+	EVP_PKEY_free(r->key);
+}
+
+static void rsa_do(struct rsa *r, enum crypto_op op)
+{
+	uint8_t out[512];
+	size_t len = sizeof out;
+	int ok = 1;
+
+	if (op == CRYPTO_RSA_SIGN)
+		ok = EVP_PKEY_sign(r->sign, out, &len, digest, 32);
+	else if (op == CRYPTO_RSA_VERIFY)
+		ok = EVP_PKEY_verify(r->verify, r->signature, r->signature_len, digest, 32);
+	else if (op == CRYPTO_RSA_ENCRYPT)
+		ok = EVP_PKEY_encrypt(r->encrypt, out, &len, digest, 24);
+	else
+		ok = EVP_PKEY_decrypt(r->decrypt, out, &len, r->sealed, r->sealed_len);
+	require(ok > 0, "RSA operation");
+}
+
+struct floor {
+	struct rsa rsa1024, rsa2048;
+	EVP_CIPHER_CTX *des3;
+	EVP_MD_CTX *inner, *outer, *work;
+	EVP_MD *sha1, *sha256;
+};
+
+static void floor_init(struct floor *f)
+{
+	static const uint8_t key[24] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x23\x45\x67\x89\xab\xcd\xef\x01\x45\x67\x89\xab\xcd\xef\x01\x23";
+	uint8_t pad[64];
+
+	rsa_init(&f->rsa1024, 1024);
+	rsa_init(&f->rsa2048, 2048);
+	f->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	f->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	f->des3 = EVP_CIPHER_CTX_new();
+	f->inner = EVP_MD_CTX_new();
+	f->outer = EVP_MD_CTX_new();
+	f->work = EVP_MD_CTX_new();
+	require(EVP_EncryptInit_ex2(f->des3, EVP_des_ede3_cbc(), key, key, NULL), "3DES");
+	memset(pad, 0x36, sizeof pad);
+	require(EVP_DigestInit_ex2(f->inner, f->sha1, NULL) && EVP_DigestUpdate(f->inner, pad, sizeof pad), "SHA-1");
+	memset(pad, 0x5c, sizeof pad);
+	require(EVP_DigestInit_ex2(f->outer, f->sha1, NULL) && EVP_DigestUpdate(f->outer, pad, sizeof pad), "SHA-1");
+}
+
+static void floor_free(struct floor *f)
+{
+	rsa_free(&f->rsa1024);
+	rsa_free(&f->rsa2048);
+	EVP_CIPHER_CTX_free(f->des3);
+	EVP_MD_CTX_free(f->inner);
+	EVP_MD_CTX_free(f->outer);
+	EVP_MD_CTX_free(f->work);
+	EVP_MD_free(f->sha1);
+	EVP_MD_free(f->sha256);
+}
+
+static void des3_do(struct floor *f, uint32_t size)
+{
+	int len;
+
+	require(EVP_CipherInit_ex2(f->des3, NULL, NULL, bytes, 1, NULL) &&
+	        EVP_CipherUpdate(f->des3, bytes, &len, bytes, (int)(size & ~7u)), "3DES");
+}
+
+static void hmac_do(struct floor *f, uint32_t size)
+{
+	uint8_t out[20];
+
+	require(EVP_MD_CTX_copy_ex(f->work, f->inner) && EVP_DigestUpdate(f->work, bytes, size) &&
+	        EVP_DigestFinal_ex(f->work, out, NULL) && EVP_MD_CTX_copy_ex(f->work, f->outer) &&
+	        EVP_DigestUpdate(f->work, out, 20) && EVP_DigestFinal_ex(f->work, out, NULL), "HMAC");
+}
+
+static void hash_do(struct floor *f, const EVP_MD *md, uint32_t size)
+{
+	uint8_t out[32];
+
+	require(EVP_DigestInit_ex2(f->work, md, NULL) && EVP_DigestUpdate(f->work, bytes, size) &&
+	        EVP_DigestFinal_ex(f->work, out, NULL), "hash");
+}
+
+static void floor_do(struct floor *f, enum crypto_op op, uint32_t size)
+{
+	switch (op) {
+	case CRYPTO_RSA_SIGN: case CRYPTO_RSA_VERIFY: case CRYPTO_RSA_ENCRYPT: case CRYPTO_RSA_DECRYPT:
+		rsa_do(size <= 1024 ? &f->rsa1024 : &f->rsa2048, op);
+		break;
+	case CRYPTO_DES3:
+		des3_do(f, size);
+		break;
+	case CRYPTO_HMAC_SHA1:
+		hmac_do(f, size);
+		break;
+	case CRYPTO_SHA1:
+		hash_do(f, f->sha1, size);
+		break;
+	case CRYPTO_SHA256:
+		hash_do(f, f->sha256, size);
+		break;
+	default:
+		require(0, "an operation that the floor does not know");
+	}
+}
+
+static double floor_run(struct floor *f)
+{
+	double begin = now_s();
+
+	for (int op = 0; op < CRYPTO_OP_COUNT; op++)
+		for (uint32_t size = 0; size < SIZES_MAX; size++)
+			for (uint64_t i = 0; i < counts[op][size]; i++)
+				floor_do(f, (enum crypto_op)op, size);
+	return now_s() - begin;
+}
+
+static void print_counts(void)
+{
+	for (int op = 0; op < CRYPTO_OP_COUNT; op++) {
+		uint64_t n = 0, total = 0;
+
+		for (uint32_t size = 0; size < SIZES_MAX; size++) {
+			n += counts[op][size];
+			total += counts[op][size] * size;
+		}
+		if (n)
+			printf("  %-12s %10llu operations, mean size %llu\n", crypto_op_names[op], (unsigned long long)n,
+			       (unsigned long long)(total / n));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *calls = argc > 1 ? argv[1] : "1000";
+	int rounds = argc > 2 ? atoi(argv[2]) : 3;
+	char database[] = "/tmp/bench_calls.XXXXXX";
+	double none = 1e9, flow = 1e9, bare = 1e9;
+	int fd = mkstemp(database);
+	struct floor f;
+
+	require(fd >= 0, "no temporary file");
+	close(fd);
+	run(calls, NULL, true); /* counts, and fills the cache of keys */
+	floor_init(&f);
+	for (int i = 0; i < rounds; i++) {
+		double t = floor_run(&f);
+
+		bare = t < bare ? t : bare;
+		t = run(calls, NULL, false);
+		none = t < none ? t : none;
+		t = run(calls, database, false);
+		flow = t < flow ? t : flow;
+	}
+	floor_free(&f);
+	unlink(database);
+	print_counts();
+	printf("calls=%s bare=%.2fs none=%.2fs flow=%.2fs ratio none=%.2f (to reach %.2f) flow=%.2f (to reach %.2f)\n", calls, bare, none,
+	       flow, none / bare, NONE_TO_REACH, flow / bare, FLOW_TO_REACH);
+	return none / bare <= NONE_TO_REACH && flow / bare <= FLOW_TO_REACH ? 0 : 1;
+}
