@@ -2,6 +2,9 @@
  * Questions between servers by RADIUS: request, retransmission, answer (RFC 2865 section 2). Used by the KDC (subscriber at a signaling
  * controller, lease at a head-end) and for call records (RFC 2866). The datagrams are protected traffic of models/ipsec.h:
  * an association with the peer must stand, or backend.ipsec is off.
+ *
+ * Refusals: "backend.ipsec" (an answer in clear), "radius.malformed", "radius.unexpected" (no such question, another server, or its
+ * authenticator does not answer ours).
  */
 #ifndef TOLLGATE_MODELS_RADIUS_CLIENT_H
 #define TOLLGATE_MODELS_RADIUS_CLIENT_H
