@@ -68,6 +68,8 @@ void sip_leg_ack(struct sip_leg *leg, const char *headers);
 void sip_leg_end(struct sip_leg *leg, const char *reason);
 /* The owner forgets the leg; it ends by itself and is freed when nothing can come for it any more. */
 void sip_leg_release(struct sip_leg *leg);
+/* The leg is gone at once and without a word: there is nothing left that could carry one. Not from inside its own callbacks. */
+void sip_leg_abandon(struct sip_leg *leg);
 
 enum leg_state sip_leg_state(const struct sip_leg *leg);
 void *sip_leg_owner(const struct sip_leg *leg);
