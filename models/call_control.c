@@ -190,6 +190,23 @@ static void finish(struct call *call)
 	}
 }
 
+/* A call longer than its association with the other server needs another one for the farewell. */
+static void on_farewell_cover(void *ctx, bool ready)
+{
+	(void)ctx;
+	(void)ready; /* the farewell is repeated under what there is */
+}
+
+static void cover_farewell(struct call *call)
+{
+	struct backend *backend = call->control->config.backend;
+
+	if (call->near && !call->near_cta)
+		backend_ensure(backend, call->near_ip, on_farewell_cover, call);
+	if (call->far && !call->far_party_ip)
+		backend_ensure(backend, call->far_ip, on_farewell_cover, call);
+}
+
 static void end_call(struct node *node, struct machine *machine, void *ctx)
 {
 	struct call *call = ctx;
@@ -197,6 +214,7 @@ static void end_call(struct node *node, struct machine *machine, void *ctx)
 	(void)node;
 	(void)machine;
 	finish(call);
+	cover_farewell(call);
 	if (call->near)
 		sip_leg_end(call->near, call->reason);
 	if (call->far)
@@ -235,6 +253,12 @@ static const struct association *association_with(const struct call *call, uint3
 	return ipsec_find(call->control->config.ipsec, ip, cta ? LABEL_CTA_SC : LABEL_SERVER);
 }
 
+/* Servers speak without associations: backend.ipsec is off. */
+static bool uncovered(const struct call *call)
+{
+	return !world_on(world_of(call->control->config.node->sim), "backend.ipsec");
+}
+
 /* A session description with the call's key for the peer at ip; false: there is no association to wrap it under. */
 static bool describe(struct call *call, const struct sdp *media, uint32_t ip, bool cta, char body[BODY_LEN])
 {
@@ -243,7 +267,7 @@ static bool describe(struct call *call, const struct sdp *media, uint32_t ip, bo
 	struct sdp sdp = *media;
 	char key[CALL_KEY_TEXT_LEN];
 
-	if (!a || !call_key_wrap(a, call->subkey, key))
+	if (!(a ? call_key_wrap(a, call->subkey, key) : !cta && uncovered(call) && call_key_wrap_open(call->control->sm, call->subkey, key)))
 		return false;
 	sdp.key = span_of(key);
 	sdp.spi = call->spi;
@@ -363,6 +387,8 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 	call->near_party = party_at(c->parties, in->from->src);
 	if (!call->near_party)
 		return REFUSE("sc.no_ticket", 403);
+	if (in->media.ip != in->from->src)
+		return REFUSE("sc.media_offer", 488); /* another's address would misdirect what its owner says */
 	if (hex_decode(span_of(a->peer), id, sizeof id) == PHONE_ID_LEN)
 		subscriber = subscribers_by_phone_id(c->subscribers, id);
 	if (!subscriber && !call->near_party->restricted)
@@ -380,7 +406,9 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 /* Another controller offers a call for this segment. */
 static struct verdict judge_server(struct call *call, const struct invitation *in, const struct association *a)
 {
-	take_key(call, a ? call_key_unwrap(a, in->media.key) : 0);
+	take_key(call, a                 ? call_key_unwrap(a, in->media.key)
+	               : uncovered(call) ? call_key_unwrap_open(call->control->sm, in->media.key)
+	                                 : 0);
 	if (!call->subkey || !in->media.spi)
 		return REFUSE("subkey.unwrap", 488);
 	call->spi = in->media.spi;
@@ -436,6 +464,15 @@ static bool read_call_id(struct call *call, const struct sip_message *invite)
 	       strspn(call->id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_@") == id.len;
 }
 
+/* The caller chooses the identifier: it must not be that of another call. */
+static bool id_taken(const struct call *call)
+{
+	for (const struct call *other = call->control->calls; other; other = other->next)
+		if (other != call && strcmp(other->id, call->id) == 0)
+			return true;
+	return false;
+}
+
 static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
 {
 	struct call_control *c = ctx;
@@ -448,7 +485,7 @@ static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message 
 	call->near_ip = from->src;
 	sip_leg_set_owner(leg, call);
 	if (read_call_id(call, invite))
-		verdict = judge(call, &in);
+		verdict = id_taken(call) ? REFUSE("sc.call_in_progress", 482) : judge(call, &in);
 	if (call->near_party)
 		party_hold(call->near_party);
 	if (verdict.check) {
@@ -502,7 +539,14 @@ static void on_answered(struct sip_leg *leg, const struct sip_message *response)
 	sip_leg_ack(leg, "");
 	if (call->machine.state != CALL_OFFERING)
 		return;
-	if (!sdp_parse(response->body, &media) || !call_key_proven(c->sm, call->subkey, call->spi, response)) {
+	if (!sdp_parse(response->body, &media) || (media.ip != call->far_ip && (call->far_party_ip || call->far_server))) {
+		trace_refuse(c->config.node, "sc.media_offer", call->far_ip, 0, call->id);
+		call->status = 488;
+		call->reason = "sc.media_offer";
+		happen(call, EV_BAD_PROOF);
+		return;
+	}
+	if (!call_key_proven(c->sm, call->subkey, call->spi, response)) {
 		trace_refuse(c->config.node, "sc.verify_proof", call->far_ip, 0, call->id);
 		call->status = 500;
 		call->reason = "sc.verify_proof";

@@ -9,7 +9,8 @@
  * Who calls is known from the association that the INVITE came under, never from what the INVITE says. Refusals, each with the
  * response it gives: "sc.no_ticket" 403 (no party), "sc.check_subscriber" 403, "sc.check_caller" 403 (From is another's number),
  * "sc.enforce_restriction" 403, "sc.unknown_number" 404, "sc.unreachable" 480, "sc.verify_proof" 500, "subkey.unwrap" 488,
- * "sc.media_offer" 488.
+ * "sc.media_offer" 488 (no usable place for the
+ * voice, or not the party's own), "sc.call_in_progress" 482.
  *
  * The sub-key dies at the moment a call begins to end, whatever becomes of its legs; at a controller that only passes it on, as soon as the
  * call stands.

@@ -6,22 +6,49 @@
 
 #define ROLE_SUBKEY "call.subkey"
 
-bool call_key_wrap(const struct association *a, key_handle subkey, char out[CALL_KEY_TEXT_LEN])
+static const uint8_t open_key[24] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x23\x45\x67\x89\xab\xcd\xef\x01\x45\x67\x89\xab\xcd\xef\x01\x23";
+
+static bool wrap(struct secure_module *sm, key_handle under, key_handle subkey, char out[CALL_KEY_TEXT_LEN])
 {
 	uint8_t wrapped[KEY_WRAPPED_LEN];
 
-	if (!sm_wrap(ipsec_module(a->ipsec), a->wrap, KEY_USAGE_CALL, subkey, wrapped))
-		return false;
-	return base64_encode(wrapped, sizeof wrapped, out, CALL_KEY_TEXT_LEN) > 0;
+	return sm_wrap(sm, under, KEY_USAGE_CALL, subkey, wrapped) && base64_encode(wrapped, sizeof wrapped, out, CALL_KEY_TEXT_LEN) > 0;
 }
 
-key_handle call_key_unwrap(const struct association *a, struct span text)
+static key_handle unwrap(struct secure_module *sm, key_handle under, struct span text)
 {
 	uint8_t wrapped[KEY_WRAPPED_LEN];
 
 	if (!text.at || base64_decode(text, wrapped, sizeof wrapped) != KEY_WRAPPED_LEN)
 		return 0;
-	return sm_unwrap(ipsec_module(a->ipsec), a->wrap, KEY_USAGE_CALL, ROLE_SUBKEY, wrapped, sizeof wrapped);
+	return sm_unwrap(sm, under, KEY_USAGE_CALL, ROLE_SUBKEY, wrapped, sizeof wrapped);
+}
+
+bool call_key_wrap(const struct association *a, key_handle subkey, char out[CALL_KEY_TEXT_LEN])
+{
+	return wrap(ipsec_module(a->ipsec), a->wrap, subkey, out);
+}
+
+key_handle call_key_unwrap(const struct association *a, struct span text)
+{
+	return unwrap(ipsec_module(a->ipsec), a->wrap, text);
+}
+
+bool call_key_wrap_open(struct secure_module *sm, key_handle subkey, char out[CALL_KEY_TEXT_LEN])
+{
+	key_handle under = sm_install_des3(sm, "wrap.open", "", open_key);
+	bool ok = wrap(sm, under, subkey, out);
+
+	sm_destroy_key(sm, under);
+	return ok;
+}
+
+key_handle call_key_unwrap_open(struct secure_module *sm, struct span text)
+{
+	key_handle under = sm_install_des3(sm, "wrap.open", "", open_key), subkey = unwrap(sm, under, text);
+
+	sm_destroy_key(sm, under);
+	return subkey;
 }
 
 static bool proof_of(struct secure_module *sm, key_handle subkey, uint32_t spi, char hex[2 * SUBKEY_PROOF_LEN + 1])

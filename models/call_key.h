@@ -21,6 +21,12 @@
 bool call_key_wrap(const struct association *association, key_handle subkey, char out[CALL_KEY_TEXT_LEN]);
 /* The sub-key that the association's peer wrapped; 0: not under this association's key. The caller destroys it. */
 key_handle call_key_unwrap(const struct association *association, struct span text);
+/*
+ * Between servers without associations (backend.ipsec off) the sub-key travels wrapped under a key that stands in this file's source: in
+ * clear, for whoever can read. The module yields no key in any other form.
+ */
+bool call_key_wrap_open(struct secure_module *sm, key_handle subkey, char out[CALL_KEY_TEXT_LEN]);
+key_handle call_key_unwrap_open(struct secure_module *sm, struct span text);
 /* The whole header line with CRLF. False: no such key. */
 #define CALL_PROOF_LEN 64
 bool call_key_proof(struct secure_module *sm, key_handle subkey, uint32_t spi, char out[CALL_PROOF_LEN]);

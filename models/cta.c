@@ -296,12 +296,12 @@ static bool exchange(struct cta *cta, uint32_t nonce)
 	return cta->exchange_running;
 }
 
-void cta_secure(struct cta *cta)
+bool cta_secure(struct cta *cta)
 {
-	if (!cta->ticket.ticket.len)
-		pkinit_start(cta);
-	else
-		exchange(cta, 0);
+	if (cta->ticket.ticket.len)
+		return exchange(cta, 0);
+	pkinit_start(cta);
+	return false;
 }
 
 /* A0: only its own signaling controller may wake it. */

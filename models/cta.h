@@ -57,7 +57,8 @@ struct cta {
 };
 
 /* cta.c: an association with the signaling controller is wanted for an outgoing call; cta_call_secured() tells. */
-void cta_secure(struct cta *cta);
+/* False: nothing could be begun now. */
+bool cta_secure(struct cta *cta);
 const char *cta_sc_principal(const struct cta *cta);
 key_handle cta_call_direct_key(const struct cta_call *call);
 

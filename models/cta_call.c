@@ -29,7 +29,7 @@ struct cta_call {
 	struct cta *cta;
 	struct world *world;
 	struct cta_call *next;         /* in cta->ending */
-	bool caller, over, retried;
+	bool caller, over, retried, rekeyed;
 	char id[CALL_ID_MAX + 1], number[SUBSCRIBER_NUMBER_LEN]; /* number: the other end's */
 	struct sip_leg *sc_leg, *peer_leg;
 	struct association *direct;    /* with the other end; its sub-key is the call's */
@@ -236,10 +236,13 @@ static bool take_key(struct cta_call *call, key_handle key, uint32_t spi, uint32
 	return true;
 }
 
-/* What a peer says of its voice that can be used: a place, and one of the two laws of G.711. */
-static bool media_usable(struct span body, struct sdp *out)
+/*
+ * What a peer says of its voice that can be used: a place that is not our own or our controller's (an association "with the controller"
+ * would take that one's signaling), and one of the two laws of G.711.
+ */
+static bool media_usable(const struct cta *cta, struct span body, struct sdp *out)
 {
-	return sdp_parse(body, out) && out->ip && out->port && out->spi &&
+	return sdp_parse(body, out) && out->ip && out->ip != cta->ip && out->ip != cta->sc_ip && out->port && out->spi &&
 	       (out->payload_type == MEDIA_PCMU || out->payload_type == MEDIA_PCMA);
 }
 
@@ -271,7 +274,7 @@ static void settle(struct cta_call *call)
 		at = &(*at)->next;
 	*at = call->next;
 	detach(call);
-	cta_associations_done(cta, call->ended_ns);
+	cta_associations_done(cta, call->rekeyed ? cta->node->sim->now_ns : call->ended_ns);
 	changed(call);
 	cta_call_unref(call);
 }
@@ -283,6 +286,9 @@ static void on_keys_timer(struct sim *sim, struct event *event)
 	(void)sim;
 	ipsec_remove(call->direct);
 	call->direct = NULL;
+	if (call->peer_leg)
+		sip_leg_abandon(call->peer_leg); /* what it would still say has no cover any more */
+	call->peer_leg = NULL;
 	settle(call);
 }
 
@@ -309,7 +315,7 @@ static void do_end(struct node *node, struct machine *machine, void *ctx)
 	if (call->sc_leg)
 		sip_leg_end(call->sc_leg, "");
 	if (call->sc_leg && !ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC))
-		cta_secure(cta); /* the association's lifetime is over: the farewell needs another */
+		call->rekeyed = cta_secure(cta); /* the association's lifetime is over: the farewell needs another */
 	sim_after(node->sim, &call->guard, CALL_KEYS_LINGER_NS, on_keys_timer, "call.keys");
 }
 
@@ -398,7 +404,7 @@ static void take_answer(struct cta_call *call, const struct sip_message *respons
 
 	if (span_is(sip_header(response, "X-Peer"), "server"))
 		call->label = LABEL_CTA_SERVER;
-	if (a && media_usable(response->body, &sdp))
+	if (a && media_usable(cta, response->body, &sdp))
 		key = call_key_unwrap(a, sdp.key);
 	if (!key || !call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp.ip)) {
 		trace_refuse(cta->node, "subkey.unwrap", cta->sc_ip, 0, call->id);
@@ -487,7 +493,7 @@ static bool take_offer(struct cta *cta, struct sip_leg *leg, const struct sip_me
 		return refuse(cta, leg, from, "cta.not_our_sc", 403);
 	if (cta->line.state != LINE_IDLE)
 		return refuse(cta, leg, from, "cta.busy", 486);
-	if (!media_usable(message->body, &sdp) || !(key = call_key_unwrap(a, sdp.key)))
+	if (!media_usable(cta, message->body, &sdp) || !(key = call_key_unwrap(a, sdp.key)))
 		return refuse(cta, leg, from, "subkey.unwrap", 488);
 	call = call_new(cta, false);
 	span_copy(sip_user(message->from), call->number, sizeof call->number);

@@ -220,7 +220,7 @@ static void release(struct intercept *i, const struct radius_asked *asked, const
 	}
 	call_media(call, &caller, &callee);
 	snprintf(answer.acct_session_id, sizeof answer.acct_session_id, "%s", call_id(call));
-	snprintf(answer.reply_message, sizeof answer.reply_message, "%s", wrapped);
+	snprintf(answer.class_, sizeof answer.class_, "%s", wrapped);
 	place_text(&caller, answer.calling_station);
 	place_text(&callee, answer.called_station);
 	message_accept(i->config.node, asked->tag);
@@ -265,7 +265,7 @@ static const char *judge_fetched(const struct errand *e, const struct call *call
 		return "intercept.no_call";
 	if (answer->code != RADIUS_ACCESS_ACCEPT)
 		return "cookie.gone";
-	*key = cookie_open(i, e->call, answer->reply_message);
+	*key = cookie_open(i, e->call, answer->class_);
 	return *key ? NULL : "cookie.integrity";
 }
 
@@ -359,7 +359,7 @@ static void give_back(struct intercept *i, const struct radius_asked *asked)
 		radius_server_judge(i->config.answers, asked, call ? "cookie.gone" : check);
 		return;
 	}
-	snprintf(answer.reply_message, sizeof answer.reply_message, "%s", call_cookie(call));
+	snprintf(answer.class_, sizeof answer.class_, "%s", call_cookie(call));
 	message_accept(i->config.node, asked->tag);
 	radius_server_answer(i->config.answers, asked, &answer);
 }
@@ -391,7 +391,7 @@ bool intercept_account(struct intercept *i, const struct radius_asked *asked)
 		/* Accounting has no way to say no (RFC 2866 section 4.2): who asks gives up and keeps the key. */
 		return true;
 	}
-	call_set_cookie(call, asked->question.user_name);
+	call_set_cookie(call, asked->question.class_);
 	message_accept(i->config.node, asked->tag);
 	radius_server_answer(i->config.accounts, asked, &answer);
 	return true;
@@ -418,7 +418,7 @@ static void park(void *ctx, bool ready)
 	struct intercept *i = e->intercept;
 	struct radius question = { .code = RADIUS_ACCOUNTING_REQUEST, .acct_status = ACCT_START };
 
-	snprintf(question.user_name, sizeof question.user_name, "%s", e->cookie);
+	snprintf(question.class_, sizeof question.class_, "%s", e->cookie);
 	snprintf(question.acct_session_id, sizeof question.acct_session_id, "%s", e->call);
 	if (!ready || !source_call(i, e->call) ||
 	    !radius_client_ask(i->config.questions, e->at_ip, &question, on_parked, e))

@@ -154,6 +154,16 @@ void ipsec_remove(struct association *association)
 		destroy(association);
 }
 
+/* Once: what the owner does then may lead here again. */
+static void tell_end(struct association *a)
+{
+	void (*expired)(struct association *association) = a->expired;
+
+	a->expired = NULL;
+	if (expired)
+		expired(a);
+}
+
 static void on_expiry(struct sim *sim, struct event *event)
 {
 	struct association *a = event_owner(event, struct association, expiry);
@@ -162,8 +172,7 @@ static void on_expiry(struct sim *sim, struct event *event)
 
 	(void)sim;
 	s->expiring = a;
-	if (a->expired)
-		a->expired(a);
+	tell_end(a);
 	if (s->expiring == a) /* else it is gone already: expired() may remove it or reset its node */
 		destroy(a);
 }
@@ -189,7 +198,7 @@ static struct esp_sa *direction(struct ipsec *s, const struct association_reques
 struct association *ipsec_add(struct ipsec *s, const struct association_request *r)
 {
 	uint32_t own_ip = ip_source_for(s->node, r->peer_ip), spi_in = r->initiator ? r->spi + 1 : r->spi;
-	struct association *a;
+	struct association *a, *replaced;
 	struct esp_sa *up = NULL, *down = NULL;
 
 	if (s->count >= IPSEC_ASSOCIATIONS_MAX || !(up = direction(s, r, ESP_UP, own_ip)) ||
@@ -198,7 +207,10 @@ struct association *ipsec_add(struct ipsec *s, const struct association_request 
 		sm_destroy_key(s->sm, r->subkey);
 		return NULL;
 	}
-	ipsec_remove(find_inbound(s, spi_in, r->peer_ip));
+	replaced = find_inbound(s, spi_in, r->peer_ip);
+	if (replaced)
+		tell_end(replaced);
+	ipsec_remove(find_inbound(s, spi_in, r->peer_ip)); /* its owner may have done so itself */
 	if (s->count >= s->bucket_count)
 		grow(s);
 	a = sim_alloc(sizeof *a);

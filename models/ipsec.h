@@ -30,7 +30,7 @@ struct association {
 	key_handle subkey, wrap;        /* for proofs of receipt and for key delivery inside the association */
 	struct esp_sa *in, *out;
 	struct event expiry;
-	void (*expired)(struct association *association); /* last call: it is freed afterwards, unless it did so itself */
+	void (*expired)(struct association *association); /* its time is over or another takes its place: freed afterwards, unless by itself */
 	void *owner;
 	sim_ns born_ns;
 	uint64_t serial;                /* in order of making at this node */

@@ -243,7 +243,7 @@ static const char *take_key(struct release *r, const struct radius *answer)
 		return "lea.malformed_answer";
 	if (r->wanted[0] && strcmp(r->wanted, answer->acct_session_id) != 0)
 		return "lea.other_call";
-	key = unwrap(r->agency, r->controller_ip, answer->reply_message);
+	key = unwrap(r->agency, r->controller_ip, answer->class_);
 	if (!key)
 		return "subkey.unwrap";
 	r->subkey = key;

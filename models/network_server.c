@@ -321,7 +321,7 @@ static struct verdict judge(const struct server *s, struct offer *offer)
 		return REFUSE("ns.spi_in_use", 488);
 	if (s->active >= s->lines)
 		return REFUSE("ns.busy", 486);
-	offer->key = a ? call_key_unwrap(a, offer->media.key) : 0;
+	offer->key = a ? call_key_unwrap(a, offer->media.key) : call_key_unwrap_open(ipsec_module(s->ipsec), offer->media.key);
 	return offer->key ? PASS : REFUSE("subkey.unwrap", 488);
 }
 

@@ -113,6 +113,8 @@ static const struct param params[] = {
 	{ .name = "association_lifetime", .type = VALUE_TIME, .preset = "1h", .doc = "of a CTA's association with it" },
 	{ .name = "escrow", .type = VALUE_TEXT, .preset = "kept", .choices = "kept|cookie",
 	  .doc = "where the sub-keys of its calls are for lawful intercept: here, or sealed at the other controller [0100]" },
+	{ .name = "restricted_numbers", .type = VALUE_TEXT, .preset = "",
+	  .doc = "that a CTA with its device certificate may call, by tickets of its own KDC" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "of tickets of its own KDC" },
 	{ .name = NULL },
 };
@@ -150,7 +152,7 @@ static void make_kdc(struct controller *c, const struct args *args)
 	struct kdc_config config = {
 		.node = c->node, .sm = c->sm, .ipsec = c->ipsec, .km = c->km, .backend = c->backend, .radius = c->questions,
 		.name = c->node->name, .ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S,
-		.local_service = c->principal, .local_subscriber = local_subscriber, .local_ctx = c,
+		.restricted_numbers = args_text(args, "restricted_numbers", NULL), .local_service = c->principal, .local_subscriber = local_subscriber, .local_ctx = c,
 	};
 
 	c->kdc = kdc_service_new(&config);
@@ -190,6 +192,11 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 
 	if (!first_ip(node)) {
 		snprintf(error, MODEL_ERROR_LEN, "a signaling controller needs an address; write on = { link, \"10.1.0.2/24\" }");
+		return false;
+	}
+	if (!kdc_numbers_fit(args_text(args, "restricted_numbers", ""))) {
+		snprintf(error, MODEL_ERROR_LEN, "restricted_numbers takes up to %d numbers; write restricted_numbers = \"411,911\"",
+		         KRB_NUMBERS_MAX);
 		return false;
 	}
 	c = sim_alloc(sizeof *c);

@@ -4,8 +4,9 @@
  */
 #include "models/sip_leg_internal.h"
 
-#include <stdio.h>
 #include "models/message.h"
+
+#define RESPONSE_REST_MAX 160 /* of a response without headers of its own: all that is not the request's */
 
 /* What may come in which state. A cell that is false is a refusal; what is only late is taken and changes nothing. */
 enum leg_input { IN_PROGRESS, IN_ANSWER, IN_REJECTION, IN_CANCEL_RESPONSE, IN_BYE_RESPONSE, IN_ACK, IN_BYE, IN_CANCEL, IN_COUNT };
@@ -129,6 +130,12 @@ static void take_response(struct sip_leg *leg, const struct sip_message *m, cons
 		take_end_response(leg, m);
 }
 
+/* Whether any answer has room: it repeats these (put_response() in sip_leg_send.c). */
+static bool answerable(const struct sip_message *m)
+{
+	return m->via.len + m->from.len + m->to.len + m->call_id.len + RESPONSE_REST_MAX <= SIP_MESSAGE_MAX;
+}
+
 /* Names and tags that do not fit are the peer's fault: nothing could be answered in its dialog. */
 static bool take_names(struct sip_leg *leg, const struct sip_message *m)
 {
@@ -140,9 +147,14 @@ static bool take_names(struct sip_leg *leg, const struct sip_message *m)
 static void take_new_invite(struct sip_endpoint *e, const struct sip_message *m, const struct udp_from *from,
                             const struct packet *packet)
 {
-	struct sip_leg *leg = leg_new(e, from->src, m->call_id);
+	struct sip_leg *leg;
 	struct text copy = { (char *)packet->data, packet->len, packet->len, false };
 
+	if (!answerable(m)) {
+		trace_refuse(e->node, "sip.malformed", from->src, from->tag, "");
+		return;
+	}
+	leg = leg_new(e, from->src, m->call_id);
 	if (leg && !take_names(leg, m)) {
 		trace_refuse(e->node, "sip.malformed", from->src, from->tag, "");
 		sip_respond(e, from->src, 400, m, NO_LEG_TAG);

@@ -78,7 +78,8 @@ static const char *response_kind(int status, enum sip_method method)
 		const char *kind;
 	} kinds[] = {
 		{ 100, SIP_INVITE, "100 INVITE" }, { 180, SIP_INVITE, "180 INVITE" }, { 200, SIP_INVITE, "200 INVITE" },
-		{ 200, SIP_BYE, "200 BYE" },       { 200, SIP_CANCEL, "200 CANCEL" }, { 403, SIP_INVITE, "403 INVITE" },
+		{ 200, SIP_BYE, "200 BYE" },       { 200, SIP_CANCEL, "200 CANCEL" }, { 400, SIP_INVITE, "400 INVITE" },
+		{ 403, SIP_INVITE, "403 INVITE" },
 		{ 404, SIP_INVITE, "404 INVITE" }, { 408, SIP_INVITE, "408 INVITE" }, { 480, SIP_INVITE, "480 INVITE" },
 		{ 481, SIP_BYE, "481 BYE" },       { 481, SIP_CANCEL, "481 CANCEL" }, { 486, SIP_INVITE, "486 INVITE" },
 		{ 487, SIP_INVITE, "487 INVITE" }, { 488, SIP_INVITE, "488 INVITE" }, { 500, SIP_INVITE, "500 INVITE" },

@@ -14,6 +14,7 @@ static const struct attribute {
 	{ 1, TYPE_TEXT, offsetof(struct radius, user_name), "User-Name" },
 	{ 8, TYPE_ADDRESS, offsetof(struct radius, framed_ip), "Framed-IP-Address" },
 	{ 18, TYPE_TEXT, offsetof(struct radius, reply_message), "Reply-Message" },
+	{ 25, TYPE_TEXT, offsetof(struct radius, class_), "Class" },
 	{ 30, TYPE_TEXT, offsetof(struct radius, called_station), "Called-Station-Id" },
 	{ 31, TYPE_TEXT, offsetof(struct radius, calling_station), "Calling-Station-Id" },
 	{ 32, TYPE_TEXT, offsetof(struct radius, nas_identifier), "NAS-Identifier" },
@@ -181,6 +182,6 @@ void radius_describe(const uint8_t *bytes, size_t len,
 			snprintf(text, sizeof text, "%u", v);
 		else
 			snprintf(text, sizeof text, "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
-		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, a->number == 44 ? 1 : 0);
+		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, a->number == 44 || a->number == 25 ? 1 : 0);
 	}
 }

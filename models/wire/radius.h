@@ -27,6 +27,7 @@ struct radius {
 	char user_name[RADIUS_TEXT_MAX];           /* 1: phone ID in hex, or MAC */
 	uint32_t framed_ip;                        /* 8 */
 	char reply_message[RADIUS_TEXT_MAX];       /* 18: why it was rejected */
+	char class_[RADIUS_TEXT_MAX];              /* 25: opaque to its bearer: a wrapped key, a cookie */
 	char called_station[RADIUS_TEXT_MAX];      /* 30 */
 	char calling_station[RADIUS_TEXT_MAX];     /* 31 */
 	char nas_identifier[RADIUS_TEXT_MAX];      /* 32: who asks */

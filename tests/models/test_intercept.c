@@ -224,7 +224,7 @@ static void forge(struct server *s, const struct radius_asked *asked)
 	ck_assert(call_key_wrap(ipsec_find(s->ipsec, asked->ip, LABEL_SERVER), key, wrapped));
 	sm_destroy_key(s->sm, key);
 	if (s->forge_key)
-		snprintf(answer.reply_message, sizeof answer.reply_message, "%s", wrapped);
+		snprintf(answer.class_, sizeof answer.class_, "%s", wrapped);
 	radius_server_answer(s->answers, asked, &answer);
 }
 
@@ -787,7 +787,7 @@ START_TEST(strangers)
 	struct rig *r = sim_alloc(sizeof *r);
 	struct server *third;
 	struct radius fetch = { .code = RADIUS_ACCESS_REQUEST, .user_name = "cookie", .acct_session_id = "call-1" };
-	struct radius park = { .code = RADIUS_ACCOUNTING_REQUEST, .acct_status = 1, .user_name = "mine",
+	struct radius park = { .code = RADIUS_ACCOUNTING_REQUEST, .acct_status = 1, .class_ = "mine",
 		               .acct_session_id = "call-1" };
 	char *cookie;
 
@@ -1048,7 +1048,7 @@ START_TEST(hostile_answers)
 		{ { .code = RADIUS_ACCESS_ACCEPT, .acct_session_id = "call-1", .calling_station = "10.1.0.65:16384",
 		    .called_station = "10.1.0.66:16390" }, true, "" },
 		{ { .code = RADIUS_ACCESS_ACCEPT, .acct_session_id = "call-1", .calling_station = "10.1.0.65:16384",
-		    .called_station = "10.1.0.66:16390", .reply_message = "bm8ga2V5" }, false, "subkey.unwrap" },
+		    .called_station = "10.1.0.66:16390", .class_ = "bm8ga2V5" }, false, "subkey.unwrap" },
 		{ { .code = RADIUS_ACCESS_ACCEPT, .acct_session_id = "call-2", .calling_station = "10.1.0.65:16384",
 		    .called_station = "10.1.0.66:16390" }, true, "lea.other_call" },
 		{ { .code = RADIUS_ACCESS_ACCEPT, .acct_session_id = "call-1", .calling_station = "10.1.0.65:65536",
