@@ -680,6 +680,8 @@ static const struct {
 	{ RESPONSE("200", "f", "t", "no", "1", "INVITE"), "sip.no_dialog", 0 },
 	{ HEAD("INVITE", SEVENTY, "", "no", "1"), "sip.malformed", 400 },
 	{ HEAD("INVITE", "f", "", SEVENTY SEVENTY, "1"), NULL, 503 },
+	{ HEAD("INVITE", "f;" SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY SEVENTY
+	       SEVENTY SEVENTY SEVENTY SEVENTY, "", "no", "1"), "sip.malformed", 0 }, /* no answer would have room */
 	{ HEAD("INVITE", "f", "", "a", "1"), NULL, 0 },
 	{ HEAD("INVITE", "f", "", "a", "1"), NULL, 100 },
 	{ HEAD("INVITE", "g", "", "a", "1"), "sip.unexpected", 0 },
