@@ -5,28 +5,16 @@
 #define _XOPEN_SOURCE 700 /* nftw() */
 #define _DEFAULT_SOURCE
 #include <check.h>
-#include <dlfcn.h>
-#include <ftw.h>
-#include <unistd.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
-#include <p11-kit/pkcs11.h>
 #include "crypto/internal.h"
 #include "crypto/pkcs11_token.h"
 #include "tests/crypto/fixture.h"
+#include "tests/crypto/softhsm.h"
 
-#define DEFAULT_LIBRARY "/usr/lib/softhsm/libsofthsm2.so"
-#define PIN "1234"
-#define SO_PIN "5678"
+#define PIN SOFTHSM_PIN
 #define LABEL "tollgate test"
-
-static const char *library_path(void)
-{
-	const char *path = getenv("SOFTHSM2_LIBRARY");
-
-	return path && *path ? path : DEFAULT_LIBRARY;
-}
 
 /* SoftHSM2 with one initialised token, and the same RSA key in it and in a module. */
 struct bench {
@@ -39,44 +27,6 @@ struct bench {
 	struct pkcs11_token *token;
 };
 
-static void write_config(const char *folder)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof path, "%s/softhsm2.conf", folder);
-	file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
-	fprintf(file, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", folder);
-	fclose(file);
-	setenv("SOFTHSM2_CONF", path, 1);
-}
-
-static void init_token(void)
-{
-	void *library = dlopen(library_path(), RTLD_NOW | RTLD_LOCAL);
-	CK_FUNCTION_LIST *p11;
-	CK_C_GetFunctionList get_list;
-	CK_UTF8CHAR label[32];
-	CK_SLOT_ID slot;
-	CK_SESSION_HANDLE session;
-	CK_ULONG count = 1;
-
-	ck_assert_ptr_nonnull(library);
-	*(void **)&get_list = dlsym(library, "C_GetFunctionList");
-	ck_assert_uint_eq(get_list(&p11), CKR_OK);
-	ck_assert_uint_eq(p11->C_Initialize(NULL), CKR_OK);
-	ck_assert_uint_eq(p11->C_GetSlotList(CK_TRUE, &slot, &count), CKR_OK);
-	memset(label, ' ', sizeof label);
-	memcpy(label, LABEL, strlen(LABEL));
-	ck_assert_uint_eq(p11->C_InitToken(slot, (CK_UTF8CHAR *)SO_PIN, 4, label), CKR_OK);
-	ck_assert_uint_eq(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session), CKR_OK);
-	ck_assert_uint_eq(p11->C_Login(session, CKU_SO, (CK_UTF8CHAR *)SO_PIN, 4), CKR_OK);
-	ck_assert_uint_eq(p11->C_InitPIN(session, (CK_UTF8CHAR *)PIN, 4), CKR_OK);
-	ck_assert_uint_eq(p11->C_Finalize(NULL), CKR_OK);
-	dlclose(library);
-}
-
 static void bench_init(struct bench *b)
 {
 	char error[PKCS11_ERROR_LEN] = "";
@@ -87,19 +37,9 @@ static void bench_init(struct bench *b)
 	b->built_in = crypto_private_key(b->f.crypto, b->pkcs8, b->pkcs8_len);
 	ck_assert_ptr_nonnull(b->built_in);
 	snprintf(b->folder, sizeof b->folder, "%s", "/tmp/tollgate-softhsm-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(b->folder));
-	write_config(b->folder);
-	init_token();
-	b->token = pkcs11_token_open(library_path(), LABEL, PIN, error);
+	softhsm_init(b->folder, LABEL);
+	b->token = pkcs11_token_open(softhsm_library(), LABEL, PIN, error);
 	ck_assert_msg(b->token, "%s", error);
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-	(void)info;
-	(void)type;
-	(void)walk;
-	return remove(path);
 }
 
 static void bench_free(struct bench *b)
@@ -108,7 +48,7 @@ static void bench_free(struct bench *b)
 	EVP_PKEY_free(b->built_in);
 	key_pool_free(b->pool);
 	fixture_free(&b->f);
-	nftw(b->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	softhsm_free(b->folder);
 }
 
 static EVP_PKEY *load_key(struct bench *b)
@@ -297,12 +237,12 @@ START_TEST(cannot_open)
 	ck_assert_ptr_null(pkcs11_token_open("/nonexistent/pkcs11.so", LABEL, PIN, error));
 	ck_assert_ptr_nonnull(strstr(error, "/nonexistent/pkcs11.so"));
 	bench_init(&b);
-	ck_assert_ptr_null(pkcs11_token_open(library_path(), "another label", PIN, error));
+	ck_assert_ptr_null(pkcs11_token_open(softhsm_library(), "another label", PIN, error));
 	ck_assert_str_eq(error, "no token is labelled \"another label\"");
-	ck_assert_ptr_null(pkcs11_token_open(library_path(), "a label of more than thirty-two bytes", PIN, error));
+	ck_assert_ptr_null(pkcs11_token_open(softhsm_library(), "a label of more than thirty-two bytes", PIN, error));
 	pkcs11_token_close(b.token);
 	b.token = NULL;
-	ck_assert_ptr_null(pkcs11_token_open(library_path(), LABEL, "9999", error));
+	ck_assert_ptr_null(pkcs11_token_open(softhsm_library(), LABEL, "9999", error));
 	ck_assert_str_eq(error, "C_Login: PKCS#11 error 0xa0");
 	bench_free(&b);
 }
@@ -315,8 +255,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	if (access(library_path(), R_OK) != 0) {
-		printf("pkcs11_token: SKIPPED, there is no SoftHSM2 at %s (set SOFTHSM2_LIBRARY)\n", library_path());
+	if (access(softhsm_library(), R_OK) != 0) {
+		printf("pkcs11_token: SKIPPED, there is no SoftHSM2 at %s (set SOFTHSM2_LIBRARY)\n", softhsm_library());
 		return 0;
 	}
 	runner = srunner_create(suite);
