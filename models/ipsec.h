@@ -53,7 +53,10 @@ struct association_request {
 	void (*expired)(struct association *association);
 	void *owner;
 };
-/* Adds an association. One of the same peer and SPI is replaced. NULL: too many, or no such key (the key is destroyed then). */
+/*
+ * Adds an association. One of the same peer and SPI is replaced; its expired() is its last call. NULL: too many, or no such key (the
+ * key is destroyed then).
+ */
 struct association *ipsec_add(struct ipsec *ipsec, const struct association_request *request);
 /* Wipes and frees; NULL is harmless. */
 void ipsec_remove(struct association *association);

@@ -244,6 +244,31 @@ START_TEST(a_lifetime_ends_whatever_its_owner_does_then)
 }
 END_TEST
 
+/* Another of the same peer and SPI takes its place: its owner hears of the end once, whatever it does then. */
+START_TEST(the_owner_of_a_replaced_one_hears_of_it)
+{
+	static const unsigned left[ADD_ANOTHER] = { [ONLY_HEAR] = 2, [REMOVE_IT] = 2, [RESET] = 1, [REMOVE_ANOTHER] = 1 };
+
+	for (unsigned deed = 0; deed < ADD_ANOTHER; deed++) {
+		struct rig rig;
+		struct life life = { &rig, 0, deed };
+		struct association *a;
+
+		rig_make(&rig, &rig_clean, deed, false, NULL);
+		rig_add(&rig, 0, RIG_SPI + 2, true, LABEL_CTA_CTA, 8);
+		a = rig_add(&rig, 0, RIG_SPI, true, LABEL_CTA_SC, 7);
+		a->owner = &life;
+		a->expired = on_expired;
+		ck_assert_ptr_nonnull(rig_add(&rig, 0, RIG_SPI, true, LABEL_CTA_SC, 9));
+		ck_assert_uint_eq(life.told, 1);
+		ck_assert_uint_eq(ipsec_count(rig.end[0].ipsec), left[deed]);
+		rig_run_for(&rig, 2 * RIG_LIFETIME_NS);
+		ck_assert_uint_eq(life.told, 1);
+		rig_free(&rig, NULL);
+	}
+}
+END_TEST
+
 /* A receiver that undoes the association under which it is being called. */
 struct undoer {
 	struct udp_socket socket;
@@ -441,6 +466,7 @@ int main(void)
 	tcase_add_test(t, policy_decides_what_leaves_and_how);
 	tcase_add_test(t, what_arrives_is_refused_by_name);
 	tcase_add_test(t, a_lifetime_ends_whatever_its_owner_does_then);
+	tcase_add_test(t, the_owner_of_a_replaced_one_hears_of_it);
 	tcase_add_test(t, a_receiver_may_remove_the_association_of_its_packet);
 	tcase_add_test(t, the_same_peer_and_spi_is_replaced_the_newest_wins);
 	tcase_add_test(t, what_is_sent_up_and_down_are_two_things);

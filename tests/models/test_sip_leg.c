@@ -611,6 +611,8 @@ START_TEST(an_owner_may_end_and_release_from_inside)
 					end_at(&c, !who, 150 * NS_PER_S);
 					run_to_the_end(&c, "inside", at, deed);
 					ck_assert_uint_eq(c.rig.refused.total, 0);
+					if (c.user[0].told[ANSWERED]) /* no BYE without an ACK before it */
+						ck_assert_uint_ge(book_count(&c.rig.sent, "ACK"), 1);
 					call_free(&c);
 				}
 }
@@ -780,6 +782,86 @@ START_TEST(responses_of_no_transaction_are_refused)
 }
 END_TEST
 
+/* A callee of our own making: it has the INVITE, says what it is told to, and notes the last method it heard. */
+static void answer_as_callee(struct call *c, struct sink *sink, const char *from_tag, const char *cseq, const char *method)
+{
+	char text[600];
+
+	snprintf(text, sizeof text, "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.1.1;branch=z\r\nFrom: <sip:100@a>;tag=%s\r\n"
+	         "To: <sip:200@b>;tag=t\r\nCall-ID: call-1@test\r\nCSeq: %s %s\r\nX-Proof: 1\r\nContent-Length: %zu\r\n\r\n%s",
+	         from_tag, cseq, method, sizeof body - 1, body);
+	say(sink, c->rig.end[0].ip, text);
+	rig_run_for(&c->rig, 100 * NS_PER_MS);
+}
+
+static enum sip_method heard(const struct sink *sink, char tag[32])
+{
+	struct sip_message m;
+
+	ck_assert(sip_parse(sink->bytes, sink->len, &m));
+	if (tag)
+		span_copy(m.from_tag, tag, 32);
+	return m.method;
+}
+
+static struct sink *callee_begin(struct call *c, char tag[32])
+{
+	struct sink *sink;
+
+	call_make(c, &rig_clean, 1, clear);
+	sip_endpoint_free(c->user[1].sip);
+	c->user[1].sip = NULL;
+	sink = sink_new(c->rig.end[1].node, SIP_PORT);
+	dial(c);
+	rig_run_for(&c->rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(heard(sink, tag), SIP_INVITE);
+	return sink;
+}
+
+START_TEST(only_the_answer_to_the_bye_ends_it)
+{
+	struct call c;
+	char tag[32];
+	struct sink *sink = callee_begin(&c, tag);
+
+	answer_as_callee(&c, sink, tag, "1", "INVITE");
+	ck_assert_int_eq(heard(sink, NULL), SIP_ACK);
+	sip_leg_end(c.user[0].leg, "");
+	rig_run_for(&c.rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(heard(sink, NULL), SIP_BYE);
+	answer_as_callee(&c, sink, tag, "1", "BYE");
+	ck_assert_uint_eq(book_count(&c.rig.refused, "sip.unexpected"), 1);
+	ck_assert_uint_eq(c.user[0].told[ENDED], 0);
+	answer_as_callee(&c, sink, tag, "2", "BYE");
+	ck_assert_uint_eq(c.user[0].told[ENDED], 1);
+	udp_unbind(&sink->socket);
+	free(sink);
+	call_free(&c);
+}
+END_TEST
+
+/* Given up after 32 s; the answer of a callee that was slow is confirmed and ended, so that it does not talk to nobody. */
+START_TEST(an_answer_after_giving_up_is_ended)
+{
+	struct call c;
+	char tag[32];
+	struct sink *sink = callee_begin(&c, tag);
+
+	rig_run_for(&c.rig, SIP_TIMEOUT_NS);
+	ck_assert_int_eq(c.user[0].status, 408);
+	answer_as_callee(&c, sink, tag, "1", "INVITE");
+	ck_assert_int_eq(heard(sink, NULL), SIP_BYE);
+	ck_assert_uint_eq(book_count(&c.rig.sent, "ACK"), 1);
+	answer_as_callee(&c, sink, tag, "2", "BYE");
+	rig_run_for(&c.rig, SIP_LINGER_NS);
+	ck_assert_uint_eq(sip_leg_count(c.user[0].sip), 0);
+	ck_assert_uint_eq(last_words(&c.user[0]), 1);
+	udp_unbind(&sink->socket);
+	free(sink);
+	call_free(&c);
+}
+END_TEST
+
 /* An INVITE in clear, put on the line past the sender's policy. */
 START_TEST(in_clear_is_refused)
 {
@@ -842,6 +924,8 @@ static void add_hard_cases(TCase *t)
 	tcase_add_test(t, what_does_not_fit_is_500_or_no_leg);
 	tcase_add_test(t, strays_are_refused_by_name);
 	tcase_add_test(t, responses_of_no_transaction_are_refused);
+	tcase_add_test(t, only_the_answer_to_the_bye_ends_it);
+	tcase_add_test(t, an_answer_after_giving_up_is_ended);
 	tcase_add_test(t, in_clear_is_refused);
 	tcase_add_test(t, many_legs_are_found_and_end);
 }
