@@ -23,6 +23,14 @@ typedef int64_t sim_ns;
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S  INT64_C(1000000000)
 
+/* delay_ns after at_ns, neither of them negative; SIM_NEVER when time cannot say it. */
+static inline sim_ns sim_later(sim_ns at_ns, sim_ns delay_ns)
+{
+	sim_ns later_ns;
+
+	return __builtin_add_overflow(at_ns, delay_ns, &later_ns) ? SIM_NEVER : later_ns;
+}
+
 struct sim;
 struct event;
 

@@ -12,6 +12,7 @@
 #define ICMP_HEADER_LEN 8
 #define TOS_INTERNETWORK_CONTROL 0xc0 /* RFC 1812 4.3.2.5 */
 #define QUOTE_TRANSPORT_MIN 8
+#define FRAGMENT_OFFSET_MASK 0x1fff
 
 static bool is_error_type(uint8_t type)
 {
@@ -40,7 +41,7 @@ static bool error_permitted(const struct node *node, const uint8_t *header, uint
 		return false;
 	if (ip_is_multicast(dst) || ip_is_broadcast(node, dst))
 		return false;
-	if (get_be16(header + 6) & 0x1fff)
+	if (get_be16(header + 6) & FRAGMENT_OFFSET_MASK)
 		return false;
 	return header[9] != IP_PROTO_ICMP || (len > header_len && !is_error_type(header[header_len]));
 }
@@ -104,8 +105,10 @@ static void error_input(struct node *node, const struct packet *packet, const st
 	struct icmp_error error = { .type = packet->data[0], .code = packet->data[1], .from = info->src };
 	uint32_t header_len;
 
+	/* No error is about a fragment that is not the first: that has no ports to tell whom it concerns. */
 	header_len = len > 0 ? (uint32_t)(quote[0] & 15) * 4 : 0;
-	if (header_len < IP_HEADER_LEN || quote[0] >> 4 != 4 || len < header_len + QUOTE_TRANSPORT_MIN) {
+	if (header_len < IP_HEADER_LEN || quote[0] >> 4 != 4 || len < header_len + QUOTE_TRANSPORT_MIN ||
+	    get_be16(quote + 6) & FRAGMENT_OFFSET_MASK) {
 		network_refuse(node, DROP_ICMP_MALFORMED, info->src, packet);
 		return;
 	}

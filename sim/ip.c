@@ -10,12 +10,13 @@
 
 #include "sim/ip_stack.h"
 #include "sim/tcp.h"
-#include "sim/tcp.h"
 
 #define ETHERTYPE_IPV4 0x0800
 #define FLAG_DONT_FRAGMENT 0x4000
 #define FLAG_MORE_FRAGMENTS 0x2000
 #define FRAGMENT_OFFSET_MASK 0x1fff
+
+enum medium { MEDIUM_FRAME, MEDIUM_FRAME_TO_ALL, MEDIUM_SELF }; /* by what a packet has come */
 
 struct ip_stack *ip_stack_new(void)
 {
@@ -229,6 +230,12 @@ static void deliver_local(struct node *node, struct packet *packet, struct ip_in
 	const uint8_t *header = packet->data;
 	bool fragment = (get_be16(header + 6) & (FLAG_MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK)) != 0;
 
+	/* An answer would go to everybody (RFC 1122 3.2.1.3). A subnet's broadcast address ends in two ones at least. */
+	if ((info->src & 3) == 3 && ip_is_broadcast(node, info->src)) {
+		network_refuse(node, DROP_IP_MALFORMED, info->src, packet);
+		packet_free(packet);
+		return;
+	}
 	packet_pull(packet, (uint32_t)(header[0] & 15) * 4);
 	if (fragment) {
 		packet = ip_reassemble(node, packet, header, &header);
@@ -265,11 +272,16 @@ static void refuse_too_big(struct node *node, struct packet *packet)
 	network_lose(node, DROP_IP_TOO_BIG, packet);
 }
 
-/* A packet for somebody else, data at its verified IP header; route is where it goes. Takes it. */
+/*
+ * A packet for somebody else, data at its verified IP header; route is where it goes. Takes it. The filter may change
+ * the routes, so what the found one says is kept apart.
+ */
 static void forward(struct iface *in, struct packet *packet, const struct ip_info *info, const struct ip_route *route)
 {
 	struct node *node = in->node;
 	struct ip_stack *ip = node->ip;
+	struct iface *out = route ? route->iface : NULL;
+	uint32_t next_hop = route && route->gateway ? route->gateway : info->dst;
 
 	if (ip->filter && !ip->filter(node, ip->filter_ctx, in, packet, info)) {
 		network_lose(node, DROP_IP_FILTER, packet);
@@ -280,7 +292,7 @@ static void forward(struct iface *in, struct packet *packet, const struct ip_inf
 		network_lose(node, DROP_IP_TTL, packet);
 		return;
 	}
-	if (!route) {
+	if (!out) {
 		icmp_send_error(node, ICMP_UNREACHABLE, ICMP_UNREACHABLE_NET, packet->data, packet->len);
 		network_lose(node, DROP_IP_NO_ROUTE, packet);
 		return;
@@ -292,9 +304,9 @@ static void forward(struct iface *in, struct packet *packet, const struct ip_inf
 	ttl_decrement(packet->data);
 	ip->counters.forwarded++;
 	if (packet->len > LINK_MTU)
-		ip_fragment_send(route->iface, route->gateway ? route->gateway : info->dst, packet);
+		ip_fragment_send(out, next_hop, packet);
 	else
-		link_send(route->iface, route->gateway ? route->gateway : info->dst, packet);
+		link_send(out, next_hop, packet);
 }
 
 /* Addresses that no packet may come from: multicast, reserved, broadcast, loopback (RFC 1122 3.2.1.3). */
@@ -344,8 +356,27 @@ static bool header_accept(struct node *node, struct packet *packet, struct ip_in
 	return true;
 }
 
+/*
+ * Whether the way a packet came fits its addresses; medium: from where. No frame from outside brings what we have sent:
+ * a server would answer itself. An alias has a true owner, who may send. What came in a frame for all must be for all
+ * (RFC 1122 3.3.6, RFC 1812 5.3.4): else every router on the link would pass it on. False: dropped, still the caller's.
+ */
+static inline bool medium_accept(struct node *node, const struct packet *packet, const struct ip_info *info,
+                          enum medium medium)
+{
+	if (medium != MEDIUM_SELF && ip_is_own(node, info->src) && !node->ip->alias_count) {
+		network_refuse(node, DROP_IP_MALFORMED, info->src, packet);
+		return false;
+	}
+	if (medium == MEDIUM_FRAME_TO_ALL && !ip_is_multicast(info->dst) && !ip_is_broadcast(node, info->dst)) {
+		network_lost(node, DROP_ETH_NOT_US, packet);
+		return false;
+	}
+	return true;
+}
+
 /* A packet that has come to a node by an interface, data at its IP header. Takes it. */
-static void receive(struct iface *in, struct packet *packet)
+static void receive(struct iface *in, struct packet *packet, enum medium medium)
 {
 	struct node *node = in->node;
 	const struct ip_route *route;
@@ -355,7 +386,7 @@ static void receive(struct iface *in, struct packet *packet)
 	if (packet->tag)
 		node->sim->cause = packet->tag;
 	info.in = in;
-	if (!header_accept(node, packet, &info)) {
+	if (!header_accept(node, packet, &info) || !medium_accept(node, packet, &info, medium)) {
 		packet_free(packet);
 		return;
 	}
@@ -374,13 +405,28 @@ static void receive(struct iface *in, struct packet *packet)
 
 void ip_input(struct iface *in, struct packet *packet)
 {
-	if (packet->len < ETHERNET_HEADER_LEN || get_be16(packet->data + 12) != ETHERTYPE_IPV4) {
+	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	enum medium medium = MEDIUM_FRAME;
+
+	if (packet->len < ETHERNET_HEADER_LEN) {
+		network_refuse(in->node, DROP_IP_MALFORMED, 0, packet);
+		packet_free(packet);
+		return;
+	}
+	if (memcmp(packet->data, in->mac, sizeof(in->mac)) != 0) {
+		if (memcmp(packet->data, all, sizeof(all)) != 0) {
+			network_lose(in->node, DROP_ETH_NOT_US, packet);
+			return;
+		}
+		medium = MEDIUM_FRAME_TO_ALL;
+	}
+	if (get_be16(packet->data + 12) != ETHERTYPE_IPV4) {
 		network_refuse(in->node, DROP_IP_MALFORMED, 0, packet);
 		packet_free(packet);
 		return;
 	}
 	packet_pull(packet, ETHERNET_HEADER_LEN);
-	receive(in, packet);
+	receive(in, packet, medium);
 }
 
 static void loop_arrive(struct sim *sim, struct event *event)
@@ -388,7 +434,7 @@ static void loop_arrive(struct sim *sim, struct event *event)
 	struct packet *packet = event_owner(event, struct packet, delivery);
 
 	(void)sim;
-	receive(packet->to, packet);
+	receive(packet->to, packet, MEDIUM_SELF);
 }
 
 /* ---- sending ---- */

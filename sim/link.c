@@ -284,7 +284,7 @@ static bool line_take(struct iface *from, uint32_t bytes, sim_ns *ready_ns)
 			return false;
 	}
 	from->queued_bytes = (uint32_t)backlog + bytes;
-	from->free_at_ns = start_ns + (sim_ns)(bytes * (uint64_t)BITS_NS_PER_BYTE / params->rate_bps);
+	from->free_at_ns = sim_later(start_ns, (sim_ns)(bytes * (uint64_t)BITS_NS_PER_BYTE / params->rate_bps));
 	*ready_ns = from->free_at_ns;
 	return true;
 }
@@ -330,9 +330,9 @@ static void send_by_chance(struct iface *from, struct iface *to, struct packet *
 	if (params->duplicate_ppm && rng_chance(chance, params->duplicate_ppm))
 		twin = packet_copy(packet);
 	if (params->jitter_ns)
-		at_ns += (sim_ns)rng_below(chance, (uint64_t)params->jitter_ns + 1);
+		at_ns = sim_later(at_ns, (sim_ns)rng_below(chance, (uint64_t)params->jitter_ns + 1));
 	if (params->reorder_ppm && rng_chance(chance, params->reorder_ppm))
-		at_ns += params->reorder_ns;
+		at_ns = sim_later(at_ns, params->reorder_ns);
 	else
 		at_ns = in_order(from, at_ns);
 	schedule(to, packet, at_ns);
@@ -345,7 +345,7 @@ static inline void enter(struct iface *from, struct iface *to, struct packet *pa
 {
 	struct link *link = from->link;
 	const struct link_params *params = &link->params;
-	sim_ns at_ns = ready_ns + params->delay_ns;
+	sim_ns at_ns = sim_later(ready_ns, params->delay_ns);
 
 	link->sent++;
 	if (link->tap && from->node != link->tapper && link->tap(link->tap_ctx, link, from, to, packet) == TAP_TAKEN)
@@ -422,7 +422,7 @@ static void inject_one(struct iface *from, struct iface *to, struct packet *pack
 
 void link_inject(struct link *link, struct iface *from, struct iface *to, struct packet *frame, sim_ns delay_ns)
 {
-	sim_ns at_ns = link->sim->now_ns + delay_ns + link->params.delay_ns;
+	sim_ns at_ns = sim_later(sim_later(link->sim->now_ns, delay_ns), link->params.delay_ns);
 
 	assert((!from || from->link == link) && (!to || to->link == link) && delay_ns >= 0);
 	link->sent++;

@@ -22,6 +22,7 @@ const char *const drop_names[DROP_COUNT] = {
 	[DROP_LINK_QUEUE] = "link.queue",
 	[DROP_LINK_DOWN] = "link.down",
 	[DROP_LINK_NO_NEIGHBOUR] = "link.no_neighbour",
+	[DROP_ETH_NOT_US] = "eth.not_us",
 	[DROP_IP_MALFORMED] = "ip.malformed",
 	[DROP_IP_CHECKSUM] = "ip.checksum",
 	[DROP_IP_TTL] = "ip.ttl",
@@ -206,7 +207,7 @@ struct iface *iface_new(struct node *node, struct link *link, const char *name, 
 	struct iface **tail = &node->ifaces;
 	uint32_t number = 0;
 
-	assert(link->sim == node->sim);
+	assert(link->sim == node->sim && strlen(name) <= NODE_NAME_MAX);
 	for (; *tail; tail = &(*tail)->next)
 		number++;
 	assert(number < NODE_INTERFACES_MAX);

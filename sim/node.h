@@ -94,8 +94,8 @@ struct node *node_find(const struct sim *sim, const char *name); /* NULL: none *
 struct link *link_new(struct sim *sim, const char *name, const struct link_params *params);
 struct link *link_find(const struct sim *sim, const char *name);
 /*
- * An interface of node on link. mac NULL: made from the node's and interface's number (02:...). ip may be 0 (set later
- * with iface_set_ip). Adds the connected route.
+ * An interface of node on link, its name at most NODE_NAME_MAX long. mac NULL: made from the node's and interface's
+ * number (02:...). ip may be 0 (set later with iface_set_ip). Adds the connected route.
  */
 struct iface *iface_new(struct node *node, struct link *link, const char *name, const uint8_t mac[6], uint32_t ip,
                         uint8_t prefix_len);

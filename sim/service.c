@@ -89,18 +89,31 @@ static struct service *service_of(struct node *node)
 	return node->service;
 }
 
-static sim_ns per_kb_ns(uint32_t bytes, sim_ns cost_ns)
+/* Wide: a scenario may give any cost that is a time. */
+typedef unsigned __int128 wide_ns;
+
+static wide_ns times_ns(uint32_t count, sim_ns cost_ns)
 {
-	return ((sim_ns)bytes * cost_ns + BYTES_PER_KB - 1) / BYTES_PER_KB;
+	return (wide_ns)(uint64_t)cost_ns * count;
+}
+
+static wide_ns per_kb_ns(uint32_t bytes, sim_ns cost_ns)
+{
+	return (times_ns(bytes, cost_ns) + BYTES_PER_KB - 1) / BYTES_PER_KB;
 }
 
 sim_ns service_time_ns(const struct node *node, const struct service_cost *cost)
 {
 	const sim_ns *cost_ns = service_profile(node)->cost_ns;
 
-	return cost->rsa_private * cost_ns[SERVICE_RSA_PRIVATE] + cost->rsa_public * cost_ns[SERVICE_RSA_PUBLIC] +
-	       cost->dh * cost_ns[SERVICE_DH] + per_kb_ns(cost->cipher_bytes, cost_ns[SERVICE_CIPHER_KB]) +
-	       per_kb_ns(cost->hash_bytes, cost_ns[SERVICE_HASH_KB]) + cost->messages * cost_ns[SERVICE_MESSAGE];
+	wide_ns sum_ns = times_ns(cost->rsa_private, cost_ns[SERVICE_RSA_PRIVATE]) +
+			 times_ns(cost->rsa_public, cost_ns[SERVICE_RSA_PUBLIC]) +
+			 times_ns(cost->dh, cost_ns[SERVICE_DH]) +
+			 per_kb_ns(cost->cipher_bytes, cost_ns[SERVICE_CIPHER_KB]) +
+			 per_kb_ns(cost->hash_bytes, cost_ns[SERVICE_HASH_KB]) +
+			 times_ns(cost->messages, cost_ns[SERVICE_MESSAGE]);
+
+	return sum_ns < SIM_NEVER ? (sim_ns)sum_ns : SIM_NEVER;
 }
 
 sim_ns service_charge(struct node *node, const struct service_cost *cost)
@@ -114,7 +127,7 @@ sim_ns service_charge(struct node *node, const struct service_cost *cost)
 	}
 	if (*first < node->sim->now_ns)
 		*first = node->sim->now_ns;
-	*first += service_time_ns(node, cost);
+	*first = sim_later(*first, service_time_ns(node, cost));
 	return *first;
 }
 

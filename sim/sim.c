@@ -56,11 +56,12 @@ void sim_cancel(struct sim *sim, struct event *event)
 
 void sim_run(struct sim *sim, sim_ns until_ns)
 {
+	sim_ns last_ns = until_ns < SIM_NEVER ? until_ns : SIM_NEVER - 1;
 	struct event *event;
 
 	assert(until_ns >= sim->now_ns);
 	sim->stopping = false;
-	while (!sim->stopping && (event = equeue_pop_until(sim->queue, until_ns)) != NULL) {
+	while (!sim->stopping && (event = equeue_pop_until(sim->queue, last_ns)) != NULL) {
 		sim->now_ns = event->at_ns;
 		sim->cause = event->cause;
 		sim->cause_timer = event->timer;

@@ -49,11 +49,14 @@ struct sim *sim_new(uint64_t seed, int64_t epoch_s);
 /* Destroys all nodes, links and packets; observers are the caller's. */
 void sim_free(struct sim *sim);
 
-/* Schedules an event that is not pending; at_ns >= now. timer names it for the record (static string) or is NULL. */
+/*
+ * Schedules an event that is not pending; at_ns >= now. timer names it for the record (static string) or is NULL. One
+ * for SIM_NEVER, or after a delay that reaches so far, stays pending and never fires.
+ */
 void sim_at(struct sim *sim, struct event *event, sim_ns at_ns, event_fn *fire, const char *timer);
 static inline void sim_after(struct sim *sim, struct event *event, sim_ns delay_ns, event_fn *fire, const char *timer)
 {
-	sim_at(sim, event, sim->now_ns + delay_ns, fire, timer);
+	sim_at(sim, event, sim_later(sim->now_ns, delay_ns), fire, timer);
 }
 /* Cancels an event if it is pending; harmless otherwise. */
 void sim_cancel(struct sim *sim, struct event *event);

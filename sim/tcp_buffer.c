@@ -80,6 +80,13 @@ void marks_drop(struct tcp_marks *marks, uint32_t seq)
 	}
 }
 
+void marks_renew(struct tcp_marks *marks, uint32_t seq)
+{
+	marks_drop(marks, seq);
+	if (marks->count > 0 && seq_lt(marks->list[marks->first].seq, seq))
+		marks->list[marks->first].seq = seq;
+}
+
 void marks_free(struct tcp_marks *marks)
 {
 	free(marks->list);

@@ -365,7 +365,7 @@ void tcp_offer(struct tcp_conn *conn)
 		if (consumed == 0 || conn->entry.state == TCP_CLOSED)
 			break;
 		bytes_drop(&conn->received, (uint32_t)consumed);
-		marks_drop(&conn->arrived, seq + (uint32_t)consumed);
+		marks_renew(&conn->arrived, seq + (uint32_t)consumed);
 	}
 	conn->offering = false;
 	sim->cause = cause;
@@ -430,6 +430,8 @@ static void trim_to_window(const struct tcp_conn *conn, struct tcp_segment *segm
 static bool fin_input(struct tcp_conn *conn)
 {
 	conn->entry.rcv_nxt++;
+	if (seq_lt(conn->rcv_adv, conn->entry.rcv_nxt))
+		conn->rcv_adv = conn->entry.rcv_nxt; /* the window was closed: the FIN took no room in it */
 	conn->ack_now = true;
 	pieces_free(&conn->pieces);
 	switch (conn->entry.state) {

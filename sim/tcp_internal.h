@@ -90,6 +90,11 @@ const struct tcp_mark *marks_at(const struct tcp_marks *marks, uint32_t seq);
 const struct tcp_mark *marks_after(const struct tcp_marks *marks, uint32_t seq);
 /* Forgets marks that say nothing of seq and what follows. */
 void marks_drop(struct tcp_marks *marks, uint32_t seq);
+/*
+ * The same, and seq becomes where the mark begins that holds there: it does not get out of date by half the sequence
+ * space while none is added. Where a message began is forgotten.
+ */
+void marks_renew(struct tcp_marks *marks, uint32_t seq);
 void marks_free(struct tcp_marks *marks);
 
 struct tcp_ring { /* bytes to be sent; memory only while there are some */

@@ -414,6 +414,90 @@ START_TEST(echo)
 }
 END_TEST
 
+/*
+ * Sources that are no other host: the subnet's broadcast address would make of one request answers from everybody to
+ * everybody, our own address would make a server answer itself.
+ */
+START_TEST(sources_of_nobody)
+{
+	static const struct {
+		uint32_t src;
+		bool own;
+	} table[] = { { 0x0a0001ff, false }, { 0x0a000102, true }, { 0x0a000201, true } };
+	struct link_params params = { 0 };
+	uint8_t udp[16], ping[8] = { 8, 0, 0xf7, 0xff };
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct line line;
+		struct sink *sink;
+		struct raw raw = { .src = table[i].src, .dst = line_ip(1, 2), .proto = 1, .bytes = ping, .len = 8 };
+
+		line_make(&line, 3, &params, SEED);
+		sink = sink_new(line.node[1], 7);
+		link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), 0);
+		raw.proto = 17;
+		raw.bytes = udp;
+		raw.len = raw_udp(udp, raw.src, raw.dst, 7, 7, NULL, 0);
+		link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), 0);
+		if (table[i].own) { /* nor is it forwarded */
+			raw.dst = line_ip(2, 2);
+			raw.len = raw_udp(udp, raw.src, raw.dst, 7, 7, NULL, 0);
+			link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), 0);
+		}
+		sim_run(line.sim, SIM_NEVER);
+		ck_assert_uint_eq(sink->count, 0);
+		ck_assert_uint_eq(network_dropped(line.sim, "ip.malformed"), table[i].own ? 3 : 2);
+		ck_assert_uint_eq(ip_counters(line.node[1])->sent, 0);
+		ck_assert_uint_eq(ip_counters(line.node[1])->forwarded, 0);
+		run_out(line.sim);
+		free(sink);
+	}
+}
+END_TEST
+
+/* A frame is for who has its MAC address; one for all is believed only with a packet for all (RFC 1812 5.3.4). */
+START_TEST(frames_of_others)
+{
+	static const uint8_t all[6] = { 255, 255, 255, 255, 255, 255 };
+	/* which MAC: 0 ours, 1 another's, 2 everybody's; whose IP; whether it is heard, or passed on */
+	static const struct {
+		unsigned mac;
+		uint32_t dst;
+		unsigned heard, passed;
+	} table[] = {
+		{ 0, 0x0a000102, 1, 0 }, { 1, 0x0a000102, 0, 0 }, { 2, 0x0a000102, 0, 0 },
+		{ 0, 0x0a000202, 0, 1 }, { 1, 0x0a000202, 0, 0 }, { 2, 0x0a000202, 0, 0 },
+		{ 0, 0xffffffff, 1, 0 }, { 1, 0xffffffff, 0, 0 }, { 2, 0xffffffff, 1, 0 },
+		{ 0, 0x0a0001ff, 1, 0 }, { 1, 0x0a0001ff, 0, 0 }, { 2, 0x0a0001ff, 1, 0 },
+	};
+	struct link_params params = { 0 };
+	uint8_t udp[16];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct line line;
+		struct sink *near, *far;
+		struct raw raw = { .src = line_ip(1, 1), .dst = table[i].dst, .proto = 17, .bytes = udp };
+		struct packet *frame;
+
+		line_make(&line, 3, &params, SEED);
+		near = sink_new(line.node[1], 7);
+		far = sink_new(line.node[2], 7);
+		raw.len = raw_udp(udp, raw.src, raw.dst, 7, 7, NULL, 0);
+		frame = raw_frame(line.right[0], table[i].mac == 1 ? line.left[2] : line.left[1], &raw);
+		if (table[i].mac == 2)
+			memcpy(frame->data, all, 6);
+		link_inject(line.link[0], NULL, line.left[1], frame, 0);
+		sim_run(line.sim, SIM_NEVER);
+		ck_assert_msg(near->count == table[i].heard && far->count == table[i].passed, "row %zu: %u, %u", i,
+		              near->count, far->count);
+		ck_assert_uint_eq(network_dropped(line.sim, "eth.not_us"), !table[i].heard && !table[i].passed);
+		run_out(line.sim);
+		free(near);
+		free(far);
+	}
+}
+END_TEST
+
 /* ICMP errors that quote what we did not send, or too little, reach nobody. */
 START_TEST(forged_icmp)
 {
@@ -425,13 +509,15 @@ START_TEST(forged_icmp)
 		uint8_t type;
 		unsigned errors;
 		uint64_t malformed;
+		uint16_t frag;      /* in the quote */
 	} table[] = {
-		{ 0x45, 0x0a000101, 9, 36, 3, 1, 0 },  { 0x45, 0x0a000101, 8, 36, 3, 0, 0 },
-		{ 0x45, 0x0a000199, 9, 36, 3, 0, 1 },  { 0x45, 0x0a000101, 9, 35, 3, 0, 1 },
-		{ 0x4f, 0x0a000101, 9, 36, 3, 0, 1 },  { 0x44, 0x0a000101, 9, 36, 3, 0, 1 },
-		{ 0x65, 0x0a000101, 9, 36, 3, 0, 1 },  { 0x45, 0x0a000101, 9, 8, 3, 0, 1 },
-		{ 0x45, 0x0a000101, 9, 7, 3, 0, 1 },   { 0x45, 0x0a000101, 9, 36, 5, 0, 0 },
-		{ 0x45, 0x0a000101, 9, 36, 12, 1, 0 }, { 0x45, 0x0a000101, 9, 36, 0, 0, 0 },
+		{ 0x45, 0x0a000101, 9, 36, 3, 1, 0, 0 },  { 0x45, 0x0a000101, 8, 36, 3, 0, 0, 0 },
+		{ 0x45, 0x0a000199, 9, 36, 3, 0, 1, 0 },  { 0x45, 0x0a000101, 9, 35, 3, 0, 1, 0 },
+		{ 0x4f, 0x0a000101, 9, 36, 3, 0, 1, 0 },  { 0x44, 0x0a000101, 9, 36, 3, 0, 1, 0 },
+		{ 0x65, 0x0a000101, 9, 36, 3, 0, 1, 0 },  { 0x45, 0x0a000101, 9, 8, 3, 0, 1, 0 },
+		{ 0x45, 0x0a000101, 9, 7, 3, 0, 1, 0 },   { 0x45, 0x0a000101, 9, 36, 5, 0, 0, 0 },
+		{ 0x45, 0x0a000101, 9, 36, 12, 1, 0, 0 }, { 0x45, 0x0a000101, 9, 36, 0, 0, 0, 0 },
+		{ 0x45, 0x0a000101, 9, 36, 3, 1, 0, 0x2000 }, { 0x45, 0x0a000101, 9, 36, 3, 0, 1, 0x0001 },
 	};
 	struct link_params params = { 0 };
 
@@ -443,6 +529,7 @@ START_TEST(forged_icmp)
 		                   .len = table[i].len };
 
 		message[8] = table[i].first;
+		put_be16(message + 8 + 6, table[i].frag);
 		message[8 + 9] = 17;
 		put_be32(message + 8 + 12, table[i].src);
 		put_be32(message + 8 + 16, 0x0a000202);
@@ -625,6 +712,8 @@ int main(void)
 	tcase_add_test(cases, icmp_errors);
 	tcase_add_test(cases, icmp_rate_and_size);
 	tcase_add_test(cases, echo);
+	tcase_add_test(cases, sources_of_nobody);
+	tcase_add_test(cases, frames_of_others);
 	tcase_add_test(cases, forged_icmp);
 	tcase_add_test(cases, hostile_headers);
 	tcase_add_test(cases, frames);

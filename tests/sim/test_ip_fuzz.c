@@ -148,6 +148,7 @@ static uint64_t fuzz(uint64_t seed)
 		struct packet *frame = make_frame(&rng, &line);
 		struct iface *to = rng_chance(&rng, 500000) ? line.left[1] : line.left[2];
 
+		memcpy(frame->data, to->mac, sizeof(to->mac));
 		mutate(&rng, frame);
 		link_inject(to->link, NULL, to, frame, 0);
 		sim_run(line.sim, line.sim->now_ns + (sim_ns)rng_below(&rng, 20 * NS_PER_MS));

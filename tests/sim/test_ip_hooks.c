@@ -154,12 +154,57 @@ START_TEST(security_hook)
 }
 END_TEST
 
+struct added_routes {
+	const struct line *line;
+	uint32_t count;
+};
+
+/* A filter that changes the node's routes, so that they are moved and sorted anew, while a packet is on its way. */
+static bool filter_adds_routes(struct node *node, void *ctx, const struct iface *in, const struct packet *packet,
+                               const struct ip_info *info)
+{
+	const struct added_routes *routes = ctx;
+	const struct line *line = routes->line;
+
+	(void)in;
+	(void)packet;
+	for (uint32_t i = 0; i < routes->count; i++)
+		ip_route_add(node, 0x0b000000 | i << 8, 28, line_ip(1, 1), line->left[1]);
+	ck_assert_uint_eq(ip_source_for(node, info->dst), line_ip(2, 1));
+	return true;
+}
+
+START_TEST(filter_changes_routes)
+{
+	struct link_params params = { 0 };
+
+	for (uint32_t count = 1; count <= 30; count += 29) { /* one has room where the others are, thirty have not */
+		struct line line;
+		struct added_routes routes = { .line = &line, .count = count };
+		struct sink *a, *b;
+
+		line_make(&line, 3, &params, SEED);
+		ip_route_add(line.node[1], 0x0c000000, 8, line_ip(1, 1), line.left[1]);
+		ip_set_filter(line.node[1], filter_adds_routes, &routes);
+		a = sink_new(line.node[0], 1);
+		b = sink_new(line.node[2], 2);
+		send_numbered(&a->socket, line_ip(2, 2), 2, 1, 10);
+		sim_run(line.sim, SIM_NEVER);
+		ck_assert_uint_eq(b->count, 1);
+		run_out(line.sim);
+		free(a);
+		free(b);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ip hooks");
 	TCase *cases = tcase_create("ip hooks");
 
 	tcase_add_test(cases, filter);
+	tcase_add_test(cases, filter_changes_routes);
 	tcase_add_test(cases, loopback_and_alias);
 	tcase_add_test(cases, security_hook);
 	suite_add_tcase(suite, cases);

@@ -534,6 +534,36 @@ START_TEST(broadcast_frame)
 }
 END_TEST
 
+/* A delay beyond the end of time, of any kind: the frame is under way for ever, and goes with the run. */
+START_TEST(without_end)
+{
+	static const struct link_params table[] = {
+		{ .delay_ns = SIM_NEVER }, { .delay_ns = SIM_NEVER - 5, .rate_bps = 1000000 },
+		{ .jitter_ns = SIM_NEVER, .delay_ns = SIM_NEVER - 1 },
+		{ .reorder_ppm = 1000000, .reorder_ns = SIM_NEVER, .delay_ns = 1000 },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct line line;
+		struct sink *a, *b;
+		struct raw raw = { .src = line_ip(1, 1), .dst = line_ip(1, 2), .proto = 17 };
+
+		line_make(&line, 2, &table[i], SEED);
+		sim_run(line.sim, 7);
+		a = sink_new(line.node[0], 1);
+		b = sink_new(line.node[1], 2);
+		send_numbered(&a->socket, line_ip(1, 2), 2, 1, 100);
+		link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), SIM_NEVER);
+		sim_run(line.sim, SIM_NEVER - 1);
+		ck_assert_uint_eq(b->count, 0);
+		ck_assert_uint_eq(line.sim->packets_live, 2);
+		sim_free(line.sim);
+		free(a);
+		free(b);
+	}
+}
+END_TEST
+
 /* Frames under way when a run ends are freed with it. */
 START_TEST(end_with_frames_under_way)
 {
@@ -570,6 +600,7 @@ int main(void)
 	tcase_add_test(cases, inject);
 	tcase_add_test(cases, capture);
 	tcase_add_test(cases, broadcast_frame);
+	tcase_add_test(cases, without_end);
 	tcase_add_test(cases, end_with_frames_under_way);
 	suite_add_tcase(suite, cases);
 	return run_suite(suite);

@@ -202,6 +202,27 @@ START_TEST(test_clock)
 }
 END_TEST
 
+/* Later than time can say is never: nothing wraps, nothing fires, and the clock stops short of it. */
+START_TEST(test_never)
+{
+	struct sim *sim = sim_new(1, 0);
+	struct probe a = { 0 }, b = { 0 }, c = { 0 };
+
+	sim_run(sim, 10);
+	sim_after(sim, &a.event, SIM_NEVER, fire, "a");
+	sim_after(sim, &b.event, SIM_NEVER - 10, fire, "b");
+	sim_after(sim, &c.event, SIM_NEVER - 11, fire, "c");
+	ck_assert_int_eq(a.event.at_ns, SIM_NEVER);
+	sim_run(sim, SIM_NEVER);
+	ck_assert_uint_eq(a.fired + b.fired, 0);
+	ck_assert_uint_eq(c.fired, 1);
+	ck_assert_int_eq(sim->now_ns, SIM_NEVER - 1);
+	sim_cancel(sim, &a.event);
+	sim_cancel(sim, &b.event);
+	sim_free(sim);
+}
+END_TEST
+
 START_TEST(test_ties_fire_in_order_and_cancel)
 {
 	struct sim *sim = sim_new(1, 0);
@@ -273,6 +294,7 @@ int main(void)
 	tcase_add_test(machine, test_table);
 	suite_add_tcase(suite, machine);
 	tcase_add_test(run, test_clock);
+	tcase_add_test(run, test_never);
 	tcase_add_test(run, test_ties_fire_in_order_and_cancel);
 	tcase_add_test(run, test_stop);
 	tcase_add_test(run, test_cause);

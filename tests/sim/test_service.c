@@ -88,6 +88,34 @@ START_TEST(times)
 }
 END_TEST
 
+/* A cost beyond the end of time: the job is never done, nor is what waits behind it. */
+START_TEST(without_end)
+{
+	static const struct service_profile endless = {
+		.name = "endless", .servers = 1, .queue_max = 8,
+		.cost_ns = { [SERVICE_RSA_PRIVATE] = SIM_NEVER, [SERVICE_CIPHER_KB] = SIM_NEVER / 2, [SERVICE_DH] = 10 },
+	};
+	static const struct service_cost costs[] = {
+		{ .rsa_private = 3 }, { .cipher_bytes = 4000000000u }, { .rsa_private = 1, .dh = 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(costs) / sizeof(costs[0]); i++) {
+		struct bench b;
+
+		bench_make(&b, &endless);
+		sim_run(b.sim, 7);
+		ck_assert_int_eq(service_time_ns(b.node, &costs[i]), SIM_NEVER);
+		ck_assert(service_submit(b.node, &b.job[0].job, &costs[i], job_done));
+		ck_assert(submit(&b, 1, 1));
+		sim_run(b.sim, SIM_NEVER - 1);
+		ck_assert_uint_eq(service_queued(b.node), 2);
+		service_cancel(&b.job[0].job);
+		service_cancel(&b.job[1].job);
+		run_out(b.sim);
+	}
+}
+END_TEST
+
 START_TEST(defaults)
 {
 	struct bench b;
@@ -325,6 +353,7 @@ int main(void)
 	TCase *cases = tcase_create("service");
 
 	tcase_add_test(cases, times);
+	tcase_add_test(cases, without_end);
 	tcase_add_test(cases, defaults);
 	tcase_add_test(cases, one_server);
 	tcase_add_test(cases, three_servers);

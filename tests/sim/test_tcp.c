@@ -292,6 +292,30 @@ START_TEST(half_close)
 }
 END_TEST
 
+/* The peer's FIN fills a window that its data has closed: what it acknowledges after that is still heard. */
+START_TEST(fin_at_a_closed_window)
+{
+	struct rig rig;
+
+	rig_start(&rig, 1, &rig_clean);
+	rig.client.to_send = TCP_RECEIVE_WINDOW;
+	rig.server.to_send = 3000;
+	rig.server.send_late = rig.server.keep_open = true;
+	rig.server.hungry_at_ns = 100 * NS_PER_S;
+	rig_open(&rig);
+	sim_run(rig.sim, 100 * NS_PER_S);
+	ck_assert(rig.server.peer_closed);
+	ck_assert_uint_eq(rig.client.got, 3000);
+	ck_assert_uint_eq(rig.server.conn->snd_una, rig.server.conn->snd_max);
+	ck_assert_uint_eq(rig.server.conn->entry.rcv_nxt, rig.server.conn->rcv_adv); /* and no window is advertised */
+	tcp_resume(rig.server.conn);
+	tcp_close(rig.server.conn);
+	sim_run(rig.sim, 110 * NS_PER_S);
+	rig_check_complete(&rig, "closed window and FIN");
+	rig_stop(&rig);
+}
+END_TEST
+
 /* A peer that neither sends nor closes after our FIN does not hold us for ever. */
 START_TEST(fin_wait_2_expires)
 {
@@ -573,6 +597,7 @@ int main(void)
 	tcase_add_test(tcase, peer_vanishes);
 	tcase_add_test(tcase, reset_in_the_middle);
 	tcase_add_test(tcase, half_close);
+	tcase_add_test(tcase, fin_at_a_closed_window);
 	tcase_add_test(tcase, fin_wait_2_expires);
 	tcase_add_test(tcase, simultaneous_close);
 	tcase_add_test(tcase, simultaneous_open);

@@ -542,6 +542,28 @@ START_TEST(no_time_of_what_was_sent_twice)
 }
 END_TEST
 
+/* Marks of what comes now and then only: the last one does not get out of date by half the sequence space. */
+START_TEST(marks_keep_up)
+{
+	struct tcp_marks marks = { 0 };
+	uint32_t seq = 7;
+
+	marks_add(&marks, seq, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		for (unsigned k = 0; k < 5; k++) {
+			seq += UINT32_C(1) << 29;
+			marks_renew(&marks, seq);
+			ck_assert_ptr_nonnull(marks_at(&marks, seq));
+			ck_assert_uint_eq(marks_at(&marks, seq)->tag, i + 1);
+		}
+		marks_add(&marks, seq + 1, i + 2);
+		ck_assert_uint_eq(marks_at(&marks, seq)->tag, i + 1);
+		seq++;
+	}
+	marks_free(&marks);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tcp segments");
@@ -568,6 +590,7 @@ int main(void)
 	tcase_add_test(tcase, time_wait);
 	tcase_add_test(tcase, time_wait_expires);
 	tcase_add_test(tcase, no_time_of_what_was_sent_twice);
+	tcase_add_test(tcase, marks_keep_up);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
