@@ -92,8 +92,9 @@ $(B)/tests/$(1)/%: $(B)/tests/$(1)/%.o $(call lib,$(LIBS_$(1)))
 endef
 $(foreach l,sim crypto models reports scenarios,$(eval $(call test_rule,$(l))))
 
+# Two at a time; a program's output is printed whole, failures last make the target fail.
 unit: $(TEST_BINS)
-	@set -e; for t in $(TEST_BINS); do $$t; done
+	@printf '%s\n' $(TEST_BINS) | xargs -P 2 -I{} sh -c 'out=$$({} 2>&1); code=$$?; printf "%s\n" "$$out"; exit $$code'
 
 # Measurements: one program per tests/bench/bench_*.c, each prints its figures as ratios to a floor of its own.
 BENCHES = $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
@@ -109,7 +110,7 @@ FUZZERS = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/driver.o $(call lib,$(LIBS_host))
 	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 fuzz-run: $(FUZZERS)
-	@set -e; for f in $(FUZZERS); do $$f $(FUZZ_S); done
+	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I{} {} $(FUZZ_S)
 fuzz:
 	$(MAKE) -j2 VARIANT=sanitize fuzz-run
 
@@ -119,18 +120,39 @@ layers-built: $(call lib,$(LAYERS))
 layers:
 	sh tests/layers.sh
 
-# Everything that must hold on a clean checkout: release and sanitizer builds, all unit tests in both.
+# Scenarios as end-to-end tests, each attack with its switch on and off.
+scenario-tests: $(B)/tollgate
+	$(B)/tollgate test
+
+# tshark and openssl read what scenarios put on the wire.
+strangers: $(B)/tollgate
+	sh tests/strangers/all.sh $(B)/tollgate $(B)/strangers
+
+# Equal bytes from -O0, -O3 and sanitizer builds, and on repetition.
+same:
+	$(MAKE) -j2 $(B)/tollgate
+	$(MAKE) -j2 VARIANT=debug build/debug/tollgate
+	$(MAKE) -j2 VARIANT=sanitize build/sanitize/tollgate
+	sh tests/same.sh build/tollgate build/debug/tollgate build/sanitize/tollgate
+
+# Everything that must hold on a clean checkout.
+CHECK_FUZZ = 10000i
 check:
 	sh tests/install.sh
 	$(MAKE) layers
 	$(MAKE) -j2 all
 	sh tests/crypto/pkcs11_tool.sh $(B)/tollgate-pkcs11.so
 	$(MAKE) -j2 unit
-	$(MAKE) -j2 VARIANT=sanitize layers-built
+	$(MAKE) scenario-tests
+	$(MAKE) strangers
+	$(MAKE) -j2 VARIANT=sanitize all
 	$(MAKE) -j2 VARIANT=sanitize unit
+	$(MAKE) VARIANT=sanitize scenario-tests
+	$(MAKE) -j2 VARIANT=sanitize FUZZ_S=$(CHECK_FUZZ) fuzz-run
+	$(MAKE) same
 
 clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: demo unit bench fuzz fuzz-run layers layers-built check clean
+.PHONY: demo unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean

@@ -158,6 +158,18 @@ static bool take_header(struct sip_message *m, struct span name, struct span val
 	return true;
 }
 
+/* RFC 3261 section 25.1. */
+static bool is_token(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c && strchr("-.!%*_+`'~", c))))
+			return false;
+	}
+	return s.len > 0;
+}
+
 bool sip_parse(const uint8_t *bytes, size_t len, struct sip_message *out)
 {
 	struct span rest = { (const char *)bytes, len }, line;
@@ -177,6 +189,8 @@ bool sip_parse(const uint8_t *bytes, size_t len, struct sip_message *out)
 		    m.header_count == SIP_HEADERS_MAX)
 			return false;
 		name = span_trim(name);
+		if (!is_token(name))
+			return false;
 		line = span_trim(line);
 		m.headers[m.header_count++] = (struct sip_header){ name, line };
 		if (!take_header(&m, name, line, &scan))

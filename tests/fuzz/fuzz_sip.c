@@ -59,7 +59,7 @@ static void check_sdp(struct span body, const uint8_t *bytes, size_t len)
 static void take_field(void *ctx, const char *path, const char *value, int class_)
 {
 	(void)ctx;
-	fuzz_require(strlen(path) < 64 && strlen(value) <= SIP_MESSAGE_MAX && class_ >= 0 && class_ <= 2);
+	fuzz_require(path[0] && strlen(path) < 64 && strlen(value) <= SIP_MESSAGE_MAX && class_ >= 0 && class_ <= 2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

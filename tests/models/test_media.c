@@ -185,7 +185,8 @@ static void talk_make(struct talk *t, const struct link_params *params, uint64_t
 	t->out = sim_alloc(FRAMES_MAX * sizeof *t->out);
 	t->line.sim->changed = saw_change;
 	crypto_set_key_watcher(t->a.crypto, saw_key, t);
-	trace_attach(t->line.sim, &ops, t, wants);
+	if (wants)
+		trace_attach(t->line.sim, &ops, t, wants);
 	sim_run(t->line.sim, START_NS);
 }
 

@@ -70,6 +70,8 @@ static const struct {
 	{ "folded header", "Max-Forwards: 70", "Max-Forwards:\r\n 70" },
 	{ "bare line feed", "Max-Forwards: 70\r\n", "Max-Forwards: 70\n" },
 	{ "another version", "SIP/2.0\r\nVia", "SIP/3.0\r\nVia" },
+	{ "header without a name", "Max-Forwards: 70", ": 70" },
+	{ "header name that is no token", "Max-Forwards: 70", "Max Forwards: 70" },
 	{ "CSeq out of range", "314159 INVITE", "4294967296 INVITE" },
 };
 
