@@ -314,13 +314,12 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(tcase, personalised_token, 0, MODES);
 	else
 		printf("token_module: personalised_token SKIPPED, %s is not built\n", own_library);
-	world_init();
+	tcase_add_unchecked_fixture(tcase, world_init, world_free);
 	runner = srunner_create(suite);
 	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
-	world_free();
 	return failed ? 1 : 0;
 }
