@@ -16,8 +16,6 @@
 #define FLAG_MORE_FRAGMENTS 0x2000
 #define FRAGMENT_OFFSET_MASK 0x1fff
 
-enum medium { MEDIUM_FRAME, MEDIUM_FRAME_TO_ALL, MEDIUM_SELF }; /* by what a packet has come */
-
 struct ip_stack *ip_stack_new(void)
 {
 	return sim_alloc(sizeof(struct ip_stack));
@@ -357,26 +355,16 @@ static bool header_accept(struct node *node, struct packet *packet, struct ip_in
 }
 
 /*
- * Whether the way a packet came fits its addresses; medium: from where. No frame from outside brings what we have sent:
- * a server would answer itself. An alias has a true owner, who may send. What came in a frame for all must be for all
- * (RFC 1122 3.3.6, RFC 1812 5.3.4): else every router on the link would pass it on. False: dropped, still the caller's.
+ * What came in a frame for all must be for all (RFC 1122 3.3.6, RFC 1812 5.3.4): else every router on the link would
+ * pass it on.
  */
-static inline bool medium_accept(struct node *node, const struct packet *packet, const struct ip_info *info,
-                          enum medium medium)
+static bool fits_frame_to_all(const struct node *node, const struct ip_info *info)
 {
-	if (medium != MEDIUM_SELF && ip_is_own(node, info->src) && !node->ip->alias_count) {
-		network_refuse(node, DROP_IP_MALFORMED, info->src, packet);
-		return false;
-	}
-	if (medium == MEDIUM_FRAME_TO_ALL && !ip_is_multicast(info->dst) && !ip_is_broadcast(node, info->dst)) {
-		network_lost(node, DROP_ETH_NOT_US, packet);
-		return false;
-	}
-	return true;
+	return ip_is_multicast(info->dst) || ip_is_broadcast(node, info->dst);
 }
 
 /* A packet that has come to a node by an interface, data at its IP header. Takes it. */
-static void receive(struct iface *in, struct packet *packet, enum medium medium)
+static void receive(struct iface *in, struct packet *packet, bool frame_to_all)
 {
 	struct node *node = in->node;
 	const struct ip_route *route;
@@ -386,8 +374,12 @@ static void receive(struct iface *in, struct packet *packet, enum medium medium)
 	if (packet->tag)
 		node->sim->cause = packet->tag;
 	info.in = in;
-	if (!header_accept(node, packet, &info) || !medium_accept(node, packet, &info, medium)) {
+	if (!header_accept(node, packet, &info)) {
 		packet_free(packet);
+		return;
+	}
+	if (frame_to_all && !fits_frame_to_all(node, &info)) {
+		network_lose(node, DROP_ETH_NOT_US, packet);
 		return;
 	}
 	if (ip_is_own(node, info.dst) || info.dst == 0xffffffff) {
@@ -406,7 +398,7 @@ static void receive(struct iface *in, struct packet *packet, enum medium medium)
 void ip_input(struct iface *in, struct packet *packet)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	enum medium medium = MEDIUM_FRAME;
+	bool frame_to_all = false;
 
 	if (packet->len < ETHERNET_HEADER_LEN) {
 		network_refuse(in->node, DROP_IP_MALFORMED, 0, packet);
@@ -418,7 +410,7 @@ void ip_input(struct iface *in, struct packet *packet)
 			network_lose(in->node, DROP_ETH_NOT_US, packet);
 			return;
 		}
-		medium = MEDIUM_FRAME_TO_ALL;
+		frame_to_all = true;
 	}
 	if (get_be16(packet->data + 12) != ETHERTYPE_IPV4) {
 		network_refuse(in->node, DROP_IP_MALFORMED, 0, packet);
@@ -426,7 +418,7 @@ void ip_input(struct iface *in, struct packet *packet)
 		return;
 	}
 	packet_pull(packet, ETHERNET_HEADER_LEN);
-	receive(in, packet, medium);
+	receive(in, packet, frame_to_all);
 }
 
 static void loop_arrive(struct sim *sim, struct event *event)
@@ -434,7 +426,7 @@ static void loop_arrive(struct sim *sim, struct event *event)
 	struct packet *packet = event_owner(event, struct packet, delivery);
 
 	(void)sim;
-	receive(packet->to, packet, MEDIUM_SELF);
+	receive(packet->to, packet, false);
 }
 
 /* ---- sending ---- */

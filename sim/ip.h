@@ -2,7 +2,7 @@
  * IPv4 (RFC 791, 815, 1122, 1812), ICMP (RFC 792) and UDP (RFC 768) of a node.
  *
  * What can stop a packet, as fates and counters name it: "eth.not_us" (a frame for another MAC address, or one for all
- * with a packet for one), "ip.malformed" (also a source that can be no other host), "ip.checksum", "ip.ttl",
+ * with a packet for one), "ip.malformed" (also a source that is no single host), "ip.checksum", "ip.ttl",
  * "ip.no_route", "ip.no_protocol", "ip.fragment_limit", "ip.reassembly_timeout", "ip.too_big", "ip.filter",
  * "icmp.malformed", "icmp.checksum", "udp.malformed", "udp.checksum", "udp.no_port". What is malformed is a refusal,
  * the rest a loss.

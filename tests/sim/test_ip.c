@@ -414,23 +414,17 @@ START_TEST(echo)
 }
 END_TEST
 
-/*
- * Sources that are no other host: the subnet's broadcast address would make of one request answers from everybody to
- * everybody, our own address would make a server answer itself.
- */
-START_TEST(sources_of_nobody)
+/* A source that is everybody: of one request there would come answers to all. */
+START_TEST(sources_that_are_all)
 {
-	static const struct {
-		uint32_t src;
-		bool own;
-	} table[] = { { 0x0a0001ff, false }, { 0x0a000102, true }, { 0x0a000201, true } };
+	static const uint32_t sources[] = { 0x0a0001ff, 0x0a0002ff };
 	struct link_params params = { 0 };
 	uint8_t udp[16], ping[8] = { 8, 0, 0xf7, 0xff };
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		struct line line;
 		struct sink *sink;
-		struct raw raw = { .src = table[i].src, .dst = line_ip(1, 2), .proto = 1, .bytes = ping, .len = 8 };
+		struct raw raw = { .src = sources[i], .dst = line_ip(1, 2), .proto = 1, .bytes = ping, .len = 8 };
 
 		line_make(&line, 3, &params, SEED);
 		sink = sink_new(line.node[1], 7);
@@ -439,16 +433,10 @@ START_TEST(sources_of_nobody)
 		raw.bytes = udp;
 		raw.len = raw_udp(udp, raw.src, raw.dst, 7, 7, NULL, 0);
 		link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), 0);
-		if (table[i].own) { /* nor is it forwarded */
-			raw.dst = line_ip(2, 2);
-			raw.len = raw_udp(udp, raw.src, raw.dst, 7, 7, NULL, 0);
-			link_inject(line.link[0], NULL, line.left[1], raw_frame(line.right[0], line.left[1], &raw), 0);
-		}
 		sim_run(line.sim, SIM_NEVER);
 		ck_assert_uint_eq(sink->count, 0);
-		ck_assert_uint_eq(network_dropped(line.sim, "ip.malformed"), table[i].own ? 3 : 2);
+		ck_assert_uint_eq(network_dropped(line.sim, "ip.malformed"), 2);
 		ck_assert_uint_eq(ip_counters(line.node[1])->sent, 0);
-		ck_assert_uint_eq(ip_counters(line.node[1])->forwarded, 0);
 		run_out(line.sim);
 		free(sink);
 	}
@@ -712,7 +700,7 @@ int main(void)
 	tcase_add_test(cases, icmp_errors);
 	tcase_add_test(cases, icmp_rate_and_size);
 	tcase_add_test(cases, echo);
-	tcase_add_test(cases, sources_of_nobody);
+	tcase_add_test(cases, sources_that_are_all);
 	tcase_add_test(cases, frames_of_others);
 	tcase_add_test(cases, forged_icmp);
 	tcase_add_test(cases, hostile_headers);

@@ -542,6 +542,31 @@ START_TEST(no_time_of_what_was_sent_twice)
 }
 END_TEST
 
+/* A SYN that bears our own address and port, as if we had opened to ourselves: it costs some segments, and expires. */
+START_TEST(syn_from_ourselves)
+{
+	struct ip_info info = { .src = IP_B, .dst = IP_B, .proto = IP_PROTO_TCP };
+	struct tcp_counters counters;
+	struct packet *packet;
+	struct bench bench;
+
+	bench_start(&bench);
+	packet = segment(&bench, TCP_SYN, 77777, 0, 0, 0);
+	put_be16(packet->data, RIG_PORT);
+	checksum(packet, IP_B, IP_B);
+	ip_send(bench.rig.a, &info, packet);
+	sim_run(bench.rig.sim, bench.rig.sim->now_ns + NS_PER_MS);
+	ck_assert_uint_eq(bench.rig.listener.pending, 1);
+	sim_run(bench.rig.sim, bench.rig.sim->now_ns + 300 * NS_PER_S);
+	counters = tcp_counters(bench.rig.b);
+	ck_assert_uint_eq(rig_conns(bench.rig.b), 0);
+	ck_assert_uint_eq(bench.rig.listener.pending, 0);
+	ck_assert_uint_lt(counters.sent, 30);
+	ck_assert_uint_eq(counters.accepted, 0);
+	bench_stop(&bench);
+}
+END_TEST
+
 /* Marks of what comes now and then only: the last one does not get out of date by half the sequence space. */
 START_TEST(marks_keep_up)
 {
@@ -590,6 +615,7 @@ int main(void)
 	tcase_add_test(tcase, time_wait);
 	tcase_add_test(tcase, time_wait_expires);
 	tcase_add_test(tcase, no_time_of_what_was_sent_twice);
+	tcase_add_test(tcase, syn_from_ourselves);
 	tcase_add_test(tcase, marks_keep_up);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
