@@ -15,6 +15,7 @@
 #include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include "crypto/internal.h"
+#include "crypto/lean_provider.h"
 #include "crypto/pkcs11_token.h"
 #include "crypto/random_provider.h"
 
@@ -50,6 +51,21 @@ static bool fetch_algorithms(struct crypto *crypto)
 	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
 }
 
+static bool load_providers(struct crypto *crypto)
+{
+	crypto->base = OSSL_LIB_CTX_new();
+	crypto->lib = OSSL_LIB_CTX_new();
+	if (!crypto->base || !crypto->lib)
+		return false;
+	crypto->provider_base_random = random_provider_load(crypto, crypto->base);
+	crypto->provider_random = random_provider_load(crypto, crypto->lib);
+	crypto->provider_default = OSSL_PROVIDER_load(crypto->base, "default");
+	if (!crypto->provider_base_random || !crypto->provider_random || !crypto->provider_default)
+		return false;
+	crypto->provider_lean = lean_provider_load(crypto->lib, crypto->provider_default);
+	return crypto->provider_lean != NULL;
+}
+
 struct crypto *crypto_new(void)
 {
 	struct crypto *crypto = calloc(1, sizeof *crypto);
@@ -60,12 +76,7 @@ struct crypto *crypto_new(void)
 	crypto->blinding = (struct random_source){ seed_stream_fill, &crypto->blinding_stream };
 	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
 		goto fail;
-	crypto->lib = OSSL_LIB_CTX_new();
-	if (!crypto->lib)
-		goto fail;
-	crypto->provider_random = random_provider_load(crypto);
-	crypto->provider_default = OSSL_PROVIDER_load(crypto->lib, "default");
-	if (!crypto->provider_random || !crypto->provider_default || !fetch_algorithms(crypto))
+	if (!load_providers(crypto) || !fetch_algorithms(crypto))
 		goto fail;
 	return crypto;
 fail:
@@ -73,6 +84,12 @@ fail:
 	ERR_print_errors_fp(stderr);
 	crypto_free(crypto);
 	return NULL;
+}
+
+static void unload(OSSL_PROVIDER *provider)
+{
+	if (provider)
+		OSSL_PROVIDER_unload(provider);
 }
 
 void crypto_free(struct crypto *crypto)
@@ -89,11 +106,12 @@ void crypto_free(struct crypto *crypto)
 	EVP_MD_free(crypto->sha256);
 	EVP_MD_free(crypto->sha1);
 	EVP_CIPHER_free(crypto->des3_cbc);
-	if (crypto->provider_default)
-		OSSL_PROVIDER_unload(crypto->provider_default);
-	if (crypto->provider_random)
-		OSSL_PROVIDER_unload(crypto->provider_random);
+	unload(crypto->provider_lean);
+	unload(crypto->provider_random);
 	OSSL_LIB_CTX_free(crypto->lib);
+	unload(crypto->provider_default);
+	unload(crypto->provider_base_random);
+	OSSL_LIB_CTX_free(crypto->base);
 	free(crypto);
 }
 

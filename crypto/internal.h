@@ -14,8 +14,9 @@
 #define CRYPTO_RANDOM_DEPTH_MAX 8 /* nested crypto_random_begin() */
 
 struct crypto {
-	OSSL_LIB_CTX *lib;
-	OSSL_PROVIDER *provider_default, *provider_random;
+	OSSL_LIB_CTX *lib;  /* RSA and Diffie-Hellman keys only: see lean_provider.h */
+	OSSL_LIB_CTX *base; /* where the provider behind it is loaded; what that fetches for itself comes from here */
+	OSSL_PROVIDER *provider_lean, *provider_default, *provider_random, *provider_base_random;
 	const struct random_source *random; /* set between crypto_random_begin and _end */
 	void (*meter)(void *ctx, enum crypto_op op, uint32_t size);
 	void *meter_ctx;

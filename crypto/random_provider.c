@@ -209,20 +209,20 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 	return 1;
 }
 
-OSSL_PROVIDER *random_provider_load(struct crypto *crypto)
+OSSL_PROVIDER *random_provider_load(struct crypto *crypto, OSSL_LIB_CTX *lib)
 {
 	OSSL_PROVIDER *loaded;
 	struct provider_ctx *provider;
 
-	if (!OSSL_PROVIDER_add_builtin(crypto->lib, PROVIDER_NAME, provider_init))
+	if (!OSSL_PROVIDER_add_builtin(lib, PROVIDER_NAME, provider_init))
 		return NULL;
-	loaded = OSSL_PROVIDER_load(crypto->lib, PROVIDER_NAME);
+	loaded = OSSL_PROVIDER_load(lib, PROVIDER_NAME);
 	if (!loaded)
 		return NULL;
 	provider = OSSL_PROVIDER_get0_provider_ctx(loaded);
 	provider->crypto = crypto;
-	if (!RAND_set_DRBG_type(crypto->lib, RAND_NAME, NULL, NULL, NULL) ||
-	    !RAND_set_seed_source_type(crypto->lib, RAND_NAME, NULL)) {
+	if (!RAND_set_DRBG_type(lib, RAND_NAME, NULL, NULL, NULL) ||
+	    !RAND_set_seed_source_type(lib, RAND_NAME, NULL)) {
 		OSSL_PROVIDER_unload(loaded);
 		return NULL;
 	}

@@ -10,9 +10,9 @@
 #include "crypto/crypto.h"
 
 /*
- * Adds and loads the provider in crypto->lib and makes it the context's source of randomness; nothing may have drawn from
+ * Adds and loads the provider in lib and makes it the context's source of randomness; nothing may have drawn from
  * that context before. The provider keeps the pointer to crypto. NULL: OpenSSL refused. OSSL_PROVIDER_unload() frees it.
  */
-OSSL_PROVIDER *random_provider_load(struct crypto *crypto);
+OSSL_PROVIDER *random_provider_load(struct crypto *crypto, OSSL_LIB_CTX *lib);
 
 #endif
