@@ -36,6 +36,7 @@ struct crypto {
 	struct random_source blinding;
 	struct root_cert *roots; /* distinct root certificates, shared by the modules (root_cert.c) */
 	struct pkcs11_token *token; /* where RSA keys of modules with sm_use_token() are; opened by the first */
+	struct signer_cache *signers; /* keys of authorities (rsa_key.c); made at the first */
 	struct cert_cache *certs; /* lately parsed certificates (cert_cache.c); made at the first */
 };
 
@@ -56,6 +57,11 @@ void crypto_hmac_sha1(struct crypto *crypto, const uint8_t *key, size_t key_len,
                       uint8_t out[20]);
 /* The key object of a PKCS #8 DER private key in this context. NULL: not exactly one RSA key. The caller frees it. */
 EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len);
+/* The same for a key that issues certificates, out of a small cache. The caller frees it. */
+EVP_PKEY *crypto_signer_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len);
+void signer_cache_free(struct signer_cache *cache);
+/* RSAPublicKey DER of such a private key; OPENSSL_free(). False: not exactly one RSA key. */
+bool crypto_public_numbers(const uint8_t *pkcs8, size_t len, uint8_t **out, int *out_len);
 /* Counts an operation for the meter. */
 static inline void crypto_count(const struct crypto *crypto, enum crypto_op op, uint32_t size)
 {

@@ -239,12 +239,35 @@ static EVP_PKEY *public_key(struct crypto *crypto, const uint8_t *spki, size_t l
 	return key;
 }
 
-static bool set_body(struct crypto *crypto, X509 *cert, const struct cert_request *request, EVP_PKEY *subject, X509 *issuer)
+/* The public key of a private one. Its parts are put in place: X509_set_pubkey() goes through OpenSSL's encoders. */
+static bool set_own_key(X509 *cert, const uint8_t *pkcs8, size_t len)
+{
+	uint8_t *numbers;
+	int numbers_len;
+	bool ok = crypto_public_numbers(pkcs8, len, &numbers, &numbers_len) &&
+	          X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(cert), OBJ_nid2obj(NID_rsaEncryption), V_ASN1_NULL, NULL,
+	                                 numbers, numbers_len);
+
+	if (!ok)
+		OPENSSL_free(numbers);
+	return ok;
+}
+
+static bool set_given_key(struct crypto *crypto, X509 *cert, const uint8_t *spki, size_t len)
+{
+	EVP_PKEY *key = public_key(crypto, spki, len);
+	bool ok = key && X509_set_pubkey(cert, key);
+
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+static bool set_body(struct crypto *crypto, X509 *cert, const struct cert_request *request, X509 *issuer)
 {
 	return request->serial > 0 && X509_set_version(cert, X509_VERSION_3) &&
 	       ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert), request->serial) && set_validity(cert, request) &&
 	       set_subject(cert, request) && X509_set_issuer_name(cert, X509_get_subject_name(issuer)) &&
-	       X509_set_pubkey(cert, subject) && add_extensions(crypto, cert, request, issuer);
+	       add_extensions(crypto, cert, request, issuer);
 }
 
 /* Signs, drawing only for blinding. */
@@ -264,14 +287,14 @@ bool cert_issue(struct crypto *crypto, const struct cert_request *request, const
                 size_t issuer_key_len, struct der *out)
 {
 	bool self = request->kind == CERT_ROOT;
-	EVP_PKEY *signer = crypto_private_key(crypto, issuer_key, issuer_key_len);
-	EVP_PKEY *subject = subject_key ? crypto_private_key(crypto, subject_key, subject_key_len)
-	                                : public_key(crypto, subject_spki, spki_len);
+	EVP_PKEY *signer = crypto_signer_key(crypto, issuer_key, issuer_key_len);
 	X509 *cert = X509_new_ex(crypto->lib, NULL);
 	X509 *issuer = self || !issuer_cert ? NULL : cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
 	uint8_t *der = NULL;
-	bool ok = signer && subject && cert && self == !issuer_cert && (self || issuer) &&
-	          set_body(crypto, cert, request, subject, self ? cert : issuer) &&
+	bool ok = signer && cert && self == !issuer_cert && (self || issuer) &&
+	          (subject_key ? set_own_key(cert, subject_key, subject_key_len)
+	                       : set_given_key(crypto, cert, subject_spki, spki_len)) &&
+	          set_body(crypto, cert, request, self ? cert : issuer) &&
 	          sign_cert(crypto, cert, signer, request->sha1);
 
 	*out = (struct der){ NULL, 0 };
@@ -282,7 +305,6 @@ bool cert_issue(struct crypto *crypto, const struct cert_request *request, const
 	}
 	X509_free(issuer);
 	X509_free(cert);
-	EVP_PKEY_free(subject);
 	EVP_PKEY_free(signer);
 	ERR_clear_error();
 	return ok;
@@ -347,7 +369,7 @@ static bool sign_crl(struct crypto *crypto, X509_CRL *crl, EVP_PKEY *key)
 bool crl_issue(struct crypto *crypto, const struct der *issuer_cert, const uint8_t *issuer_key, size_t issuer_key_len,
                const uint64_t *serials, size_t count, int64_t this_update_s, int64_t next_update_s, struct der *out)
 {
-	EVP_PKEY *signer = crypto_private_key(crypto, issuer_key, issuer_key_len);
+	EVP_PKEY *signer = crypto_signer_key(crypto, issuer_key, issuer_key_len);
 	X509 *issuer = cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
 	X509_CRL *crl = X509_CRL_new_ex(crypto->lib, NULL);
 	uint8_t *der = NULL;

@@ -3,9 +3,13 @@
  *
  * A device makes its key object each time it wakes up. OpenSSL's general decoder tries every key type and costs several
  * times a 1024-bit signature; the structure is known here, so its numbers are taken out by template and handed over.
+ *
+ * The authorities sign a certificate for each device. Their key objects are kept in the context, for a new one computes
+ * its blinding first.
  */
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <openssl/asn1t.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -30,6 +34,16 @@ ASN1_SEQUENCE(RSA_NUMBERS) = {
 	ASN1_SIMPLE(RSA_NUMBERS, dq, ASN1_INTEGER),
 	ASN1_SIMPLE(RSA_NUMBERS, qinv, ASN1_INTEGER),
 } static_ASN1_SEQUENCE_END(RSA_NUMBERS)
+
+/* RSAPublicKey (RFC 8017 appendix A.1.1), for writing: the numbers are borrowed. */
+typedef struct {
+	ASN1_INTEGER *n, *e;
+} RSA_PUBLIC_NUMBERS;
+
+ASN1_SEQUENCE(RSA_PUBLIC_NUMBERS) = {
+	ASN1_SIMPLE(RSA_PUBLIC_NUMBERS, n, ASN1_INTEGER),
+	ASN1_SIMPLE(RSA_PUBLIC_NUMBERS, e, ASN1_INTEGER),
+} static_ASN1_SEQUENCE_END(RSA_PUBLIC_NUMBERS)
 
 #define NUMBER_COUNT 8
 
@@ -117,16 +131,94 @@ static void free_numbers(RSA_NUMBERS *numbers)
 	ASN1_item_free((ASN1_VALUE *)numbers, ASN1_ITEM_rptr(RSA_NUMBERS));
 }
 
-EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len)
+/* The numbers of exactly one RSA key; free_numbers(). */
+static RSA_NUMBERS *numbers_of(const uint8_t *pkcs8, size_t len)
 {
 	const uint8_t *p = pkcs8;
 	PKCS8_PRIV_KEY_INFO *info = pkcs8 && len <= INT_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)len) : NULL;
 	RSA_NUMBERS *numbers = info && p == pkcs8 + len ? parse_numbers(info) : NULL;
+
+	PKCS8_PRIV_KEY_INFO_free(info); /* wipes the key in it */
+	return numbers;
+}
+
+EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len)
+{
+	RSA_NUMBERS *numbers = numbers_of(pkcs8, len);
 	EVP_PKEY *pkey = numbers ? build(crypto, numbers) : NULL;
 
 	free_numbers(numbers);
-	PKCS8_PRIV_KEY_INFO_free(info); /* wipes the key in it */
 	if (!pkey)
 		ERR_clear_error();
 	return pkey;
+}
+
+bool crypto_public_numbers(const uint8_t *pkcs8, size_t len, uint8_t **out, int *out_len)
+{
+	RSA_NUMBERS *numbers = numbers_of(pkcs8, len);
+	RSA_PUBLIC_NUMBERS public = { NULL, NULL };
+
+	*out = NULL;
+	*out_len = 0;
+	if (numbers) {
+		public.n = numbers->n;
+		public.e = numbers->e;
+		*out_len = ASN1_item_i2d((ASN1_VALUE *)&public, out, ASN1_ITEM_rptr(RSA_PUBLIC_NUMBERS));
+	}
+	free_numbers(numbers);
+	if (*out_len <= 0)
+		ERR_clear_error();
+	return *out_len > 0;
+}
+
+/* Keys that sign certificates */
+
+#define SIGNERS_MAX 4 /* the authorities */
+
+struct signer_cache {
+	unsigned count;
+	struct signer {
+		uint8_t digest[32]; /* SHA-256 of the PKCS #8 */
+		EVP_PKEY *pkey;
+	} entries[SIGNERS_MAX];
+};
+
+/* Puts the entry first, moving down what was before the place. */
+static EVP_PKEY *put_first(struct signer_cache *cache, unsigned place, struct signer entry)
+{
+	memmove(cache->entries + 1, cache->entries, place * sizeof entry);
+	cache->entries[0] = entry;
+	return EVP_PKEY_up_ref(entry.pkey) ? entry.pkey : NULL;
+}
+
+EVP_PKEY *crypto_signer_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len)
+{
+	struct signer wanted;
+	struct signer_cache *cache;
+
+	if (!pkcs8 || !EVP_Digest(pkcs8, len, wanted.digest, NULL, crypto->sha256, NULL))
+		return NULL;
+	if (!crypto->signers)
+		crypto->signers = calloc(1, sizeof *crypto->signers);
+	cache = crypto->signers;
+	if (!cache)
+		abort();
+	for (unsigned i = 0; i < cache->count; i++)
+		if (memcmp(cache->entries[i].digest, wanted.digest, sizeof wanted.digest) == 0)
+			return put_first(cache, i, cache->entries[i]);
+	wanted.pkey = crypto_private_key(crypto, pkcs8, len);
+	if (!wanted.pkey)
+		return NULL;
+	if (cache->count == SIGNERS_MAX)
+		EVP_PKEY_free(cache->entries[--cache->count].pkey);
+	return put_first(cache, cache->count++, wanted);
+}
+
+void signer_cache_free(struct signer_cache *cache)
+{
+	if (!cache)
+		return;
+	for (unsigned i = 0; i < cache->count; i++)
+		EVP_PKEY_free(cache->entries[i].pkey);
+	free(cache);
 }
