@@ -582,7 +582,6 @@ static void stand(struct node *node, struct machine *machine, void *ctx)
 	(void)machine;
 	sim_cancel(node->sim, &call->guard);
 	c->counters.set_up++;
-	call->answer_ns = node->sim->now_ns;
 	if (!call_is_source(call))
 		drop_key(call); /* it has been passed on; only the source may have to yield it [0099] */
 	else if (c->config.established)
@@ -649,6 +648,21 @@ static void on_ended(struct sip_leg *leg, bool timed_out)
 	settle(call);
 }
 
+/*
+ * Either end says that the call has been answered: what the record calls the answer, by this controller's clock. A destination controller
+ * passes its CTA's word on, so that the source need not take the payer's alone.
+ */
+static void on_informed(struct sip_leg *leg, const struct sip_message *info)
+{
+	struct call *call = sip_leg_owner(leg);
+
+	if (!span_is(sip_header(info, HEADER_EVENT), EVENT_ANSWERED) || call->answer_ns >= 0 || call->machine.state != CALL_UP)
+		return;
+	call->answer_ns = call->control->config.node->sim->now_ns;
+	if (leg == call->far && !call_is_source(call) && call->near)
+		sip_leg_inform(call->near, HEADER_EVENT ": " EVENT_ANSWERED "\r\n");
+}
+
 static void on_progress(struct sip_leg *leg, const struct sip_message *response)
 {
 	(void)leg;
@@ -658,6 +672,7 @@ static void on_progress(struct sip_leg *leg, const struct sip_message *response)
 static const struct sip_owner owner = {
 	.invited = on_invited, .progress = on_progress, .answered = on_answered, .rejected = on_rejected,
 	.acknowledged = on_acknowledged, .cancelled = on_cancelled, .hung_up = on_hung_up, .ended = on_ended,
+	.informed = on_informed,
 };
 
 /* Control */

@@ -14,6 +14,8 @@
 #define KEY_USAGE_ESCROW 1027 /* of a sub-key parked as a cookie (patent [0101]) */
 #define HEADER_KEY_PROOF "X-Key-Proof"
 #define HEADER_CALL "X-Call"
+#define HEADER_EVENT "X-Event"   /* in an INFO */
+#define EVENT_ANSWERED "answered"
 #define CALL_ID_MAX 63
 
 /* Wraps the sub-key for the association's peer as text of k=base64:, which takes CALL_KEY_TEXT_LEN. False: no such key. */

@@ -463,6 +463,8 @@ static void do_talk(struct node *node, struct machine *machine, void *ctx)
 	if (call->ringing_ns < 0)
 		call->ringing_ns = call->answered_ns;
 	tell(call, "answered");
+	if (call->sc_leg) /* for the call record: the answer itself passes the controllers by (C6) */
+		sip_leg_inform(call->sc_leg, HEADER_EVENT ": " EVENT_ANSWERED "\r\n");
 	call->media = media_start(&request);
 }
 

@@ -150,6 +150,10 @@ static void timed_out(struct sip_leg *leg)
 		no_ack(leg);
 		return;
 	}
+	if (before == LEG_CONFIRMED) { /* an INFO that nobody answered */
+		leg_quiet(leg);
+		return;
+	}
 	leg_finish(leg);
 	if (leg->released)
 		return;
@@ -218,6 +222,14 @@ void sip_leg_ack(struct sip_leg *leg, const char *headers)
 	sip_new_branch(leg->endpoint, branch);
 	if (leg_build_request(leg, &leg->ack, SIP_ACK, branch, leg->cseq, headers, ""))
 		leg_transmit(leg, &leg->ack);
+}
+
+void sip_leg_inform(struct sip_leg *leg, const char *headers)
+{
+	if (leg->state == LEG_CONFIRMED)
+		leg_send_info(leg, headers);
+	else if (leg->state == LEG_ANSWERED)
+		snprintf(leg->info, sizeof leg->info, "%s", headers);
 }
 
 void sip_leg_end(struct sip_leg *leg, const char *reason)

@@ -39,6 +39,7 @@ struct sip_owner {
 	void (*cancelled)(struct sip_leg *leg);                                        /* by the peer; 487 is sent, ended() follows */
 	void (*hung_up)(struct sip_leg *leg, const struct sip_message *bye);           /* by the peer; already answered 200 */
 	void (*ended)(struct sip_leg *leg, bool timed_out);     /* our BYE, CANCEL or rejection has come to its end */
+	void (*informed)(struct sip_leg *leg, const struct sip_message *info);         /* INFO; NULL: answered and no more */
 };
 
 /* owner is borrowed, ctx goes to invited(). Binds UDP 5060 at reset. Owned by the caller. */
@@ -61,6 +62,13 @@ struct sip_leg *sip_leg_invite(struct sip_endpoint *endpoint, const struct sip_i
 void sip_leg_answer(struct sip_leg *leg, int status, const char *headers, const char *body);
 /* ACK to a 2xx, kept for its repetitions. */
 void sip_leg_ack(struct sip_leg *leg, const char *headers);
+/*
+ * Tells the peer something in mid-call: an INFO (RFC 2976), repeated until it is answered or SIP_TIMEOUT_NS are over; what becomes of it changes
+ * nothing about the leg. Before the ACK it waits for that. headers: whole lines, up to SIP_INFO_MAX; one INFO at a time: a second takes the
+ * first one's place.
+ */
+#define SIP_INFO_MAX 63
+void sip_leg_inform(struct sip_leg *leg, const char *headers);
 /*
  * Ends the leg in whatever state: CANCEL (once the peer has said anything), a 487, or BYE (once the peer's ACK is there). reason:
  * text of a Reason header, cut to 63 characters, or "".

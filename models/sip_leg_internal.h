@@ -14,7 +14,7 @@
 #define INVITE_CSEQ 1     /* a leg has one INVITE */
 #define NO_LEG_TAG "none" /* our tag where there is no leg to have one */
 
-enum repeat { REPEAT_NONE, REPEAT_INVITE, REPEAT_ANSWER, REPEAT_CANCEL, REPEAT_BYE };
+enum repeat { REPEAT_NONE, REPEAT_INVITE, REPEAT_ANSWER, REPEAT_CANCEL, REPEAT_BYE, REPEAT_INFO };
 
 struct stored { /* a message that may have to go out again */
 	char *text;
@@ -31,7 +31,8 @@ struct sip_leg {
 	enum leg_state state;
 	enum repeat repeat;
 	bool caller;                  /* we sent the INVITE */
-	uint32_t peer_ip, cseq, peer_cseq, bye_cseq;
+	uint32_t peer_ip, cseq, peer_cseq, bye_cseq, info_cseq, peer_info_cseq;
+	char info[SIP_INFO_MAX + 1];  /* that waits for the ACK */
 	char call_id[SIP_CALL_ID_MAX + 1];
 	char local_tag[TAG_LEN + 1], remote_tag[64];
 	char local_user[USER_MAX + 1], remote_user[USER_MAX + 1];
@@ -82,6 +83,7 @@ void sip_respond(struct sip_endpoint *e, uint32_t to, int status, const struct s
 /* Sends, starts repeating and changes the state. */
 void leg_send_bye(struct sip_leg *leg, const char *reason);
 void leg_send_cancel(struct sip_leg *leg);
+void leg_send_info(struct sip_leg *leg, const char *headers);
 
 /* The endpoint's udp_recv_fn. */
 void sip_leg_receive(struct udp_socket *socket, struct packet *packet, const struct udp_from *from);

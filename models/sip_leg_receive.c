@@ -9,19 +9,24 @@
 #define RESPONSE_REST_MAX 160 /* of a response without headers of its own: all that is not the request's */
 
 /* What may come in which state. A cell that is false is a refusal; what is only late is taken and changes nothing. */
-enum leg_input { IN_PROGRESS, IN_ANSWER, IN_REJECTION, IN_CANCEL_RESPONSE, IN_BYE_RESPONSE, IN_ACK, IN_BYE, IN_CANCEL, IN_COUNT };
+enum leg_input { IN_PROGRESS, IN_ANSWER, IN_REJECTION, IN_CANCEL_RESPONSE, IN_BYE_RESPONSE, IN_INFO_RESPONSE, IN_ACK, IN_BYE, IN_CANCEL,
+	         IN_INFO, IN_COUNT };
 static const bool foreseen[LEG_STATE_COUNT][IN_COUNT] = {
 	[LEG_CALLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_PROCEEDING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_INCOMING] = { [IN_CANCEL] = true },
 	[LEG_ANSWERED] = { [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
-	[LEG_CONFIRMED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	[LEG_CONFIRMED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_INFO_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true,
+	                    [IN_CANCEL] = true, [IN_INFO] = true },
 	[LEG_CANCELLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true },
 	[LEG_ENDING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true,
-	                 [IN_BYE_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	                 [IN_BYE_RESPONSE] = true, [IN_INFO_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true,
+	                 [IN_INFO] = true },
 	[LEG_ENDED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true,
-	                [IN_BYE_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	                [IN_BYE_RESPONSE] = true, [IN_INFO_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true,
+	                [IN_INFO] = true },
 };
+
 static void ack_rejection(struct sip_leg *leg)
 {
 	struct stored ack = { NULL, 0, NULL };
@@ -112,6 +117,8 @@ static bool response_foreseen(const struct sip_leg *leg, const struct sip_messag
 		       may[m->status < 200 ? IN_PROGRESS : m->status < 300 ? IN_ANSWER : IN_REJECTION];
 	if (m->method == SIP_CANCEL)
 		return leg->caller && m->cseq == INVITE_CSEQ && may[IN_CANCEL_RESPONSE];
+	if (m->method == SIP_INFO)
+		return leg->info_cseq && m->cseq == leg->info_cseq && may[IN_INFO_RESPONSE];
 	return m->method == SIP_BYE && leg->bye_cseq && m->cseq == leg->bye_cseq && may[IN_BYE_RESPONSE];
 }
 
@@ -124,10 +131,14 @@ static void take_response(struct sip_leg *leg, const struct sip_message *m, cons
 		return;
 	}
 	message_accept(e->node, from->tag);
-	if (m->method == SIP_INVITE)
+	if (m->method == SIP_INVITE) {
 		take_invite_response(leg, m);
-	else
+	} else if (m->method == SIP_INFO) {
+		if (m->status >= 200 && leg->repeat == REPEAT_INFO)
+			leg_quiet(leg);
+	} else {
 		take_end_response(leg, m);
+	}
 }
 
 /* Whether any answer has room: it repeats these (put_response() in sip_leg_send.c). */
@@ -180,9 +191,13 @@ static void take_ack(struct sip_leg *leg, const struct sip_message *m)
 	if (leg->state == LEG_ANSWERED) {
 		leg->state = LEG_CONFIRMED;
 		leg_quiet(leg);
-		if (leg->hang_up)
+		if (leg->hang_up) {
 			leg_send_bye(leg, leg->reason);
-		else if (!leg->released)
+			return;
+		}
+		if (leg->info[0])
+			leg_send_info(leg, leg->info);
+		if (!leg->released)
 			leg->endpoint->owner->acknowledged(leg, m);
 	} else if (leg->state == LEG_ENDING && leg->repeat == REPEAT_ANSWER) { /* of our rejection */
 		leg_finish(leg);
@@ -217,6 +232,17 @@ static void take_cancel(struct sip_leg *leg, const struct sip_message *m, const 
 		leg->endpoint->owner->cancelled(leg);
 }
 
+static void take_info(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
+{
+	const struct sip_owner *owner = leg->endpoint->owner;
+	bool repeated = m->cseq <= leg->peer_info_cseq;
+
+	sip_respond(leg->endpoint, from->src, 200, m, leg->local_tag);
+	leg->peer_info_cseq = m->cseq;
+	if (!repeated && owner->informed && !leg->released && leg->state == LEG_CONFIRMED)
+		owner->informed(leg, m);
+}
+
 /* An INVITE that came before: what has been said to it last, or that we are at it. */
 static void repeated_invite(struct sip_leg *leg, const struct sip_message *m, const struct udp_from *from)
 {
@@ -228,7 +254,8 @@ static void repeated_invite(struct sip_leg *leg, const struct sip_message *m, co
 
 static bool request_foreseen(const struct sip_leg *leg, const struct sip_message *m)
 {
-	static const int input_of[SIP_METHOD_COUNT] = { [SIP_ACK] = IN_ACK, [SIP_BYE] = IN_BYE, [SIP_CANCEL] = IN_CANCEL };
+	static const int input_of[SIP_METHOD_COUNT] = { [SIP_ACK] = IN_ACK, [SIP_BYE] = IN_BYE, [SIP_CANCEL] = IN_CANCEL,
+		                                        [SIP_INFO] = IN_INFO };
 	bool before_dialog = m->method == SIP_INVITE || m->method == SIP_CANCEL;
 
 	if (!span_is(m->from_tag, leg->remote_tag) || (before_dialog && (leg->caller || m->cseq != leg->peer_cseq)))
@@ -244,7 +271,7 @@ static void take_request(struct sip_leg *leg, const struct sip_message *m, const
 
 	if (!request_foreseen(leg, m)) {
 		trace_refuse(e->node, "sip.unexpected", from->src, from->tag, "");
-		if (m->method == SIP_BYE || m->method == SIP_CANCEL)
+		if (m->method == SIP_BYE || m->method == SIP_CANCEL || m->method == SIP_INFO)
 			sip_respond(e, from->src, 481, m, NO_LEG_TAG);
 		return;
 	}
@@ -255,6 +282,8 @@ static void take_request(struct sip_leg *leg, const struct sip_message *m, const
 		take_ack(leg, m);
 	else if (m->method == SIP_BYE)
 		take_bye(leg, m, from);
+	else if (m->method == SIP_INFO)
+		take_info(leg, m, from);
 	else
 		take_cancel(leg, m, from);
 }
@@ -266,7 +295,7 @@ static void take_stray(struct sip_endpoint *e, const struct sip_message *m, cons
 		return;
 	}
 	trace_refuse(e->node, "sip.no_dialog", from->src, from->tag, "");
-	if (m->request && (m->method == SIP_BYE || m->method == SIP_CANCEL))
+	if (m->request && (m->method == SIP_BYE || m->method == SIP_CANCEL || m->method == SIP_INFO))
 		sip_respond(e, from->src, 481, m, NO_LEG_TAG);
 }
 

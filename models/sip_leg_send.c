@@ -78,6 +78,7 @@ static const char *response_kind(int status, enum sip_method method)
 		const char *kind;
 	} kinds[] = {
 		{ 100, SIP_INVITE, "100 INVITE" }, { 180, SIP_INVITE, "180 INVITE" }, { 200, SIP_INVITE, "200 INVITE" },
+		{ 200, SIP_INFO, "200 INFO" },     { 481, SIP_INFO, "481 INFO" },     { 482, SIP_INVITE, "482 INVITE" },
 		{ 200, SIP_BYE, "200 BYE" },       { 200, SIP_CANCEL, "200 CANCEL" }, { 400, SIP_INVITE, "400 INVITE" },
 		{ 403, SIP_INVITE, "403 INVITE" },
 		{ 404, SIP_INVITE, "404 INVITE" }, { 408, SIP_INVITE, "408 INVITE" }, { 480, SIP_INVITE, "480 INVITE" },
@@ -145,6 +146,18 @@ void leg_send_bye(struct sip_leg *leg, const char *reason)
 	if (leg_build_request(leg, &leg->request, SIP_BYE, branch, leg->bye_cseq, header, "")) {
 		leg_transmit(leg, &leg->request);
 		leg_repeat(leg, REPEAT_BYE);
+	}
+}
+
+void leg_send_info(struct sip_leg *leg, const char *headers)
+{
+	char branch[SIP_BRANCH_LEN];
+
+	sip_new_branch(leg->endpoint, branch);
+	leg->info_cseq = ++leg->cseq;
+	if (leg_build_request(leg, &leg->request, SIP_INFO, branch, leg->info_cseq, headers, "")) {
+		leg_transmit(leg, &leg->request);
+		leg_repeat(leg, REPEAT_INFO);
 	}
 }
 

@@ -236,7 +236,7 @@ const char *sip_reason(int status)
 	} table[] = {
 		{ 100, "Trying" }, { 180, "Ringing" }, { 183, "Session Progress" }, { 200, "OK" }, { 400, "Bad Request" },
 		{ 403, "Forbidden" }, { 404, "Not Found" }, { 408, "Request Timeout" }, { 480, "Temporarily Unavailable" },
-		{ 481, "Call/Transaction Does Not Exist" }, { 486, "Busy Here" }, { 487, "Request Terminated" },
+		{ 481, "Call/Transaction Does Not Exist" }, { 482, "Loop Detected" }, { 486, "Busy Here" }, { 487, "Request Terminated" },
 		{ 488, "Not Acceptable Here" }, { 491, "Request Pending" }, { 500, "Server Internal Error" },
 		{ 501, "Not Implemented" }, { 503, "Service Unavailable" }, { 504, "Server Time-out" },
 		{ 603, "Decline" },

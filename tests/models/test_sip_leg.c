@@ -693,7 +693,7 @@ static const struct {
 	{ HEAD("ACK", "f", ";tag=t", "a", "1"), "sip.unexpected", 0 },
 	{ HEAD("CANCEL", "g", "", "a", "1"), "sip.unexpected", 481 },
 	{ HEAD("CANCEL", "f", "", "a", "2"), "sip.unexpected", 481 },
-	{ HEAD("INFO", "f", "", "a", "2"), "sip.unexpected", 0 },
+	{ HEAD("INFO", "f", "", "a", "2"), "sip.unexpected", 481 }, /* RFC 2976 section 2.2 */
 	{ RESPONSE("200", "t", "f", "a", "1", "INVITE"), "sip.unexpected", 0 },
 	{ RESPONSE("200", "t", "f", "a", "1", "BYE"), "sip.unexpected", 0 },
 	{ HEAD("CANCEL", "f", "", "a", "1"), NULL, 487 }, /* after the 200 of the CANCEL itself */
