@@ -101,10 +101,10 @@ static bool name_text(const X509_NAME *name, char *out, size_t size)
 	                        XN_FLAG_SEP_COMMA_PLUS | XN_FLAG_FN_SN) >= 0;
 	len = BIO_get_mem_data(bio, &text);
 	ok = ok && len >= 0 && (size_t)len < size;
-	if (ok) {
+	if (ok && len > 0) /* a name without components: text may be NULL */
 		memcpy(out, text, (size_t)len);
+	if (ok)
 		out[len] = '\0';
-	}
 	BIO_free(bio);
 	return ok;
 }

@@ -208,9 +208,23 @@ static unsigned key_bits(struct crypto *crypto, const struct der *cert)
 	return bits;
 }
 
+/* RSA over a digest that can bear a signature: the peer chooses both, and OpenSSL would take MD5 as well. */
+static bool suite_known(struct crypto *crypto, const struct pkinit_signed *read)
+{
+	CMS_SignerInfo *signer = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(read->cms), 0);
+	X509 *x509 = cert_parse(crypto, read->signer.bytes, read->signer.len);
+	EVP_PKEY *pkey = x509 ? X509_get0_pubkey(x509) : NULL;
+	bool rsa = pkey && EVP_PKEY_is_a(pkey, "RSA");
+	X509_ALGOR *digest;
+	CMS_SignerInfo_get0_algs(signer, NULL, NULL, &digest, NULL);
+	int nid = OBJ_obj2nid(digest->algorithm);
+	X509_free(x509);
+	return rsa && (nid == NID_sha1 || nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512);
+}
+
 bool pkinit_signed_verify(struct crypto *crypto, const struct pkinit_signed *read)
 {
-	bool ok = attribute_names_type(read->cms) &&
+	bool ok = suite_known(crypto, read) && attribute_names_type(read->cms) &&
 	          CMS_verify(read->cms, NULL, NULL, NULL, NULL, CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY) > 0;
 	crypto_count(crypto, CRYPTO_RSA_VERIFY, key_bits(crypto, &read->signer));
 	ERR_clear_error();
