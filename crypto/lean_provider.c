@@ -14,7 +14,7 @@
 
 #define PROVIDER_NAME "tollgate-lean"
 #define OPERATIONS 32 /* more than OpenSSL has */
-#define TABLE_MAX 128 /* algorithms of one operation that are kept */
+#define TABLE_MAX 32 /* algorithms of one operation that are kept */
 
 static pthread_mutex_t cut_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool cut_done;
@@ -22,25 +22,29 @@ static const OSSL_ALGORITHM *tables[OPERATIONS];
 static OSSL_ALGORITHM managers[TABLE_MAX], decoders[TABLE_MAX], encoders[TABLE_MAX];
 static _Thread_local OSSL_PROVIDER *loading; /* the base of the provider that is being loaded */
 
-/* Whether the first name is that of a key type in use, or of what every type needs ("DER": envelopes of keys). */
-static bool is_kept(const char *names)
-{
-	static const char *const kept[] = { "RSA", "DH", "DHX", "DER" };
-	size_t len = strcspn(names, ":");
+/* What is kept of an operation: the first of an algorithm's names, and what must stand in its properties. */
+struct kept {
+	const char *name, *property;
+};
 
-	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-		if (strlen(kept[i]) == len && strncmp(kept[i], names, len) == 0)
+static bool is_kept(const OSSL_ALGORITHM *algorithm, const struct kept *kept)
+{
+	size_t len = strcspn(algorithm->algorithm_names, ":");
+
+	for (; kept->name; kept++)
+		if (strlen(kept->name) == len && strncmp(kept->name, algorithm->algorithm_names, len) == 0 &&
+		    strstr(algorithm->property_definition, kept->property))
 			return true;
 	return false;
 }
 
 /* False: more than there is room for. */
-static bool cut(int operation, OSSL_ALGORITHM out[TABLE_MAX])
+static bool cut(int operation, const struct kept *kept, OSSL_ALGORITHM out[TABLE_MAX])
 {
 	size_t count = 0;
 
 	for (const OSSL_ALGORITHM *a = tables[operation]; a && a->algorithm_names; a++) {
-		if (!is_kept(a->algorithm_names))
+		if (!is_kept(a, kept))
 			continue;
 		if (count == TABLE_MAX - 1)
 			return false;
@@ -51,6 +55,18 @@ static bool cut(int operation, OSSL_ALGORITHM out[TABLE_MAX])
 	return true;
 }
 
+static bool cut_all(void)
+{
+	static const struct kept keys[] = { { "RSA", "" }, { "DH", "" }, { "DHX", "" }, { NULL, NULL } };
+	/* Of decoders those for the key in a certificate; private keys are read by rsa_key.c. */
+	static const struct kept read[] = { { "RSA", "structure=SubjectPublicKeyInfo" }, { NULL, NULL } };
+	static const struct kept written[] = { { "RSA", "output=der" }, { "DH", "output=der" }, { "DHX", "output=der" },
+	                                       { NULL, NULL } };
+
+	return cut(OSSL_OP_KEYMGMT, keys, managers) && cut(OSSL_OP_DECODER, read, decoders) &&
+	       cut(OSSL_OP_ENCODER, written, encoders);
+}
+
 static bool cut_tables(OSSL_PROVIDER *base)
 {
 	int no_cache;
@@ -59,7 +75,7 @@ static bool cut_tables(OSSL_PROVIDER *base)
 	if (!cut_done) {
 		for (int operation = 1; operation < OPERATIONS; operation++)
 			tables[operation] = OSSL_PROVIDER_query_operation(base, operation, &no_cache);
-		cut_done = cut(OSSL_OP_KEYMGMT, managers) && cut(OSSL_OP_DECODER, decoders) && cut(OSSL_OP_ENCODER, encoders);
+		cut_done = cut_all();
 	}
 	pthread_mutex_unlock(&cut_lock);
 	return cut_done;
