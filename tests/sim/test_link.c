@@ -434,6 +434,50 @@ START_TEST(taps)
 }
 END_TEST
 
+/* A tap that makes frames longer or shorter, and takes itself off: the receiver finds out. */
+static enum tap_verdict tap_resize(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                                   struct packet *frame)
+{
+	const int *change = ctx;
+
+	(void)from;
+	(void)to;
+	if (*change > 0)
+		memset(packet_append(frame, (uint32_t)*change), 0xee, (uint32_t)*change);
+	else
+		packet_trim(frame, (uint32_t)-*change < frame->len ? (uint32_t)-*change : frame->len);
+	link->tap = NULL;
+	return TAP_PASS;
+}
+
+START_TEST(tap_changes_size)
+{
+	static const int changes[] = { 1, 40, -1, -100, -(100 + 8), -(100 + 8 + 20), -(100 + 8 + 20 + 1), -1000 };
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct link_params params = { .delay_ns = 1000 };
+		int change = changes[i];
+		struct line line;
+		struct sink *a, *b;
+
+		line_make(&line, 2, &params, SEED);
+		line.link[0]->tap = tap_resize;
+		line.link[0]->tap_ctx = &change;
+		a = sink_new(line.node[0], 1);
+		b = sink_new(line.node[1], 2);
+		send_numbered(&a->socket, line_ip(1, 2), 2, 77, 100);
+		send_numbered(&a->socket, line_ip(1, 2), 2, 78, 100);
+		sim_run(line.sim, SIM_NEVER);
+		ck_assert_uint_eq(b->count, change > 0 ? 2 : 1);
+		ck_assert(numbered_good(b->bytes, b->len, 78) && b->len == 100);
+		ck_assert_uint_eq(network_dropped(line.sim, "ip.malformed"), change < 0);
+		run_out(line.sim);
+		free(a);
+		free(b);
+	}
+}
+END_TEST
+
 /* A forged frame: by interface, by MAC address, to all, and to nobody. */
 START_TEST(inject)
 {
@@ -597,6 +641,7 @@ int main(void)
 	tcase_add_test(cases, claim);
 	tcase_add_test(cases, claimer_reaches_the_owner);
 	tcase_add_test(cases, taps);
+	tcase_add_test(cases, tap_changes_size);
 	tcase_add_test(cases, inject);
 	tcase_add_test(cases, capture);
 	tcase_add_test(cases, broadcast_frame);

@@ -362,6 +362,91 @@ START_TEST(keep)
 }
 END_TEST
 
+/* ---- rogues: a receiver that takes away what is delivering to it ---- */
+
+struct rogue {
+	struct udp_socket *socket; /* its own allocation, so that it can be freed inside its own callback */
+	struct node *node;
+	enum { UNBIND, UNBIND_AND_FREE, RESET, KEEP_AND_RESET, ANSWER_AND_RESET, READDRESS, ROGUE_MODES } mode;
+	struct packet *kept;
+	unsigned calls;
+};
+
+static void rogue_act(struct rogue *rogue)
+{
+	rogue->calls++;
+	switch (rogue->mode) {
+	case READDRESS: /* routes and neighbours move */
+		iface_set_ip(rogue->node->ifaces, line_ip(9, 9), 28);
+		return;
+	case UNBIND:
+	case UNBIND_AND_FREE:
+		udp_unbind(rogue->socket);
+		break;
+	default:
+		ip_reset(rogue->node);
+	}
+	if (rogue->mode != UNBIND) {
+		free(rogue->socket);
+		rogue->socket = NULL;
+	}
+}
+
+static void rogue_recv(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	struct rogue *rogue = socket->ctx;
+
+	if (rogue->mode == KEEP_AND_RESET)
+		rogue->kept = packet_keep(packet);
+	if (rogue->mode == ANSWER_AND_RESET)
+		udp_send(socket, 0, from->src, from->sport, packet_keep(packet));
+	rogue_act(rogue);
+}
+
+static void rogue_error(struct udp_socket *socket, uint8_t type, uint8_t code, uint32_t dst, uint16_t dport)
+{
+	(void)type;
+	(void)code;
+	(void)dst;
+	(void)dport;
+	rogue_act(socket->ctx);
+}
+
+START_TEST(rogues)
+{
+	struct rogue rogue = { .mode = _i / 3 };
+	uint32_t len = _i % 3 == 1 ? 4000 : 100; /* also of a packet that was put together */
+	struct link_params params = { .delay_ns = 10 };
+	struct line line;
+	struct sink *a;
+
+	line_make(&line, 2, &params, SEED);
+	a = sink_new(line.node[0], 1);
+	rogue.node = line.node[1];
+	rogue.socket = sim_alloc(sizeof(*rogue.socket));
+	ck_assert(udp_bind(line.node[1], rogue.socket, 2, rogue_recv, &rogue));
+	rogue.socket->error = rogue_error;
+	if (_i % 3 == 2) { /* and of an ICMP error */
+		udp_unbind(&a->socket);
+		send_numbered(rogue.socket, line_ip(1, 1), 1, 1, len);
+	} else {
+		send_numbered(&a->socket, line_ip(1, 2), 2, 1, len);
+		send_numbered(&a->socket, line_ip(1, 2), 2, 2, len); /* the first half of it is there already */
+	}
+	sim_run(line.sim, SIM_NEVER);
+	ck_assert_uint_eq(rogue.calls, 1);
+	if (_i % 3 < 2)
+		ck_assert_uint_eq(a->count, rogue.mode == ANSWER_AND_RESET);
+	ck_assert_uint_eq(line.sim->packets_live, rogue.kept != NULL);
+	if (rogue.kept)
+		ck_assert(numbered_good(rogue.kept->data, len, 1));
+	packet_free(rogue.kept);
+	run_out(line.sim);
+	free(rogue.socket);
+	free(a);
+}
+END_TEST
+
 /* A message's tag rides along, also in fragments, and what is done on its arrival has it as its cause. */
 START_TEST(tags)
 {
@@ -466,6 +551,7 @@ int main(void)
 	tcase_add_test(cases, no_port);
 	tcase_add_test(cases, no_route);
 	tcase_add_test(cases, keep);
+	tcase_add_loop_test(cases, rogues, 0, 3 * ROGUE_MODES);
 	tcase_add_test(cases, tags);
 	tcase_add_test(cases, without_address);
 	tcase_add_test(cases, reset);
