@@ -74,11 +74,24 @@ static void accepted_association(void *ctx, struct association *association, con
 
 /* Questions of other servers: the KDC's about a phone ID, and lawful intercept's */
 
+/* A KDC of its own, or one in the machine of another controller [0041], which asks with that one's principal. */
+static bool is_kdc(const struct controller *c, const struct radius_asked *asked)
+{
+	char principal[KRB_NAME_MAX + 1];
+
+	if (strncmp(asked->principal, "kdc/", 4) == 0)
+		return true;
+	if (strncmp(asked->principal, "sc/", 3) != 0 || strcmp(asked->question.user_name, "cookie") == 0)
+		return false;
+	snprintf(principal, sizeof principal, "kdc/%s", asked->principal + 3);
+	return directory_service_ip(world_directory(world_of(c->node->sim)), principal) == asked->ip;
+}
+
 static void on_question(void *ctx, const struct radius_asked *asked)
 {
 	struct controller *c = ctx;
 
-	if (strncmp(asked->principal, "kdc/", 4) == 0 && asked->question.code == RADIUS_ACCESS_REQUEST)
+	if (is_kdc(c, asked) && asked->question.code == RADIUS_ACCESS_REQUEST)
 		radius_server_judge(c->answers, asked, known_phone(c, asked->question.user_name) ? NULL : "sc.unknown_subscriber");
 	else if (!intercept_question(c->intercept, asked))
 		radius_server_judge(c->answers, asked, "sc.unknown_question");
@@ -149,12 +162,15 @@ static void destroy(struct node *node)
 
 static void make_kdc(struct controller *c, const struct args *args)
 {
+	char principal[KRB_NAME_MAX + 1];
 	struct kdc_config config = {
 		.node = c->node, .sm = c->sm, .ipsec = c->ipsec, .km = c->km, .backend = c->backend, .radius = c->questions,
 		.name = c->node->name, .ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S,
 		.restricted_numbers = args_text(args, "restricted_numbers", NULL), .local_service = c->principal, .local_subscriber = local_subscriber, .local_ctx = c,
 	};
 
+	snprintf(principal, sizeof principal, "kdc/%s", c->node->name);
+	directory_service_add(world_directory(world_of(c->node->sim)), principal, first_ip(c->node));
 	c->kdc = kdc_service_new(&config);
 }
 
@@ -209,9 +225,9 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	make_parts(c, world_server_key(world, c->sm, c->principal));
 	make_intercept(c, args);
 	key_management_set_lifetime(c->km, args_time(args, "association_lifetime", ASSOCIATION_LIFETIME_DEFAULT_NS));
+	directory_service_add(world_directory(world), c->principal, first_ip(node));
 	if (!c->kdc_node)
 		make_kdc(c, args);
-	directory_service_add(world_directory(world), c->principal, first_ip(node));
 	return true;
 }
 
