@@ -306,14 +306,23 @@ CK_RV p11_derive(struct p11_session *session, const CK_MECHANISM *mechanism, CK_
 	return key ? enter(session, key, &wish, false, view.trusted, object) : CKR_KEY_TYPE_INCONSISTENT;
 }
 
-static void drop_associations(struct p11_slot *slot, key_handle key)
+/* Of one key; of all that are gone (a protocol ends its own without us); of every one. */
+enum drop { DROP_OF_KEY, DROP_DEAD, DROP_ALL };
+
+static bool is_dropped(const struct p11_slot *slot, const struct p11_association *a, enum drop which, key_handle key)
+{
+	return which == DROP_ALL || (which == DROP_OF_KEY ? a->key == key : !sm_lookup(slot->sm, a->key, SM_DES3));
+}
+
+/* An operation that still points to one of a dead key never looks at it: p11_cipher() asks for the key first. */
+static void drop_associations(struct p11_slot *slot, enum drop which, key_handle key)
 {
 	struct p11_association **link = &slot->associations;
 
 	while (*link) {
 		struct p11_association *a = *link;
 
-		if (key != 0 && a->key != key) {
+		if (!is_dropped(slot, a, which, key)) {
 			link = &a->next;
 			continue;
 		}
@@ -331,7 +340,7 @@ static void destroy_made(struct p11_slot *slot, struct p11_made **link)
 
 	*link = made->next;
 	slot->made_count--;
-	drop_associations(slot, made->key);
+	drop_associations(slot, DROP_OF_KEY, made->key);
 	if (sm_lookup(slot->sm, made->key, SM_DES3))
 		sm_destroy_key(slot->sm, made->key);
 	free(made);
@@ -359,7 +368,7 @@ void p11_destroy_made(struct p11_slot *slot, CK_SESSION_HANDLE session)
 	struct p11_made **link = &slot->made;
 
 	if (session == 0)
-		drop_associations(slot, 0);
+		drop_associations(slot, DROP_ALL, 0);
 	while (*link) {
 		if (session == 0 || (*link)->session == session)
 			destroy_made(slot, link);
@@ -377,6 +386,7 @@ struct p11_association *p11_associate(struct p11_slot *slot, key_handle key, con
 
 	if (params->spi > UINT32_MAX || !read_label(params->label, params->label_len, label))
 		return NULL;
+	drop_associations(slot, DROP_DEAD, 0);
 	for (a = slot->associations; a; a = a->next) {
 		if (a->key == key && a->flags == params->flags && esp_sa_spi(a->sa) == params->spi && strcmp(a->label, label) == 0)
 			return a;

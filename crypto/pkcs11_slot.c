@@ -2,12 +2,14 @@
  * Slots and tokens of the PKCS#11 face: what a token says of itself, its mechanisms, its PIN, and the token which the
  * environment describes (see pkcs11.h for the variables).
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/pkcs11_internal.h"
 
-#define SEED_LABEL_MAX 160
+#define NAME_MAX_LEN 128
+#define SEED_LABEL_MAX (NAME_MAX_LEN + 32) /* "pkcs11 ", 20 digits, a space */
 
 struct mechanism {
 	CK_MECHANISM_TYPE type;
@@ -154,8 +156,9 @@ static bool number(const char *text, uint64_t *out)
 
 	if (*text < '0' || *text > '9')
 		return false;
+	errno = 0;
 	*out = strtoull(text, &end, 10);
-	return *end == '\0';
+	return *end == '\0' && errno == 0;
 }
 
 struct p11_slot *p11_slot_from_environment(void)
@@ -169,9 +172,9 @@ struct p11_slot *p11_slot_from_environment(void)
 	uint64_t seed, bits;
 
 	if (!number(variable("TOLLGATE_PKCS11_SEED", "1"), &seed) || !number(variable("TOLLGATE_PKCS11_BITS", "2048"), &bits) ||
-	    (bits != 1024 && bits != 2048 && bits != 4096) || strlen(pin) > P11_PIN_MAX) {
+	    (bits != 1024 && bits != 2048 && bits != 4096) || strlen(pin) > P11_PIN_MAX || strlen(name) > NAME_MAX_LEN) {
 		fprintf(stderr, "tollgate-pkcs11: TOLLGATE_PKCS11_SEED must be a number, _BITS 1024, 2048 or 4096, "
-		        "_PIN at most %d bytes\n", P11_PIN_MAX);
+		        "_PIN at most %d bytes, _NAME at most %d\n", P11_PIN_MAX, NAME_MAX_LEN);
 		return NULL;
 	}
 	slot = p11_slot_new(NULL, "tollgate", pin, strict);

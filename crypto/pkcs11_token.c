@@ -368,32 +368,47 @@ void pkcs11_token_destroy(struct pkcs11_token *token, pkcs11_key key)
 	token->p11->C_DestroyObject(token->session, key);
 }
 
+/*
+ * Tokens write into memory of ours that always suffices, so that no operation stays open for want of room; a length that
+ * makes no sense is refused.
+ */
+static bool give(const uint8_t *bytes, CK_ULONG len, uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
+{
+	if (len > PKCS11_SIGNATURE_MAX || len > *out_len) {
+		say(error, "the token's answer has %lu bytes, there is room for %zu", len, *out_len);
+		return false;
+	}
+	memcpy(out, bytes, len);
+	*out_len = len;
+	return true;
+}
+
 bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes, size_t len,
                        uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
 {
 	CK_MECHANISM mechanism = {
 		kind == PKCS11_SIGN_RAW ? CKM_RSA_PKCS : kind == PKCS11_SIGN_SHA1 ? CKM_SHA1_RSA_PKCS : CKM_SHA256_RSA_PKCS, NULL, 0
 	};
-	CK_ULONG room = *out_len;
+	uint8_t result[PKCS11_SIGNATURE_MAX];
+	CK_ULONG result_len = sizeof result;
 
-	if (!good(token->p11->C_SignInit(token->session, &mechanism, key), "C_SignInit", error) ||
-	    !good(token->p11->C_Sign(token->session, (CK_BYTE *)bytes, len, out, &room), "C_Sign", error))
-		return false;
-	*out_len = room;
-	return true;
+	return good(token->p11->C_SignInit(token->session, &mechanism, key), "C_SignInit", error) &&
+	       good(token->p11->C_Sign(token->session, (CK_BYTE *)bytes, len, result, &result_len), "C_Sign", error) &&
+	       give(result, result_len, out, out_len, error);
 }
 
 bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint8_t *bytes, size_t len, uint8_t *out,
                           size_t *out_len, char error[PKCS11_ERROR_LEN])
 {
 	CK_MECHANISM mechanism = { CKM_RSA_PKCS, NULL, 0 };
-	CK_ULONG room = *out_len;
+	uint8_t result[PKCS11_SIGNATURE_MAX];
+	CK_ULONG result_len = sizeof result;
+	bool ok = good(token->p11->C_DecryptInit(token->session, &mechanism, key), "C_DecryptInit", error) &&
+	          good(token->p11->C_Decrypt(token->session, (CK_BYTE *)bytes, len, result, &result_len), "C_Decrypt", error) &&
+	          give(result, result_len, out, out_len, error);
 
-	if (!good(token->p11->C_DecryptInit(token->session, &mechanism, key), "C_DecryptInit", error) ||
-	    !good(token->p11->C_Decrypt(token->session, (CK_BYTE *)bytes, len, out, &room), "C_Decrypt", error))
-		return false;
-	*out_len = room;
-	return true;
+	OPENSSL_cleanse(result, sizeof result);
+	return ok;
 }
 
 /* The public half of a key, as the token tells it. */
@@ -406,6 +421,10 @@ static bool public_numbers(struct pkcs11_token *token, pkcs11_key key, BIGNUM **
 
 	if (!good(token->p11->C_GetAttributeValue(token->session, key, attributes, 2), "C_GetAttributeValue", error))
 		return false;
+	if (attributes[0].ulValueLen > sizeof n_bytes || attributes[1].ulValueLen > sizeof e_bytes) {
+		say(error, "the token does not tell the key's modulus and exponent");
+		return false;
+	}
 	*n = BN_bin2bn(n_bytes, (int)attributes[0].ulValueLen, NULL);
 	*e = BN_bin2bn(e_bytes, (int)attributes[1].ulValueLen, NULL);
 	if (!*n || !*e)

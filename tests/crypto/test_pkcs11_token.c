@@ -119,6 +119,11 @@ START_TEST(direct)
 		ck_assert_uint_eq(len, 128);
 		ck_assert_mem_eq(ours, theirs, len);
 	}
+	len = 100; /* no room: refused, and the next one finds no operation open */
+	ck_assert(!pkcs11_token_sign(b.token, key, PKCS11_SIGN_SHA256, (const uint8_t *)"text", 4, theirs, &len, error));
+	ck_assert_str_eq(error, "the token's answer has 128 bytes, there is room for 100");
+	len = sizeof theirs;
+	ck_assert(pkcs11_token_sign(b.token, key, PKCS11_SIGN_SHA256, (const uint8_t *)"text", 4, theirs, &len, error));
 	len = sizeof theirs;
 	ck_assert(!pkcs11_token_decrypt(b.token, key, ours, 128, theirs, &len, error));
 	ck_assert_ptr_nonnull(strstr(error, "C_Decrypt"));
