@@ -22,7 +22,7 @@ run(function()
   call:expect { rtp_received = at_least(ns(args.talk) // 20000000 - 10), from = bob, rtp_lost = 0, rtp_refused = 0 }
 
   call:hangup()
-  call:expect { keys_destroyed = true, within = "1s" }
+  call:expect { keys_destroyed = true, within = time(ns "1s" + 2 * ns(args.wan)) }
   both(alice, bob):expect { line = "Idle", associations = 0, within = "2s" }
   both(net.sc1, net.sc2):expect { calls = 0, call_keys = 0, parties = 0, within = "2s" }
   net.sc1:expect { records = 1, within = "1s" }
