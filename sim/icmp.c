@@ -56,7 +56,7 @@ static bool error_within_rate(struct node *node)
 		ip->icmp_due_ns = now_ns;
 	if (ip->icmp_due_ns - now_ns >= ICMP_ERROR_BURST * ICMP_ERROR_INTERVAL_NS)
 		return false;
-	ip->icmp_due_ns += ICMP_ERROR_INTERVAL_NS;
+	ip->icmp_due_ns = sim_later(ip->icmp_due_ns, ICMP_ERROR_INTERVAL_NS);
 	return true;
 }
 

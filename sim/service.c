@@ -135,7 +135,7 @@ static void sample_queue(struct node *node, struct service *service)
 {
 	if (!trace_wants(node->sim, TRACE_SAMPLE) || node->sim->now_ns < service->sample_due_ns)
 		return;
-	service->sample_due_ns = node->sim->now_ns + SAMPLE_INTERVAL_NS;
+	service->sample_due_ns = sim_later(node->sim->now_ns, SAMPLE_INTERVAL_NS);
 	trace_sample(node, "service.queued", service->queued, "jobs");
 }
 

@@ -352,7 +352,7 @@ void tcp_offer(struct tcp_conn *conn)
 		return;
 	conn->offering = true;
 	while (conn->entry.state != TCP_CLOSED && conn->received.len > 0) {
-		uint32_t len = conn->received.len, seq = conn->entry.rcv_nxt - len;
+		uint32_t len = conn->received.len, seq = conn->entry.rcv_nxt - conn->fin_received - len;
 		const struct tcp_mark *mark = marks_at(&conn->arrived, seq);
 		uint64_t tag = mark ? mark->tag : 0;
 		const uint8_t *bytes = conn->received.bytes + conn->received.start;
@@ -430,6 +430,7 @@ static void trim_to_window(const struct tcp_conn *conn, struct tcp_segment *segm
 static bool fin_input(struct tcp_conn *conn)
 {
 	conn->entry.rcv_nxt++;
+	conn->fin_received = true;
 	if (seq_lt(conn->rcv_adv, conn->entry.rcv_nxt))
 		conn->rcv_adv = conn->entry.rcv_nxt; /* the window was closed: the FIN took no room in it */
 	conn->ack_now = true;

@@ -211,6 +211,7 @@ struct tcp_conn {
 	struct event ack_timer;
 	uint8_t unacked;                /* segments since the last ACK */
 	bool ack_now;
+	bool fin_received;              /* rcv_nxt is one behind the last byte then */
 	sim_ns challenge_due_ns;
 };
 

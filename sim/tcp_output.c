@@ -137,7 +137,7 @@ void tcp_challenge(struct tcp_conn *conn)
 
 	if (now_ns < conn->challenge_due_ns)
 		return;
-	conn->challenge_due_ns = now_ns + TCP_CHALLENGE_INTERVAL_NS;
+	conn->challenge_due_ns = sim_later(now_ns, TCP_CHALLENGE_INTERVAL_NS);
 	tcp_acknowledge(conn);
 }
 

@@ -567,6 +567,58 @@ START_TEST(syn_from_ourselves)
 }
 END_TEST
 
+/* What is consumed only after the peer's FIN still belongs to the message that it came with. */
+static uint64_t late_tags[8];
+static unsigned late_tag_count;
+
+static size_t eat_late(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
+{
+	(void)ctx;
+	(void)bytes;
+	(void)len;
+	if (conn->entry.state != TCP_CLOSE_WAIT)
+		return 0;
+	late_tags[late_tag_count++ % 8] = tag;
+	return 1;
+}
+
+static void stay_open(struct tcp_conn *conn, void *ctx)
+{
+	(void)conn;
+	(void)ctx;
+}
+
+START_TEST(tags_behind_a_fin)
+{
+	static const struct tcp_handler late = { .received = eat_late, .peer_closed = stay_open };
+	struct bench bench;
+	struct tcp_conn *conn;
+
+	late_tag_count = 0;
+	bench_start(&bench);
+	shake_hands(&bench, 0);
+	conn = bench.rig.server.conn;
+	conn->handler = &late;
+	for (uint32_t i = 0; i < 3; i++) { /* three messages of one byte, and the FIN */
+		struct packet *packet = segment(&bench, TCP_ACK | TCP_PSH, bench.seq + i, bench.ack, i, 1);
+
+		if (i == 2)
+			packet->data[13] |= TCP_FIN;
+		packet->tag = 11 + i;
+		checksum(packet, IP_A, IP_B);
+		send_packet(&bench, packet);
+	}
+	ck_assert_uint_eq(late_tag_count, 0);
+	ck_assert_uint_eq(conn->received.len, 3);
+	tcp_resume(conn);
+	ck_assert_uint_eq(late_tag_count, 3);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(late_tags[i], 11 + i);
+	tcp_abort(conn);
+	bench_stop(&bench);
+}
+END_TEST
+
 /* Marks of what comes now and then only: the last one does not get out of date by half the sequence space. */
 START_TEST(marks_keep_up)
 {
@@ -616,6 +668,7 @@ int main(void)
 	tcase_add_test(tcase, time_wait_expires);
 	tcase_add_test(tcase, no_time_of_what_was_sent_twice);
 	tcase_add_test(tcase, syn_from_ourselves);
+	tcase_add_test(tcase, tags_behind_a_fin);
 	tcase_add_test(tcase, marks_keep_up);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
