@@ -12,8 +12,19 @@
 
 #define SPI_FIRST 0x100 /* 1..255 are reserved */
 
+struct expectation { /* of an association, and what has come for it already */
+	struct expectation *next;
+	struct ipsec *ipsec;
+	uint32_t peer_ip, spi;
+	unsigned count;
+	struct packet *packets[IPSEC_HELD_MAX];
+	struct ip_info infos[IPSEC_HELD_MAX];
+	struct event due;               /* the association stands: its owner first, then they */
+};
+
 struct ipsec {
 	struct node *node;
+	struct expectation *expectations;
 	struct secure_module *sm;
 	bool server;
 	bool backend;                   /* backend.ipsec */
@@ -195,6 +206,8 @@ static struct esp_sa *direction(struct ipsec *s, const struct association_reques
 	return esp_sa_new(s->sm, r->subkey, r->label, dir, spi, context, &s->options);
 }
 
+static void release_held(struct ipsec *s, uint32_t peer_ip, uint32_t spi);
+
 struct association *ipsec_add(struct ipsec *s, const struct association_request *r)
 {
 	uint32_t own_ip = ip_source_for(s->node, r->peer_ip), spi_in = r->initiator ? r->spi + 1 : r->spi;
@@ -231,6 +244,7 @@ struct association *ipsec_add(struct ipsec *s, const struct association_request 
 	s->count++;
 	enter(s, a);
 	sim_after(s->node->sim, &a->expiry, r->lifetime_ns, on_expiry, "association.lifetime");
+	release_held(s, r->peer_ip, spi_in);
 	return a;
 }
 
@@ -283,6 +297,98 @@ static enum ip_out_verdict out(struct node *node, void *ctx, struct ip_info *inf
 	return IP_OUT_PASS;
 }
 
+/* Packets that came before their association */
+
+static struct expectation *expected(const struct ipsec *s, uint32_t peer_ip, uint32_t spi)
+{
+	struct expectation *x = s->expectations;
+
+	while (x && (x->peer_ip != peer_ip || x->spi != spi))
+		x = x->next;
+	return x;
+}
+
+static void unlink_expectation(struct expectation *x)
+{
+	struct expectation **at = &x->ipsec->expectations;
+
+	while (*at != x)
+		at = &(*at)->next;
+	*at = x->next;
+	sim_cancel(x->ipsec->node->sim, &x->due);
+}
+
+static bool hold(struct ipsec *s, struct packet *packet, const struct ip_info *info)
+{
+	struct expectation *x = expected(s, info->src, get_be32(packet->data));
+
+	if (!x || x->count == IPSEC_HELD_MAX)
+		return false;
+	x->packets[x->count] = packet_keep(packet);
+	x->infos[x->count++] = *info;
+	return true;
+}
+
+static void in(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info);
+
+/* Each goes its usual way now: through the association, or to its refusal. */
+static void let_go(struct expectation *x)
+{
+	struct ipsec *s = x->ipsec;
+
+	unlink_expectation(x);
+	for (unsigned i = 0; i < x->count; i++) {
+		in(s->node, s, x->packets[i], &x->infos[i]);
+		packet_free(x->packets[i]);
+	}
+	free(x);
+}
+
+static void on_due(struct sim *sim, struct event *event)
+{
+	(void)sim;
+	let_go(event_owner(event, struct expectation, due));
+}
+
+static void release_held(struct ipsec *s, uint32_t peer_ip, uint32_t spi)
+{
+	struct expectation *x = expected(s, peer_ip, spi);
+
+	if (x && !event_pending(&x->due))
+		sim_after(s->node->sim, &x->due, 0, on_due, "association.held");
+}
+
+void ipsec_expect(struct ipsec *s, uint32_t peer_ip, uint32_t spi_in)
+{
+	struct expectation *x = sim_alloc(sizeof *x);
+
+	x->ipsec = s;
+	x->peer_ip = peer_ip;
+	x->spi = spi_in;
+	x->next = s->expectations;
+	s->expectations = x;
+}
+
+void ipsec_expect_no_more(struct ipsec *s, uint32_t peer_ip, uint32_t spi_in)
+{
+	struct expectation *x = expected(s, peer_ip, spi_in);
+
+	if (x && !event_pending(&x->due))
+		let_go(x);
+}
+
+static void forget_expectations(struct ipsec *s)
+{
+	while (s->expectations) {
+		struct expectation *x = s->expectations;
+
+		unlink_expectation(x);
+		for (unsigned i = 0; i < x->count; i++)
+			packet_free(x->packets[i]);
+		free(x);
+	}
+}
+
 static void in(struct node *node, void *ctx, struct packet *packet, const struct ip_info *info)
 {
 	struct ipsec *s = ctx;
@@ -292,6 +398,8 @@ static void in(struct node *node, void *ctx, struct packet *packet, const struct
 	uint8_t *start;
 	size_t len;
 
+	if (!a && s && packet->len >= ESP_HEADER_LEN && hold(s, packet, info))
+		return;
 	if (!a) {
 		trace_refuse(node, packet->len >= ESP_HEADER_LEN ? "esp.unknown_spi" : "esp.malformed", info->src, packet->tag, "");
 		if (packet->len >= ESP_HEADER_LEN && s && s->unknown)
@@ -331,6 +439,7 @@ struct ipsec *ipsec_new(struct node *node, struct secure_module *sm, bool server
 
 void ipsec_reset(struct ipsec *s)
 {
+	forget_expectations(s);
 	for (uint32_t b = 0; b < s->bucket_count; b++)
 		while (s->by_spi[b])
 			destroy(s->by_spi[b]);

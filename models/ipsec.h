@@ -69,6 +69,14 @@ unsigned ipsec_count(const struct ipsec *ipsec);
 uint32_t ipsec_new_spi(struct ipsec *ipsec);
 /* Whether an initiator may choose this SPI: neither it nor the next one is reserved or 0. */
 bool ipsec_spi_usable(uint32_t spi);
+/*
+ * An exchange is under way that will give an association with this inbound SPI: what comes under it before its answer has been worked through
+ * (the peer may send at once) waits, up to IPSEC_HELD_MAX packets, and is taken when the association stands. The end of the expectation
+ * without one refuses them as "esp.unknown_spi".
+ */
+#define IPSEC_HELD_MAX 8
+void ipsec_expect(struct ipsec *ipsec, uint32_t peer_ip, uint32_t spi_in);
+void ipsec_expect_no_more(struct ipsec *ipsec, uint32_t peer_ip, uint32_t spi_in);
 /* True when a datagram in clear may be taken: it came under ESP, or both ends are servers and backend.ipsec is off. */
 bool ipsec_covered(const struct ipsec *ipsec, const struct udp_from *from);
 /* Told when an ESP packet names an SPI that nobody knows (a peer that has not heard of our restart). */

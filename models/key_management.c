@@ -122,6 +122,7 @@ static void finish(struct exchange *x, enum ap_outcome outcome, struct associati
 		at = &(*at)->next;
 	*at = x->next;
 	sim_cancel(x->km->node->sim, &x->timer);
+	ipsec_expect_no_more(x->km->ipsec, x->server_ip, x->spi + 1);
 	free(x);
 	done(ctx, outcome, a, error);
 }
@@ -174,6 +175,7 @@ bool key_management_initiate(struct key_management *km, uint32_t server_ip, cons
 	*x = (struct exchange){ .next = km->exchanges, .km = km, .server_ip = server_ip, .spi = ipsec_new_spi(km->ipsec),
 		                .nonce = nonce, .credentials = credentials, .label = label, .done = done, .ctx = ctx };
 	km->exchanges = x;
+	ipsec_expect(km->ipsec, server_ip, x->spi + 1);
 	send_request(x);
 	return true;
 }
@@ -184,6 +186,7 @@ static void drop_exchange(struct key_management *km, struct exchange **at)
 
 	*at = x->next;
 	sim_cancel(km->node->sim, &x->timer);
+	ipsec_expect_no_more(km->ipsec, x->server_ip, x->spi + 1);
 	free(x);
 }
 
