@@ -458,6 +458,52 @@ START_TEST(a_key_that_is_none_makes_no_association)
 }
 END_TEST
 
+/* Packets of a peer that has its association before we have ours: { when ours stands, how many come, how many are taken, refused }. */
+static const struct {
+	enum { STANDS, GIVEN_UP, NOT_EXPECTED, RESET } then;
+	unsigned sent, taken, refused;
+} early[] = {
+	{ STANDS, 3, 3, 0 },
+	{ STANDS, IPSEC_HELD_MAX + 2, IPSEC_HELD_MAX, 2 },
+	{ GIVEN_UP, 3, 0, 3 },
+	{ NOT_EXPECTED, 3, 0, 3 },
+	{ RESET, 3, 0, 0 },
+};
+
+START_TEST(what_comes_before_its_association_waits_for_it)
+{
+	struct rig rig;
+	struct sink *from, *to;
+
+	rig_make(&rig, &rig_clean, 1, false, NULL);
+	from = sink_new(rig.end[1].node, SIP_PORT);
+	to = sink_new(rig.end[0].node, SIP_PORT);
+	rig_add(&rig, 1, RIG_SPI, false, LABEL_CTA_SC, 7);
+	if (early[_i].then != NOT_EXPECTED)
+		ipsec_expect(rig.end[0].ipsec, rig.end[1].ip, RIG_SPI + 1);
+	for (unsigned n = 0; n < early[_i].sent; n++)
+		send_numbered(&from->socket, rig.end[0].ip, SIP_PORT, (uint16_t)n, 100);
+	rig_run_for(&rig, NS_PER_S);
+	ck_assert_uint_eq(to->count, 0);
+	if (early[_i].then == STANDS)
+		rig_add(&rig, 0, RIG_SPI, true, LABEL_CTA_SC, 7);
+	else if (early[_i].then == GIVEN_UP)
+		ipsec_expect_no_more(rig.end[0].ipsec, rig.end[1].ip, RIG_SPI + 1);
+	else if (early[_i].then == RESET)
+		ipsec_reset(rig.end[0].ipsec);
+	ck_assert_uint_eq(to->count, 0); /* the owner of the association is told first */
+	rig_run_for(&rig, NS_PER_S);
+	ck_assert_uint_eq(to->count, early[_i].taken);
+	ck_assert_uint_eq(book_count(&rig.refused, "esp.unknown_spi"), early[_i].refused);
+	ipsec_expect_no_more(rig.end[0].ipsec, rig.end[1].ip, RIG_SPI + 1); /* harmless afterwards */
+	udp_unbind(&from->socket);
+	udp_unbind(&to->socket);
+	free(from);
+	free(to);
+	rig_free(&rig, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ipsec");
@@ -472,6 +518,7 @@ int main(void)
 	tcase_add_test(t, what_is_sent_up_and_down_are_two_things);
 	tcase_add_test(t, thousands_behave_like_a_list);
 	tcase_add_test(t, spis_are_even_and_not_reserved);
+	tcase_add_loop_test(t, what_comes_before_its_association_waits_for_it, 0, sizeof early / sizeof early[0]);
 	tcase_add_test(t, a_key_that_is_none_makes_no_association);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
