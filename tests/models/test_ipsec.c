@@ -460,14 +460,14 @@ END_TEST
 
 /* Packets of a peer that has its association before we have ours: { when ours stands, how many come, how many are taken, refused }. */
 static const struct {
-	enum { STANDS, GIVEN_UP, NOT_EXPECTED, RESET } then;
+	enum { STANDS, GIVEN_UP, NOT_EXPECTED, RESTART } then;
 	unsigned sent, taken, refused;
 } early[] = {
 	{ STANDS, 3, 3, 0 },
 	{ STANDS, IPSEC_HELD_MAX + 2, IPSEC_HELD_MAX, 2 },
 	{ GIVEN_UP, 3, 0, 3 },
 	{ NOT_EXPECTED, 3, 0, 3 },
-	{ RESET, 3, 0, 0 },
+	{ RESTART, 3, 0, 0 },
 };
 
 START_TEST(what_comes_before_its_association_waits_for_it)
@@ -489,7 +489,7 @@ START_TEST(what_comes_before_its_association_waits_for_it)
 		rig_add(&rig, 0, RIG_SPI, true, LABEL_CTA_SC, 7);
 	else if (early[_i].then == GIVEN_UP)
 		ipsec_expect_no_more(rig.end[0].ipsec, rig.end[1].ip, RIG_SPI + 1);
-	else if (early[_i].then == RESET)
+	else if (early[_i].then == RESTART)
 		ipsec_reset(rig.end[0].ipsec);
 	ck_assert_uint_eq(to->count, 0); /* the owner of the association is told first */
 	rig_run_for(&rig, NS_PER_S);
