@@ -1,9 +1,9 @@
 /*
  * The certificates a context parsed lately.
  *
- * Decoding a certificate's key costs OpenSSL more than checking a signature with it, and a fleet meets the same few CA and
- * KDC certificates all the time. The cache holds parsed certificates by their exact bytes, most recently used first; it
- * saves time and decides nothing.
+ * Decoding a certificate's key costs OpenSSL more than checking a signature with it, and a fleet meets the same few CA
+ * and KDC certificates all the time. The cache holds parsed certificates by their exact bytes, most recently used
+ * first; it saves time and decides nothing.
  */
 #include <stdlib.h>
 #include <string.h>

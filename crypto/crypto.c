@@ -2,8 +2,8 @@
  * The cryptographic context: library context, providers, algorithms fetched once, hashes, and the door for randomness.
  *
  * OpenSSL's configuration file is never read, so that the machine's settings have no influence; the context has its own
- * provider instances and its own generator (random_provider.c). Failure of an algorithm that was fetched at the start is
- * a defect of the machine, not of a peer, and aborts.
+ * provider instances and its own generator (random_provider.c). Failure of an algorithm that was fetched at the start
+ * is a defect of the machine, not of a peer, and aborts.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * The cryptographic context of one run: an OpenSSL library context whose randomness comes from named streams only.
  *
  * Each call that needs chance takes the caller's random source; for the length of that call it is what OpenSSL's RAND
- * draws from (keys, nonces, IVs, padding). Drawing outside such a call is a programming error and aborts. Algorithms are
- * fetched once, here. Nothing in crypto/ knows a simulator: bytes and keys in, bytes out.
+ * draws from (keys, nonces, IVs, padding). Drawing outside such a call is a programming error and aborts. Algorithms
+ * are fetched once, here. Nothing in crypto/ knows a simulator: bytes and keys in, bytes out.
  */
 #ifndef TOLLGATE_CRYPTO_CRYPTO_H
 #define TOLLGATE_CRYPTO_CRYPTO_H
@@ -19,7 +19,10 @@ struct random_source {
 	void *ctx;
 };
 
-/* What an operation was, for those who count or replay them. size: bytes for ciphers, MACs and hashes, bits for RSA and DH. */
+/*
+ * What an operation was, for those who count or replay them. size: bytes for ciphers, MACs and hashes, bits for RSA and
+ * DH.
+ */
 enum crypto_op {
 	CRYPTO_RSA_SIGN, CRYPTO_RSA_VERIFY, CRYPTO_RSA_ENCRYPT, CRYPTO_RSA_DECRYPT, CRYPTO_DH_GENERATE, CRYPTO_DH_DERIVE,
 	CRYPTO_DES3, CRYPTO_HMAC_SHA1, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_OP_COUNT
@@ -51,7 +54,10 @@ void crypto_free(struct crypto *crypto);
 void crypto_set_meter(struct crypto *crypto, void (*meter)(void *ctx, enum crypto_op op, uint32_t size), void *ctx);
 void crypto_set_key_watcher(struct crypto *crypto, void (*watch)(void *ctx, const struct key_news *news), void *ctx);
 
-/* Why the token of modules with sm_use_token() failed last; "" when there is none or it never did. A run in which it did is no result. */
+/*
+ * Why the token of modules with sm_use_token() failed last; "" when there is none or it never did. A run in which it
+ * did is no result.
+ */
 const char *crypto_token_failure(const struct crypto *crypto);
 
 void crypto_sha1(struct crypto *crypto, const uint8_t *bytes, size_t len, uint8_t out[20]);

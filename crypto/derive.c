@@ -1,8 +1,8 @@
 /*
  * P_SHA1 (RFC 2246 section 5) and the cut of its output into association keys; see derive.h.
  *
- * The functions are pure and take no cryptographic context. HMAC is fetched from OpenSSL's default context, keyed once a
- * call and rewound between the blocks. It draws no randomness.
+ * The functions are pure and take no cryptographic context. HMAC is fetched from OpenSSL's default context, keyed once
+ * a call and rewound between the blocks. It draws no randomness.
  */
 #include <assert.h>
 #include <stdio.h>

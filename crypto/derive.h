@@ -19,8 +19,8 @@
 #define LABEL_WRAP       "key wrap"
 
 /*
- * start_sn is as derived. Whoever starts an association folds it into the lower half of its range (START_SN_MASK: top bit
- * cleared), so that none starts close to 2^32 (attack E5), unless the switch esp.start_sn_limit is off.
+ * start_sn is as derived. Whoever starts an association folds it into the lower half of its range (START_SN_MASK: top
+ * bit cleared), so that none starts close to 2^32 (attack E5), unless the switch esp.start_sn_limit is off.
  */
 #define START_SN_MASK 0x7fffffffu
 struct derived_direction {

@@ -5,7 +5,8 @@
  *
  * The ICV covers everything before it. Padding is as short as the block allows and numbered 1, 2, 3, ... Invariants:
  * - The sender's numbers only grow; the number 2^32 - 1 is never sent, so that none is ever used twice.
- * - The receiver's window starts where the sender starts: a number below the derived start is as good as received already.
+ * - The receiver's window starts where the sender starts: a number below the derived start is as good as received
+ *   already.
  * - A verdict other than ESP_OK leaves the packet's bytes and the association as they were.
  * - With implicit IV the IV is SPI | sequence number, in clear and nowhere on the wire. It never repeats under a key, but
  *   whoever sees the packets knows the next one: that is attack E3, and why the explicit IV is the default.

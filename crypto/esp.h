@@ -1,10 +1,11 @@
 /*
- * IPsec ESP (RFC 2406) with 3DES-CBC (RFC 2451) and HMAC-SHA-1-96 (RFC 2404), and the AH transform's neighbours it shares.
+ * IPsec ESP (RFC 2406) with 3DES-CBC (RFC 2451) and HMAC-SHA-1-96 (RFC 2404), and the AH transform's neighbours it
+ * shares.
  *
- * One struct esp_sa is one direction. Keys and starting sequence number come from a sub-key by crypto/derive.h; they stay
- * in the module. esp_open() decrypts and authenticates in one operation [0076]: the sequence is ICV, replay window,
- * decryption, padding, and only a packet that passes all of it is ever seen in clear. Contexts are made at the first
- * packet and kept while the association is busy; nothing is fetched or allocated per packet.
+ * One struct esp_sa is one direction. Keys and starting sequence number come from a sub-key by crypto/derive.h; they
+ * stay in the module. esp_open() decrypts and authenticates in one operation [0076]: the sequence is ICV, replay
+ * window, decryption, padding, and only a packet that passes all of it is ever seen in clear. Contexts are made at the
+ * first packet and kept while the association is busy; nothing is fetched or allocated per packet.
  */
 #ifndef TOLLGATE_CRYPTO_ESP_H
 #define TOLLGATE_CRYPTO_ESP_H
@@ -43,7 +44,8 @@ struct esp_sa;
 
 /*
  * label: "CTA-SC signaling", ...; the sub-key must be in the module; it may be destroyed afterwards. context: "SRC DST
- * 0xSPI" for key logs. Roles told: "esp.cipher" and "esp.auth". NULL: no such key. Owned by the caller; the module must outlive it.
+ * 0xSPI" for key logs. Roles told: "esp.cipher" and "esp.auth". NULL: no such key. Owned by the caller; the module must
+ * outlive it.
  */
 struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const char *label, enum esp_direction direction,
                           uint32_t spi, const char *context, const struct esp_options *options);
@@ -61,8 +63,8 @@ uint32_t esp_sa_next_sn(const struct esp_sa *sa);
 enum esp_verdict esp_seal(struct esp_sa *sa, uint8_t *payload, size_t len, uint8_t next_header, uint8_t **start,
                           size_t *sealed_len);
 /*
- * Opens an ESP packet in place. On ESP_OK *start and *len are the clear payload and *next_header its protocol; otherwise
- * the bytes are as they were and no clear text exists.
+ * Opens an ESP packet in place. On ESP_OK *start and *len are the clear payload and *next_header its protocol;
+ * otherwise the bytes are as they were and no clear text exists.
  */
 enum esp_verdict esp_open(struct esp_sa *sa, uint8_t *packet, size_t packet_len, uint8_t **start, size_t *len,
                           uint8_t *next_header);

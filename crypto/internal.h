@@ -41,15 +41,15 @@ struct crypto {
 };
 
 /*
- * Between begin and end OpenSSL draws from random, which must live until the end. Pairs may nest (a key made by the pool
- * while a message is built): the inner source holds until its end.
+ * Between begin and end OpenSSL draws from random, which must live until the end. Pairs may nest (a key made by the
+ * pool while a message is built): the inner source holds until its end.
  */
 void crypto_random_begin(struct crypto *crypto, const struct random_source *random);
 void crypto_random_end(struct crypto *crypto);
 /*
- * The source to set for operations whose result does not depend on the random bytes they draw: RSA blinding in signing and
- * decryption with PKCS #1 v1.5, checks of a key pair. It is the context's own fixed stream, so that a module which slept
- * (and sets up blinding again) draws the same numbers from its node's stream as one that did not.
+ * The source to set for operations whose result does not depend on the random bytes they draw: RSA blinding in signing
+ * and decryption with PKCS #1 v1.5, checks of a key pair. It is the context's own fixed stream, so that a module which
+ * slept (and sets up blinding again) draws the same numbers from its node's stream as one that did not.
  */
 const struct random_source *crypto_blinding(struct crypto *crypto);
 /* HMAC-SHA-1 under raw bytes (1 or more); not metered: the caller knows what it stands for. */
@@ -91,8 +91,8 @@ struct sm_key {
 /* NULL when the handle is not a key of that kind. The pointer holds until that key is destroyed. */
 struct sm_key *sm_lookup(const struct secure_module *sm, key_handle handle, enum sm_kind kind);
 /*
- * Adds a symmetric key (SM_DES3: 24 bytes, SM_HMAC: 20) and tells its birth (or, told by how "unwrapped"/"loaded", that it
- * is held). role: a literal. parent may be NULL.
+ * Adds a symmetric key (SM_DES3: 24 bytes, SM_HMAC: 20) and tells its birth (or, told by how "unwrapped"/"loaded", that
+ * it is held). role: a literal. parent may be NULL.
  */
 key_handle sm_add(struct secure_module *sm, enum sm_kind kind, const char *role, const uint8_t *bytes, size_t len,
                   const char *how, const char *context, const struct sm_key *parent);
@@ -103,8 +103,8 @@ const struct random_source *sm_random(const struct secure_module *sm);
 const uint8_t *sm_root(const struct secure_module *sm, size_t *len);
 
 /*
- * A root certificate, kept once a context however many modules hold it. hold: NULL when the bytes are not one self-signed
- * CA certificate whose signature verifies. A holder releases it; crypto_free() asserts that all did.
+ * A root certificate, kept once a context however many modules hold it. hold: NULL when the bytes are not one
+ * self-signed CA certificate whose signature verifies. A holder releases it; crypto_free() asserts that all did.
  */
 struct root_cert {
 	struct root_cert *next;
@@ -116,8 +116,8 @@ struct root_cert *root_cert_hold(struct crypto *crypto, const uint8_t *der, size
 void root_cert_release(struct crypto *crypto, struct root_cert *root);
 
 /*
- * Exactly one certificate, parsed in the context; NULL otherwise. A shared object out of a small cache: its holder changes
- * nothing in it and gives it back with X509_free(). len 0 is no certificate.
+ * Exactly one certificate, parsed in the context; NULL otherwise. A shared object out of a small cache: its holder
+ * changes nothing in it and gives it back with X509_free(). len 0 is no certificate.
  */
 X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len);
 void cert_cache_free(struct cert_cache *cache);

@@ -1,12 +1,13 @@
 /*
  * The pool of RSA key pairs and its cache file.
  *
- * A key pair is drawn from the seed stream "SEED/BITS/NAME" and from nothing else; what the cache holds can only save time.
- * The file: a header (magic, seed, bits, OpenSSL's version, because another version may make another key of the same
- * stream), then records (magic, lengths, SHA-256 over lengths, name and key; name; PKCS #8). Records are only appended,
- * under flock(2), each with one write; what does not parse at the end is a torn write and is overwritten by the next. A
- * record is checked when its key is asked for; one that fails is made anew and appended, and the later record counts.
- * A file with another header is replaced by rename, so that processes which have mapped it keep their mapping.
+ * A key pair is drawn from the seed stream "SEED/BITS/NAME" and from nothing else; what the cache holds can only save
+ * time. The file: a header (magic, seed, bits, OpenSSL's version, because another version may make another key of the
+ * same stream), then records (magic, lengths, SHA-256 over lengths, name and key; name; PKCS #8). Records are only
+ * appended, under flock(2), each with one write; what does not parse at the end is a torn write and is overwritten by
+ * the next. A record is checked when its key is asked for; one that fails is made anew and appended, and the later
+ * record counts. A file with another header is replaced by rename, so that processes which have mapped it keep their
+ * mapping.
  *
  * No descriptor stays open, so a forked run neither shares a lock nor an offset with its parent.
  */

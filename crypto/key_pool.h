@@ -1,9 +1,9 @@
 /*
  * RSA key pairs made once and cached (a fleet's keys take longer to make than to use).
  *
- * The key of (pool seed, bits, name) follows from these three alone; the cache only saves the time. It is one append-only
- * file per (seed, bits) in the cache directory, safe for several processes; a torn or foreign record is made anew. A directory that cannot be
- * written is no error: keys are then made again next time.
+ * The key of (pool seed, bits, name) follows from these three alone; the cache only saves the time. It is one
+ * append-only file per (seed, bits) in the cache directory, safe for several processes; a torn or foreign record is
+ * made anew. A directory that cannot be written is no error: keys are then made again next time.
  */
 #ifndef TOLLGATE_CRYPTO_KEY_POOL_H
 #define TOLLGATE_CRYPTO_KEY_POOL_H

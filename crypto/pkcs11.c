@@ -2,8 +2,9 @@
  * Cryptoki's C functions: locks, looks up slot or session, checks pointers, and hands on to the other pkcs11_*.c files.
  *
  * Here is the one process-wide state of the face: `state`, the table of slots and sessions. PKCS #11 hands out integers
- * that are good in the whole process and has no context argument, so it cannot live elsewhere. The simulator does not link this file.
- * A mutex lets one call in at a time; an application that forbids the system's mutexes gets CKR_CANT_LOCK.
+ * that are good in the whole process and has no context argument, so it cannot live elsewhere. The simulator does not
+ * link this file. A mutex lets one call in at a time; an application that forbids the system's mutexes gets
+ * CKR_CANT_LOCK.
  */
 #include <assert.h>
 #include <pthread.h>

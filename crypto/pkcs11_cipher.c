@@ -1,9 +1,10 @@
 /*
- * Encryption and decryption at the PKCS#11 face: 3DES-CBC without and with PKCS #7 padding, RSA with PKCS #1 v1.5 padding, and
- * ESP packets, which are sealed or opened whole under a sub-key.
+ * Encryption and decryption at the PKCS#11 face: 3DES-CBC without and with PKCS #7 padding, RSA with PKCS #1 v1.5
+ * padding, and ESP packets, which are sealed or opened whole under a sub-key.
  *
- * As in pkcs11_sign.c, a question for the length and a buffer that is too small leave the operation as it was: therefore
- * 3DES and RSA work into memory of their own first, and ESP, which cannot be undone, asks for the largest length at once.
+ * As in pkcs11_sign.c, a question for the length and a buffer that is too small leave the operation as it was:
+ * therefore 3DES and RSA work into memory of their own first, and ESP, which cannot be undone, asks for the largest
+ * length at once.
  */
 #include <limits.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * What the files of the PKCS#11 face share: slots, sessions, objects, operations.
  *
- * Functions here get checked pointers and run under the lock of pkcs11.c. An object handle is made of the module's key handle
- * and of the part it shows (see enum p11_part), so that the keys of a module need no second table; only what the face adds to
- * a key that was made through it is kept, in struct p11_made.
+ * Functions here get checked pointers and run under the lock of pkcs11.c. An object handle is made of the module's key
+ * handle and of the part it shows (see enum p11_part), so that the keys of a module need no second table; only what the
+ * face adds to a key that was made through it is kept, in struct p11_made.
  */
 #ifndef TOLLGATE_CRYPTO_PKCS11_INTERNAL_H
 #define TOLLGATE_CRYPTO_PKCS11_INTERNAL_H
@@ -155,7 +155,9 @@ CK_RV p11_cipher(struct p11_session *session, struct p11_operation *op, const CK
 CK_RV p11_cipher_update(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out,
                         CK_ULONG *out_len);
 CK_RV p11_cipher_final(struct p11_session *session, struct p11_operation *op, CK_BYTE *out, CK_ULONG *out_len);
-/* RSA decryption with PKCS #1 v1.5 padding; out has room for P11_RSA_MAX bytes. False: not to this key, or bad padding. */
+/*
+ * RSA decryption with PKCS #1 v1.5 padding; out has room for P11_RSA_MAX bytes. False: not to this key, or bad padding.
+ */
 bool p11_rsa_decrypt(struct p11_slot *slot, key_handle key, const CK_BYTE *in, size_t len, uint8_t *out, size_t *out_len);
 /* Ends an operation and frees what it holds. */
 void p11_operation_end(struct p11_operation *op);

@@ -1,9 +1,9 @@
 /*
- * How keys come into and leave a module through the PKCS#11 face: generate, create, unwrap, derive, wrap, destroy; and the ESP
- * associations that hang on sub-keys.
+ * How keys come into and leave a module through the PKCS#11 face: generate, create, unwrap, derive, wrap, destroy; and
+ * the ESP associations that hang on sub-keys.
  *
- * Who may be wrapped under what: the key must be extractable, and the wrapping key must not be one that somebody outside
- * may know (created from a value, or unwrapped): CKA_WRAP_WITH_TRUSTED holds for every key.
+ * Who may be wrapped under what: the key must be extractable, and the wrapping key must not be one that somebody
+ * outside may know (created from a value, or unwrapped): CKA_WRAP_WITH_TRUSTED holds for every key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -261,7 +261,10 @@ CK_RV p11_unwrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_
 		return rv == CKR_KEY_HANDLE_INVALID ? CKR_UNWRAPPING_KEY_HANDLE_INVALID : rv;
 	if (rsa != (outer.key->kind == SM_RSA) || usage > UINT32_MAX)
 		return usage > UINT32_MAX ? CKR_MECHANISM_PARAM_INVALID : CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT;
-	/* A sub-key that comes wrapped under a protocol's key is for structured use; else unwrapping would make it readable. */
+	/*
+	 * A sub-key that comes wrapped under a protocol's key is for structured use; else unwrapping would make it
+	 * readable.
+	 */
 	rv = read_wish(session, attributes, count, !rsa, &wish);
 	if (rv != CKR_OK)
 		return rv;

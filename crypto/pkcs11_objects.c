@@ -1,8 +1,9 @@
 /*
  * Objects of the PKCS#11 face: which there are, their attributes, and the search for them.
  *
- * A module's keys are shown as they are at the moment of asking: an RSA key as a private and a public key object, a 3DES key
- * as a secret key, the root verification key as a trusted certificate. Private and secret keys are seen after login only.
+ * A module's keys are shown as they are at the moment of asking: an RSA key as a private and a public key object, a
+ * 3DES key as a secret key, the root verification key as a trusted certificate. Private and secret keys are seen after
+ * login only.
  */
 #include <stdlib.h>
 #include <string.h>

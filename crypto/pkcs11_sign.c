@@ -1,6 +1,6 @@
 /*
- * Digests, signatures and their verification at the PKCS#11 face: RSA with PKCS #1 v1.5 padding (RFC 8017 section 8.2) over
- * SHA-1, SHA-256 or ready-made DigestInfo, and HMAC-SHA-1.
+ * Digests, signatures and their verification at the PKCS#11 face: RSA with PKCS #1 v1.5 padding (RFC 8017 section 8.2)
+ * over SHA-1, SHA-256 or ready-made DigestInfo, and HMAC-SHA-1.
  *
  * An operation ends with every return but two: a question for the length, and a buffer that is too small.
  */
@@ -35,7 +35,9 @@ static struct crypto *crypto_of(const struct p11_session *session)
 	return sm_crypto(session->slot->sm);
 }
 
-/* Whether the caller's buffer takes need bytes: CKR_OK go on; else *answer is what to return, and the operation stays. */
+/*
+ * Whether the caller's buffer takes need bytes: CKR_OK go on; else *answer is what to return, and the operation stays.
+ */
 static bool takes(CK_BYTE *out, CK_ULONG *out_len, size_t need, CK_RV *answer)
 {
 	bool room = out && *out_len >= need;

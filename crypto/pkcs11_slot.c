@@ -16,7 +16,10 @@ struct mechanism {
 	CK_MECHANISM_INFO info;
 };
 
-/* CKM_SHA1_RSA_PKCS stands first: there are programs that test the first signing mechanism in parts, which CKM_RSA_PKCS has not. */
+/*
+ * CKM_SHA1_RSA_PKCS stands first: there are programs that test the first signing mechanism in parts, which CKM_RSA_PKCS
+ * has not.
+ */
 static const struct mechanism mechanisms[] = {
 	{ CKM_SHA1_RSA_PKCS, { 1024, 4096, CKF_HW | CKF_SIGN | CKF_VERIFY } },
 	{ CKM_SHA256_RSA_PKCS, { 1024, 4096, CKF_HW | CKF_SIGN | CKF_VERIFY } },

@@ -1,9 +1,10 @@
 /*
  * Use of an external PKCS#11 token for RSA; see pkcs11_token.h.
  *
- * OpenSSL 3.0 offers two ways to put a private operation elsewhere: a provider, or an RSA_METHOD. The method is deprecated but a
- * tenth of the work, and OpenSSL treats a key that has one as foreign: it never exports it to a provider and calls
- * the method from every EVP and CMS function, in any library context. This is the only file that uses deprecated functions for it.
+ * OpenSSL 3.0 offers two ways to put a private operation elsewhere: a provider, or an RSA_METHOD. The method is
+ * deprecated but a tenth of the work, and OpenSSL treats a key that has one as foreign: it never exports it to a
+ * provider and calls the method from every EVP and CMS function, in any library context. This is the only file that
+ * uses deprecated functions for it.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <dlfcn.h>
@@ -369,8 +370,8 @@ void pkcs11_token_destroy(struct pkcs11_token *token, pkcs11_key key)
 }
 
 /*
- * Tokens write into memory of ours that always suffices, so that no operation stays open for want of room; a length that
- * makes no sense is refused.
+ * Tokens write into memory of ours that always suffices, so that no operation stays open for want of room; a length
+ * that makes no sense is refused.
  */
 static bool give(const uint8_t *bytes, CK_ULONG len, uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
 {

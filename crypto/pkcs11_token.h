@@ -1,9 +1,10 @@
 /*
  * A PKCS#11 token of somebody else's (SoftHSM2, a smart card, an HSM) as the place where a module's RSA keys work.
  *
- * The keys are imported as session objects that cannot be read back, and their private operations (signatures and decryption with
- * PKCS #1 v1.5) go to the token. An EVP_PKEY stands for such a key, so that CMS and everything else that signs or decrypts
- * needs to know nothing of it. PKCS #1 v1.5 signatures are deterministic: a run with a token is byte for byte the run without.
+ * The keys are imported as session objects that cannot be read back, and their private operations (signatures and
+ * decryption with PKCS #1 v1.5) go to the token. An EVP_PKEY stands for such a key, so that CMS and everything else
+ * that signs or decrypts needs to know nothing of it. PKCS #1 v1.5 signatures are deterministic: a run with a token is
+ * byte for byte the run without.
  */
 #ifndef TOLLGATE_CRYPTO_PKCS11_TOKEN_H
 #define TOLLGATE_CRYPTO_PKCS11_TOKEN_H
@@ -13,16 +14,16 @@
 #include <stdint.h>
 #include <openssl/types.h>
 
-#define PKCS11_ERROR_LEN 256
+#define PKCS11_ERROR_LEN 192 /* a model can put a word of its own before it */
 #define PKCS11_SIGNATURE_MAX 512
 
 struct pkcs11_token;
 typedef uint64_t pkcs11_key; /* an object handle; 0 is no key */
 
 /*
- * Loads the PKCS#11 library at module_path, finds the token with that label and logs in as its user. label NULL: the library's
- * only token that is initialised. NULL: error says why. The first to open a library in a process initialises it and, by
- * closing, finalises it: of several tokens of one library, close the one opened first last.
+ * Loads the PKCS#11 library at module_path, finds the token with that label and logs in as its user. label NULL: the
+ * library's only token that is initialised. NULL: error says why. The first to open a library in a process initialises
+ * it and, by closing, finalises it: of several tokens of one library, close the one opened first last.
  */
 struct pkcs11_token *pkcs11_token_open(const char *module_path, const char *label, const char *pin,
                                        char error[PKCS11_ERROR_LEN]);
@@ -51,14 +52,15 @@ bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint
                           size_t *out_len, char error[PKCS11_ERROR_LEN]);
 
 /*
- * Why the token last failed to import a key, to show one, or in an operation of a key object; "" when it never did. A cipher
- * text that cannot be decrypted is its sender's error and not the token's. Holds until the token is closed or fails again.
+ * Why the token last failed to import a key, to show one, or in an operation of a key object; "" when it never did. A
+ * cipher text that cannot be decrypted is its sender's error and not the token's. Holds until the token is closed or
+ * fails again.
  */
 const char *pkcs11_token_failure(const struct pkcs11_token *token);
 
 /*
- * A key object whose private operations are the token's; it works in every library context. The key must outlive it. NULL:
- * error says why. EVP_PKEY_free() it before the token is closed.
+ * A key object whose private operations are the token's; it works in every library context. The key must outlive it.
+ * NULL: error says why. EVP_PKEY_free() it before the token is closed.
  */
 EVP_PKEY *pkcs11_token_pkey(struct pkcs11_token *token, pkcs11_key key, char error[PKCS11_ERROR_LEN]);
 /* Imports and makes the key object in one; the key leaves the token with the last reference to the object. */

@@ -1,9 +1,9 @@
 /*
  * Reading certificates (RFC 5280; RFC 4556 section 3.2.4 for the names of Kerberos principals).
  *
- * A certificate from a peer is judged twice: here, whether it is well-formed and what it claims; in pki_verify.c, whether
- * the claim holds. What cannot be read without doubt (two principals, separators inside a component, an extension that
- * does not decode) is refused as a whole rather than read in part.
+ * A certificate from a peer is judged twice: here, whether it is well-formed and what it claims; in pki_verify.c,
+ * whether the claim holds. What cannot be read without doubt (two principals, separators inside a component, an
+ * extension that does not decode) is refused as a whole rather than read in part.
  */
 #include <stdio.h>
 #include <stdlib.h>

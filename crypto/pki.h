@@ -36,7 +36,9 @@ struct cert_facts { /* what a verifier needs of a certificate */
 };
 /* False when the bytes are not exactly one certificate of a kind this architecture issues or could meet. */
 bool cert_read(const uint8_t *der, size_t len, struct cert_facts *facts);
-/* The same by way of a context, which remembers what it parsed lately: several times faster where certificates recur. */
+/*
+ * The same by way of a context, which remembers what it parsed lately: several times faster where certificates recur.
+ */
 bool cert_read_with(struct crypto *crypto, const uint8_t *der, size_t len, struct cert_facts *facts);
 
 #define CERT_NO_EXPIRY_S INT64_C(253402300799) /* 9999-12-31 23:59:59, RFC 5280 section 4.1.2.5: valid for good */
@@ -53,9 +55,9 @@ struct cert_request {
 	bool sha1;                       /* signed with SHA-1 instead of SHA-256 */
 };
 /*
- * Issues a certificate for the public key of subject_key (PKCS#8 DER) or, if that is NULL, of subject_spki, signed by the
- * issuer's key. CERT_ROOT: issuer_cert NULL, signed by itself. Signature: RSA with SHA-256 or SHA-1. False: the request is
- * not one that can be met (no name, times out of range, a key that is none); out is empty then.
+ * Issues a certificate for the public key of subject_key (PKCS#8 DER) or, if that is NULL, of subject_spki, signed by
+ * the issuer's key. CERT_ROOT: issuer_cert NULL, signed by itself. Signature: RSA with SHA-256 or SHA-1. False: the
+ * request is not one that can be met (no name, times out of range, a key that is none); out is empty then.
  */
 bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key, size_t subject_key_len,
                 const uint8_t *subject_spki, size_t spki_len, const struct der *issuer_cert, const uint8_t *issuer_key,
@@ -66,8 +68,8 @@ bool cert_public_key(const uint8_t *der, size_t len, struct der *spki);
 enum cert_verdict { CERT_OK, CERT_MALFORMED, CERT_UNTRUSTED, CERT_BAD_SIGNATURE, CERT_NOT_YET_VALID, CERT_EXPIRED, CERT_BAD_USAGE };
 extern const char *const cert_verdict_names[];
 /*
- * Verifies leaf under the trusted CAs (through the extra, untrusted chain) at time now_s. skip_chain: only times and usage
- * (a thumbprint cache hit, patent [0104]).
+ * Verifies leaf under the trusted CAs (through the extra, untrusted chain) at time now_s. skip_chain: only times and
+ * usage (a thumbprint cache hit, patent [0104]).
  */
 enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain, size_t chain_count,
                               const struct der *trusted, size_t trusted_count, int64_t now_s, bool skip_chain);

@@ -1,5 +1,6 @@
 /*
- * What the files of the PKI share: pki.c (reading), pki_issue.c (issuing), pki_verify.c (verifying). Internal to crypto/.
+ * What the files of the PKI share: pki.c (reading), pki_issue.c (issuing), pki_verify.c (verifying). Internal to
+ * crypto/.
  */
 #ifndef TOLLGATE_CRYPTO_PKI_INTERNAL_H
 #define TOLLGATE_CRYPTO_PKI_INTERNAL_H

@@ -1,8 +1,8 @@
 /*
  * Issuing certificates and CRLs (RFC 5280; RFC 4556 sections 3.2.2 and 3.2.4).
  *
- * Names, serial numbers and times come from the caller and the signature is RSA with PKCS #1 v1.5, which is deterministic:
- * the same request gives the same bytes.
+ * Names, serial numbers and times come from the caller and the signature is RSA with PKCS #1 v1.5, which is
+ * deterministic: the same request gives the same bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>

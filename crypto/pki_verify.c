@@ -1,10 +1,10 @@
 /*
  * Verifying certificates (RFC 5280 section 6) and CRLs (section 6.3), at a time that the caller gives.
  *
- * The chain is OpenSSL's work; the verdict is ours. A trusted certificate ends a chain even if it is no root, since the KDC
- * trusts the operator's CA directly (X509_V_FLAG_PARTIAL_CHAIN). On top of OpenSSL's rules every certificate above the leaf
- * must say CA in basicConstraints and may sign certificates, whatever else older forms allow. Periods of validity are
- * checked here, too, from the leaf upwards, after the signatures; the machine's clock is never asked.
+ * The chain is OpenSSL's work; the verdict is ours. A trusted certificate ends a chain even if it is no root, since the
+ * KDC trusts the operator's CA directly (X509_V_FLAG_PARTIAL_CHAIN). On top of OpenSSL's rules every certificate above
+ * the leaf must say CA in basicConstraints and may sign certificates, whatever else older forms allow. Periods of
+ * validity are checked here, too, from the leaf upwards, after the signatures; the machine's clock is never asked.
  */
 #include <stdlib.h>
 #include <openssl/err.h>

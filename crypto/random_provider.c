@@ -2,8 +2,8 @@
  * The provider behind random_provider.h.
  *
  * OpenSSL keeps a tree of generators for each library context (seed source, primary, and a public and a private one a
- * thread). Here all of them are the same thing: a door to the provider's struct crypto. They hold no state of their own, so
- * which of them is asked, and when it was made, makes no difference to the bytes.
+ * thread). Here all of them are the same thing: a door to the provider's struct crypto. They hold no state of their
+ * own, so which of them is asked, and when it was made, makes no difference to the bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Root certificates as modules hold them (patent [0061]): checked once, stored once a context, counted by holder. A fleet
- * of a million modules trusts two or three roots; a copy in each would be most of a sleeping device.
+ * Root certificates as modules hold them (patent [0061]): checked once, stored once a context, counted by holder. A
+ * fleet of a million modules trusts two or three roots; a copy in each would be most of a sleeping device.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -3,15 +3,16 @@
  *
  *   { RTP header | payload | padding ... count | MAC 12 (option) } encrypted, 3DES-CBC, IV 0
  *
- * Padding is RTP's own: the P bit of the header says that the last byte of the RTP packet counts the bytes to be left out
- * at its end. It is added only when the length (with MAC) is no multiple of 8, so that 160 bytes of G.711 in a packet of 172
- * become 176. The MAC is HMAC-SHA-1-96 (RFC 2404), as in ESP, over the padded packet and stands behind it before all is encrypted.
+ * Padding is RTP's own: the P bit of the header says that the last byte of the RTP packet counts the bytes to be left
+ * out at its end. It is added only when the length (with MAC) is no multiple of 8, so that 160 bytes of G.711 in a
+ * packet of 172 become 176. The MAC is HMAC-SHA-1-96 (RFC 2404), as in ESP, over the padded packet and stands behind it
+ * before all is encrypted.
  *
- * The caller's packets come back as they went: P is set and cleared here. A packet that has padding of its own when it is
- * sealed loses it, for it carries nothing. Without MAC the check of a packet is that of RFC 3550 appendix A.1 (version,
- * padding) and no more: about every fifth packet under another key passes it, and whatever is spliced in behind the first
- * blocks does (attack R2). With IV 0, equal first blocks under one key show (attack R1); sequence number and time stamp in the header are
- * what makes them differ.
+ * The caller's packets come back as they went: P is set and cleared here. A packet that has padding of its own when it
+ * is sealed loses it, for it carries nothing. Without MAC the check of a packet is that of RFC 3550 appendix A.1
+ * (version, padding) and no more: about every fifth packet under another key passes it, and whatever is spliced in
+ * behind the first blocks does (attack R2). With IV 0, equal first blocks under one key show (attack R1); sequence
+ * number and time stamp in the header are what makes them differ.
  */
 #include <assert.h>
 #include <stdlib.h>

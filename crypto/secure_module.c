@@ -1,8 +1,8 @@
 /*
  * The secure module: a table of keys by handle, sorted because handles only grow, and what may be done with them.
  *
- * Keys are allocated one by one, so that pointers from sm_lookup() hold while others come and go. Every key that enters is
- * told to the context's watcher as born or held, and every key that leaves as dead, including those of sm_free().
+ * Keys are allocated one by one, so that pointers from sm_lookup() hold while others come and go. Every key that enters
+ * is told to the context's watcher as born or held, and every key that leaves as dead, including those of sm_free().
  * Key bytes are wiped before their memory is freed.
  */
 #include <assert.h>
@@ -117,7 +117,10 @@ static struct sm_key *append(struct secure_module *sm, enum sm_kind kind, const 
 	return key;
 }
 
-/* The RSA key object of a key, made from the pool or of its token's key when it sleeps. NULL: the token does not answer. */
+/*
+ * The RSA key object of a key, made from the pool or of its token's key when it sleeps. NULL: the token does not
+ * answer.
+ */
 static EVP_PKEY *awake(struct crypto *crypto, struct sm_key *key)
 {
 	if (!key->pkey && key->in_token) {
@@ -203,7 +206,9 @@ bool sm_use_token(struct secure_module *sm, char error[SM_ERROR_LEN])
 	return sm->use_token;
 }
 
-/* Puts the key into the token, or finds it there. Its id is found at once, while a token that fails can still be told. */
+/*
+ * Puts the key into the token, or finds it there. Its id is found at once, while a token that fails can still be told.
+ */
 static bool move_to_token(struct crypto *crypto, struct sm_key *key)
 {
 	char error[PKCS11_ERROR_LEN];

@@ -25,21 +25,24 @@ struct crypto *sm_crypto(const struct secure_module *sm);
 const char *sm_owner(const struct secure_module *sm);
 
 /*
- * RSA keys installed from now on work in a PKCS#11 token (SoftHSM2, a smart card, build/tollgate-pkcs11.so) in place of the
- * module's own RSA part; the token is the context's, opened at the first call as the environment says (crypto/pkcs11_token.h).
- * Results are the same byte for byte. False: there is no such token; error says why.
+ * RSA keys installed from now on work in a PKCS#11 token (SoftHSM2, a smart card, build/tollgate-pkcs11.so) in place of
+ * the module's own RSA part; the token is the context's, opened at the first call as the environment says
+ * (crypto/pkcs11_token.h). Results are the same byte for byte. False: there is no such token; error says why.
  */
-#define SM_ERROR_LEN 256
+#define SM_ERROR_LEN 192
 bool sm_use_token(struct secure_module *sm, char error[SM_ERROR_LEN]);
 
 /*
- * The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. Its role is
- * "rsa", its context NAME. It is fetched (and perhaps made) when first used; at once when a watcher is set.
+ * The device's key pair, installed at manufacture [0103]: NAME's key of the pool. The pool outlives the module. Its
+ * role is "rsa", its context NAME. It is fetched (and perhaps made) when first used; at once when a watcher is set.
  * With sm_use_token() it goes into the token at once and leaves it when it is destroyed; a token that holds it for good
  * (a personalised card) is used as it is. 0: the token would not take it; crypto_token_failure() says why.
  */
 key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const char *name, unsigned bits);
-/* A 3-key 3DES key installed by an operator: a server key shared with the KDC [0044]. context: its principal, for key logs. */
+/*
+ * A 3-key 3DES key installed by an operator: a server key shared with the KDC [0044]. context: its principal, for key
+ * logs.
+ */
 key_handle sm_install_des3(struct secure_module *sm, const char *role, const char *context, const uint8_t key[24]);
 /* A random 3-key 3DES key with parity. */
 key_handle sm_generate_des3(struct secure_module *sm, const char *role);
@@ -69,12 +72,15 @@ bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_
 key_handle sm_unwrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, const char *role,
                      const uint8_t *wrapped, size_t len);
 /*
- * A 3DES key derived from a sub-key under a label: the upward encryption key of crypto/derive.h's cut. 0: no such sub-key.
- * Roles, here and elsewhere, must outlive the module: literals.
+ * A 3DES key derived from a sub-key under a label: the upward encryption key of crypto/derive.h's cut. 0: no such
+ * sub-key. Roles, here and elsewhere, must outlive the module: literals.
  */
 key_handle sm_derive_des3(struct secure_module *sm, key_handle subkey, const char *label, const char *role);
 
-/* HMAC-SHA1 under a key (3DES keys serve as HMAC keys by their 24 bytes), as the PacketCable key management messages use it. */
+/*
+ * HMAC-SHA1 under a key (3DES keys serve as HMAC keys by their 24 bytes), as the PacketCable key management messages
+ * use it.
+ */
 #define SM_HMAC_LEN 20
 bool sm_hmac_sha1(struct secure_module *sm, key_handle key, const uint8_t *bytes, size_t len, uint8_t out[SM_HMAC_LEN]);
 

@@ -1,11 +1,12 @@
 /*
  * What ESP and the RTP cipher share: one direction's 3DES-CBC and HMAC-SHA-1 under keys that follow from a sub-key.
  *
- * The keys stay in struct transform; their birth and death are told to the context's watcher. Contexts are made at the first
- * use and kept until transform_sleep(): the cipher context with its key schedule, and the hash states after the HMAC's inner
- * and outer pad (RFC 2104 section 4), which are copied for each message. Of the ways EVP offers to begin an HMAC with a kept key this is
- * the cheapest: on 224 bytes 0.32 us, against 0.46 us for EVP_MAC_init() without key and 0.69 us for EVP_MAC_CTX_dup().
- * Nothing is fetched per message. An operation of libcrypto that fails here is a defect of the machine and aborts.
+ * The keys stay in struct transform; their birth and death are told to the context's watcher. Contexts are made at the
+ * first use and kept until transform_sleep(): the cipher context with its key schedule, and the hash states after the
+ * HMAC's inner and outer pad (RFC 2104 section 4), which are copied for each message. Of the ways EVP offers to begin
+ * an HMAC with a kept key this is the cheapest: on 224 bytes 0.32 us, against 0.46 us for EVP_MAC_init() without key
+ * and 0.69 us for EVP_MAC_CTX_dup(). Nothing is fetched per message. An operation of libcrypto that fails here is a
+ * defect of the machine and aborts.
  */
 #ifndef TOLLGATE_CRYPTO_TRANSFORM_H
 #define TOLLGATE_CRYPTO_TRANSFORM_H
@@ -33,8 +34,9 @@ struct transform {
 };
 
 /*
- * Derives one direction's keys of the sub-key under the label and tells them; mac false: no authentication key exists. False
- * when the module has no such key, *t is then untouched. start_sn: as derived. names must outlive the transform; context is copied.
+ * Derives one direction's keys of the sub-key under the label and tells them; mac false: no authentication key exists.
+ * False when the module has no such key, *t is then untouched. start_sn: as derived. names must outlive the transform;
+ * context is copied.
  */
 bool transform_init(struct transform *t, struct secure_module *sm, key_handle subkey, const char *label,
                     enum esp_direction direction, const struct transform_names *names, const char *context, bool mac,

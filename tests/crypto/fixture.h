@@ -1,9 +1,9 @@
 /*
- * What tests of crypto/ and of the layers above share: a deterministic random source, a cryptographic context, a module,
- * and a small PKI (manufacturer root and CA, operator CA, a device, an operator certificate, a KDC).
+ * What tests of crypto/ and of the layers above share: a deterministic random source, a cryptographic context, a
+ * module, and a small PKI (manufacturer root and CA, operator CA, a device, an operator certificate, a KDC).
  *
- * Everything follows from the labels given, so that a failing test fails again. Header only; a test program that uses no
- * PKI needs no PKI.
+ * Everything follows from the labels given, so that a failing test fails again. Header only; a test program that uses
+ * no PKI needs no PKI.
  */
 #ifndef TOLLGATE_TESTS_CRYPTO_FIXTURE_H
 #define TOLLGATE_TESTS_CRYPTO_FIXTURE_H
@@ -17,7 +17,10 @@
 #include "crypto/secure_module.h"
 #include "crypto/seed_stream.h"
 
-/* 2027-01-01 00:00:00 UTC: "now" of the fixture; certificates are valid from a day before, for ten years (device: for good). */
+/*
+ * 2027-01-01 00:00:00 UTC: "now" of the fixture; certificates are valid from a day before, for ten years (device: for
+ * good).
+ */
 #define FIXTURE_NOW_S INT64_C(1798761600)
 #define FIXTURE_DAY_S INT64_C(86400)
 #define FIXTURE_REALM "TOLLGATE.EXAMPLE"
@@ -83,7 +86,10 @@ static inline void fixture_party_free(struct fixture_party *party)
 	sm_free(party->sm);
 }
 
-/* Key names in the pool: "root", "mfg-ca", "op-ca" (2048), "kdc" (2048), "device" (1024: device and operator certificate). */
+/*
+ * Key names in the pool: "root", "mfg-ca", "op-ca" (2048), "kdc" (2048), "device" (1024: device and operator
+ * certificate).
+ */
 struct fixture_pki {
 	struct crypto *crypto;
 	struct key_pool *pool;

@@ -1,6 +1,7 @@
 /*
- * Key derivation: HMAC-SHA-1 against RFC 2202 section 3, P_SHA1 against vectors made with Python (tests/vectors/p_sha1.txt),
- * the cut of the output, parity, and the seed stream against values made with Python's hashlib.
+ * Key derivation: HMAC-SHA-1 against RFC 2202 section 3, P_SHA1 against vectors made with Python
+ * (tests/vectors/p_sha1.txt), the cut of the output, parity, and the seed stream against values made with Python's
+ * hashlib.
  */
 #include <check.h>
 #include <stdio.h>

@@ -91,7 +91,10 @@ static void icv_of(const uint8_t key[20], const uint8_t *bytes, size_t len, uint
 	memcpy(out, hash, 12);
 }
 
-/* An ESP packet as somebody else would make it: text is payload, padding, pad length and next header. Returns its length. */
+/*
+ * An ESP packet as somebody else would make it: text is payload, padding, pad length and next header. Returns its
+ * length.
+ */
 static size_t craft(const struct derived_direction *keys, uint32_t spi, uint32_t sn, const uint8_t iv[8], const uint8_t *text,
                     size_t text_len, bool auth, uint8_t *packet)
 {
@@ -145,7 +148,9 @@ START_TEST(hmac_vectors)
 }
 END_TEST
 
-/* The transform's 3DES against the example of NIST SP 800-67 appendix B.1: with IV 0, one block of CBC is one of ECB. */
+/*
+ * The transform's 3DES against the example of NIST SP 800-67 appendix B.1: with IV 0, one block of CBC is one of ECB.
+ */
 START_TEST(des3_vector)
 {
 	static const uint8_t key[24] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x23\x45\x67\x89\xab\xcd\xef\x01"
@@ -248,7 +253,10 @@ START_TEST(sealed_as_the_rfc_says)
 }
 END_TEST
 
-/* The explicit IV is drawn from the module's source: two modules' packets differ, the same module's repeat with its stream. */
+/*
+ * The explicit IV is drawn from the module's source: two modules' packets differ, the same module's repeat with its
+ * stream.
+ */
 START_TEST(explicit_iv_is_drawn)
 {
 	uint8_t first[8], room[ROOM] = { 0 }, *start;
@@ -356,7 +364,10 @@ START_TEST(replay_switch)
 }
 END_TEST
 
-/* A changed bit anywhere is found by the ICV, leaves the bytes alone and does not spoil the window; then the packet itself opens. */
+/*
+ * A changed bit anywhere is found by the ICV, leaves the bytes alone and does not spoil the window; then the packet
+ * itself opens.
+ */
 START_TEST(tampering)
 {
 	const struct esp_options options = { .implicit_iv = _i };
@@ -506,7 +517,9 @@ START_TEST(long_padding)
 }
 END_TEST
 
-/* Attack E2: without authentication, flipped bits of the IV flip the same bits of the first block, and nobody notices. */
+/*
+ * Attack E2: without authentication, flipped bits of the IV flip the same bits of the first block, and nobody notices.
+ */
 START_TEST(bit_flip_without_auth)
 {
 	uint8_t room[ROOM] = { 0 }, *start, next_header;
@@ -529,7 +542,10 @@ START_TEST(bit_flip_without_auth)
 }
 END_TEST
 
-/* Attack E3: with the implicit IV, a guess of a block sent under number n is confirmed by equal cipher text under number n + 1. */
+/*
+ * Attack E3: with the implicit IV, a guess of a block sent under number n is confirmed by equal cipher text under
+ * number n + 1.
+ */
 START_TEST(implicit_iv_is_predictable)
 {
 	const struct esp_options options = { .implicit_iv = true };

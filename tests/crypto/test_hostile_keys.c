@@ -1,7 +1,8 @@
 /*
- * Certificates whose key is no RSA key, from a peer that chose it for the harm it does: OpenSSL draws random numbers while it
- * decodes a compressed point of some curves and while it verifies a signature on others. What a peer sends must neither reach
- * a generator that has no source at that moment (which is a defect of ours and ends the run) nor be taken for a signature.
+ * Certificates whose key is no RSA key, from a peer that chose it for the harm it does: OpenSSL draws random numbers
+ * while it decodes a compressed point of some curves and while it verifies a signature on others. What a peer sends
+ * must neither reach a generator that has no source at that moment (which is a defect of ours and ends the run) nor be
+ * taken for a signature.
  */
 #include <openssl/cms.h>
 #include <openssl/core_names.h>
@@ -12,7 +13,10 @@
 #include "crypto/pki_internal.h"
 #include "tests/crypto/pkinit_world.h"
 
-/* c2pnb176v1: a compressed point is decoded by a search with random numbers. sect233k1: a ladder with random coordinates. */
+/*
+ * c2pnb176v1: a compressed point is decoded by a search with random numbers. sect233k1: a ladder with random
+ * coordinates.
+ */
 static const struct hostile_key {
 	const char *curve, *form;
 } hostile_keys[] = {
@@ -22,7 +26,9 @@ static const struct hostile_key {
 };
 #define HOSTILE_KEYS ((int)(sizeof hostile_keys / sizeof *hostile_keys))
 
-/* In OpenSSL's default context, which knows such keys and has a generator of its own: which key it is does not matter. */
+/*
+ * In OpenSSL's default context, which knows such keys and has a generator of its own: which key it is does not matter.
+ */
 static EVP_PKEY *make_key(const struct hostile_key *hostile)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);

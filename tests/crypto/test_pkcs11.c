@@ -1,6 +1,7 @@
 /*
- * The PKCS#11 face, called through its function list as a program would: over a simulated device's module and over the token
- * of the environment. What it gives is compared with OpenSSL's default context; what it must not give is asked for.
+ * The PKCS#11 face, called through its function list as a program would: over a simulated device's module and over the
+ * token of the environment. What it gives is compared with OpenSSL's default context; what it must not give is asked
+ * for.
  */
 #include <check.h>
 #include <openssl/evp.h>

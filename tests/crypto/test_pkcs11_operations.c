@@ -1,6 +1,6 @@
 /*
- * What the PKCS#11 face computes: signatures, decryption, MACs, digests and ESP, compared with OpenSSL's default context and
- * with the transforms themselves.
+ * What the PKCS#11 face computes: signatures, decryption, MACs, digests and ESP, compared with OpenSSL's default
+ * context and with the transforms themselves.
  */
 #include <check.h>
 #include <openssl/evp.h>

@@ -1,6 +1,7 @@
 /*
- * An external PKCS#11 token for RSA: SoftHSM2, initialised in a temporary folder, against the keys in the module itself.
- * PKCS #1 v1.5 signatures are deterministic, so both must give the same bytes. Without SoftHSM2 the tests say so and are skipped.
+ * An external PKCS#11 token for RSA: SoftHSM2, initialised in a temporary folder, against the keys in the module
+ * itself. PKCS #1 v1.5 signatures are deterministic, so both must give the same bytes. Without SoftHSM2 the tests say
+ * so and are skipped.
  */
 #define _XOPEN_SOURCE 700 /* nftw() */
 #define _DEFAULT_SOURCE

@@ -1,6 +1,6 @@
 /*
- * Certificates and CRLs: what is issued reads back, verifies under the right CA at the right time and under nothing else;
- * ill-formed bytes are refused; OpenSSL's command line, where there is one, agrees.
+ * Certificates and CRLs: what is issued reads back, verifies under the right CA at the right time and under nothing
+ * else; ill-formed bytes are refused; OpenSSL's command line, where there is one, agrees.
  */
 #include <check.h>
 #include <stdio.h>

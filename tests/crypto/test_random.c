@@ -1,7 +1,7 @@
 /*
  * Every random byte that OpenSSL uses in a context comes from the source that was set: with the same source, keys,
- * certificates, CMS envelopes and Diffie-Hellman values are the same bytes in two contexts; with another they differ; a draw
- * without a source aborts. Sources nest. The meter and the hashes are looked at here, too.
+ * certificates, CMS envelopes and Diffie-Hellman values are the same bytes in two contexts; with another they differ; a
+ * draw without a source aborts. Sources nest. The meter and the hashes are looked at here, too.
  */
 #include <check.h>
 #include <signal.h>

@@ -284,7 +284,9 @@ START_TEST(unwrapped_key_names_its_parent)
 }
 END_TEST
 
-/* The id of an RSA key is over its SubjectPublicKeyInfo, the same before, during and after sleep and in every module. */
+/*
+ * The id of an RSA key is over its SubjectPublicKeyInfo, the same before, during and after sleep and in every module.
+ */
 /* A root, a CA and a device with the smallest keys there are: their size is not the point here. */
 static void small_pki_init(struct fixture_pki *pki)
 {

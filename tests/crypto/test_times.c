@@ -1,5 +1,6 @@
 /*
- * Times at the edges: before 1970, 2^31 and 2^32 seconds, 2049 to 2050 (UTCTime ends, RFC 5280 section 4.1.2.5), the year 9999.
+ * Times at the edges: before 1970, 2^31 and 2^32 seconds, 2049 to 2050 (UTCTime ends, RFC 5280 section 4.1.2.5), the
+ * year 9999.
  */
 #include <openssl/x509.h>
 #include "crypto/pki_internal.h"

@@ -1,7 +1,8 @@
 /*
- * A secure module whose RSA part is a PKCS#11 token, against the built-in one: PKINIT in all its modes must give the same
- * bytes, the same keys and the same count of operations; a token that is missing, refuses a key or goes away is told and
- * hurts nobody. SoftHSM2 imports the keys; build/tollgate-pkcs11.so holds the device's for good. What is not there is skipped.
+ * A secure module whose RSA part is a PKCS#11 token, against the built-in one: PKINIT in all its modes must give the
+ * same bytes, the same keys and the same count of operations; a token that is missing, refuses a key or goes away is
+ * told and hurts nobody. SoftHSM2 imports the keys; build/tollgate-pkcs11.so holds the device's for good. What is not
+ * there is skipped.
  */
 #define _XOPEN_SOURCE 700 /* nftw() */
 #define _DEFAULT_SOURCE
@@ -175,7 +176,9 @@ START_TEST(keys_come_and_go)
 }
 END_TEST
 
-/* Attack K11's material: both parts say the same of a reply whose RSA block is not padded, and the token is not blamed. */
+/*
+ * Attack K11's material: both parts say the same of a reply whose RSA block is not padded, and the token is not blamed.
+ */
 START_TEST(bad_padding)
 {
 	struct bench b;
@@ -266,7 +269,10 @@ START_TEST(no_token)
 }
 END_TEST
 
-/* The module's own PKCS#11 face as the token: it holds the device's key pair, made from seed and name, and takes no other. */
+/*
+ * The module's own PKCS#11 face as the token: it holds the device's key pair, made from seed and name, and takes no
+ * other.
+ */
 START_TEST(personalised_token)
 {
 	struct world *w = &the_world;
