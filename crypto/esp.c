@@ -58,7 +58,8 @@ struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const cha
 
 	if (!sa)
 		abort();
-	if (!transform_init(&sa->transform, sm, subkey, label, direction, &esp_names, context, !options->no_auth, &start_sn)) {
+	if (!transform_init(&sa->transform, sm, subkey, label, direction, &esp_names, context, !options->no_auth,
+	                    &start_sn)) {
 		free(sa);
 		return NULL;
 	}

@@ -321,7 +321,8 @@ static int open_locked(const struct shelf *shelf, int how, int lock)
 			unlock_close(fd);
 			return -1;
 		}
-		if (stat(shelf->path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino)
+		if (stat(shelf->path, &by_path) == 0 && by_fd.st_dev == by_path.st_dev &&
+		    by_fd.st_ino == by_path.st_ino)
 			return fd;
 		unlock_close(fd); /* replaced between open and lock */
 	}

@@ -179,7 +179,8 @@ static CK_RV check_initialize(const CK_C_INITIALIZE_ARGS *args)
 	if (!args)
 		return CKR_OK;
 	callbacks = args->CreateMutex || args->DestroyMutex || args->LockMutex || args->UnlockMutex;
-	if (args->pReserved || (callbacks && !(args->CreateMutex && args->DestroyMutex && args->LockMutex && args->UnlockMutex)))
+	if (args->pReserved ||
+	    (callbacks && !(args->CreateMutex && args->DestroyMutex && args->LockMutex && args->UnlockMutex)))
 		return CKR_ARGUMENTS_BAD;
 	return callbacks && !(args->flags & CKF_OS_LOCKING_OK) ? CKR_CANT_LOCK : CKR_OK;
 }
@@ -399,7 +400,8 @@ CK_RV C_Encrypt(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE 
 
 CK_RV C_EncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len)
 {
-	IN_SESSION(session, bytes_good(data, len) && out_len, p11_cipher_update(s, &s->encrypt, data, len, out, out_len));
+	IN_SESSION(session, bytes_good(data, len) && out_len,
+	           p11_cipher_update(s, &s->encrypt, data, len, out, out_len));
 }
 
 CK_RV C_EncryptFinal(CK_SESSION_HANDLE session, CK_BYTE *out, CK_ULONG *out_len)
@@ -419,7 +421,8 @@ CK_RV C_Decrypt(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE 
 
 CK_RV C_DecryptUpdate(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len)
 {
-	IN_SESSION(session, bytes_good(data, len) && out_len, p11_cipher_update(s, &s->decrypt, data, len, out, out_len));
+	IN_SESSION(session, bytes_good(data, len) && out_len,
+	           p11_cipher_update(s, &s->decrypt, data, len, out, out_len));
 }
 
 CK_RV C_DecryptFinal(CK_SESSION_HANDLE session, CK_BYTE *out, CK_ULONG *out_len)
@@ -490,7 +493,8 @@ CK_RV C_VerifyFinal(CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG sign
 CK_RV C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *attributes, CK_ULONG count,
                     CK_OBJECT_HANDLE *key)
 {
-	IN_SESSION(session, mechanism && bytes_good(attributes, count) && key, p11_generate(s, mechanism, attributes, count, key));
+	IN_SESSION(session, mechanism && bytes_good(attributes, count) && key,
+	           p11_generate(s, mechanism, attributes, count, key));
 }
 
 CK_RV C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
@@ -546,7 +550,8 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pin_len)
 	return CKR_FUNCTION_NOT_SUPPORTED;
 }
 
-CK_RV C_SetPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR *old_pin, CK_ULONG old_len, CK_UTF8CHAR *new_pin, CK_ULONG new_len)
+CK_RV C_SetPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR *old_pin, CK_ULONG old_len, CK_UTF8CHAR *new_pin,
+               CK_ULONG new_len)
 {
 	return CKR_FUNCTION_NOT_SUPPORTED;
 }
@@ -651,10 +656,13 @@ static CK_FUNCTION_LIST functions = {
 	F(C_SetOperationState), F(C_Login), F(C_Logout), F(C_CreateObject), F(C_CopyObject), F(C_DestroyObject),
 	F(C_GetObjectSize), F(C_GetAttributeValue), F(C_SetAttributeValue), F(C_FindObjectsInit), F(C_FindObjects),
 	F(C_FindObjectsFinal), F(C_EncryptInit), F(C_Encrypt), F(C_EncryptUpdate), F(C_EncryptFinal), F(C_DecryptInit),
-	F(C_Decrypt), F(C_DecryptUpdate), F(C_DecryptFinal), F(C_DigestInit), F(C_Digest), F(C_DigestUpdate), F(C_DigestKey),
-	F(C_DigestFinal), F(C_SignInit), F(C_Sign), F(C_SignUpdate), F(C_SignFinal), F(C_SignRecoverInit), F(C_SignRecover),
+	F(C_Decrypt), F(C_DecryptUpdate), F(C_DecryptFinal), F(C_DigestInit), F(C_Digest), F(C_DigestUpdate),
+	F(C_DigestKey),
+	F(C_DigestFinal), F(C_SignInit), F(C_Sign), F(C_SignUpdate), F(C_SignFinal), F(C_SignRecoverInit),
+	F(C_SignRecover),
 	F(C_VerifyInit), F(C_Verify), F(C_VerifyUpdate), F(C_VerifyFinal), F(C_VerifyRecoverInit), F(C_VerifyRecover),
-	F(C_DigestEncryptUpdate), F(C_DecryptDigestUpdate), F(C_SignEncryptUpdate), F(C_DecryptVerifyUpdate), F(C_GenerateKey),
+	F(C_DigestEncryptUpdate), F(C_DecryptDigestUpdate), F(C_SignEncryptUpdate), F(C_DecryptVerifyUpdate),
+	F(C_GenerateKey),
 	F(C_GenerateKeyPair), F(C_WrapKey), F(C_UnwrapKey), F(C_DeriveKey), F(C_SeedRandom), F(C_GenerateRandom),
 	F(C_GetFunctionStatus), F(C_CancelFunction), F(C_WaitForSlotEvent),
 };

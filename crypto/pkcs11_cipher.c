@@ -87,7 +87,8 @@ static CK_RV wanted(CK_MECHANISM_TYPE mechanism, bool encrypt, CK_FLAGS *use, en
 	}
 }
 
-CK_RV p11_cipher_init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+CK_RV p11_cipher_init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism,
+                      CK_OBJECT_HANDLE key)
 {
 	struct p11_view view;
 	enum sm_kind kind;
@@ -129,8 +130,8 @@ static CK_RV give(struct p11_operation *op, const uint8_t *bytes, size_t len, CK
 }
 
 /* The whole of a text through a context of its own, into out, which has room for a block more than len. */
-static CK_RV des3_whole(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len, uint8_t *out,
-                        size_t *out_len)
+static CK_RV des3_whole(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len,
+                        uint8_t *out, size_t *out_len)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int first = 0, last = 0;
@@ -142,8 +143,8 @@ static CK_RV des3_whole(struct p11_session *session, struct p11_operation *op, c
 	return ok ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID;
 }
 
-static CK_RV des3_cipher(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len, CK_BYTE *out,
-                         CK_ULONG *out_len)
+static CK_RV des3_cipher(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len,
+                         CK_BYTE *out, CK_ULONG *out_len)
 {
 	const bool encrypt = encrypts(session, op), pads = encrypt && op->mechanism == CKM_DES3_CBC_PAD;
 	uint8_t *bytes;
@@ -182,23 +183,26 @@ static bool rsa_cipher(struct p11_slot *slot, key_handle key, bool encrypt, cons
 	crypto_random_begin(crypto, encrypt ? sm_random(slot->sm) : crypto_blinding(crypto));
 	if (ctx && (encrypt ? EVP_PKEY_encrypt_init(ctx) : EVP_PKEY_decrypt_init(ctx)) > 0 &&
 	    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0)
-		ok = (encrypt ? EVP_PKEY_encrypt(ctx, out, out_len, in, len) : EVP_PKEY_decrypt(ctx, out, out_len, in, len)) > 0;
+		ok = (encrypt ? EVP_PKEY_encrypt(ctx, out, out_len, in, len) :
+		      EVP_PKEY_decrypt(ctx, out, out_len, in, len)) > 0;
 	crypto_random_end(crypto);
 	if (pkey)
-		crypto_count(crypto, encrypt ? CRYPTO_RSA_ENCRYPT : CRYPTO_RSA_DECRYPT, (uint32_t)EVP_PKEY_get_bits(pkey));
+		crypto_count(crypto, encrypt ? CRYPTO_RSA_ENCRYPT : CRYPTO_RSA_DECRYPT,
+		             (uint32_t)EVP_PKEY_get_bits(pkey));
 	EVP_PKEY_CTX_free(ctx);
 	if (!ok)
 		ERR_clear_error();
 	return ok;
 }
 
-bool p11_rsa_decrypt(struct p11_slot *slot, key_handle key, const CK_BYTE *in, size_t len, uint8_t *out, size_t *out_len)
+bool p11_rsa_decrypt(struct p11_slot *slot, key_handle key, const CK_BYTE *in, size_t len, uint8_t *out,
+                     size_t *out_len)
 {
 	return rsa_cipher(slot, key, false, in, len, out, out_len);
 }
 
-static CK_RV rsa_cipher_op(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len, CK_BYTE *out,
-                           CK_ULONG *out_len)
+static CK_RV rsa_cipher_op(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len,
+                           CK_BYTE *out, CK_ULONG *out_len)
 {
 	const bool encrypt = encrypts(session, op);
 	const struct sm_key *key = sm_lookup(session->slot->sm, op->key, SM_RSA);
@@ -234,8 +238,8 @@ static CK_RV esp_result(enum esp_verdict verdict)
 	return CKR_GENERAL_ERROR;
 }
 
-static CK_RV esp_cipher(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len, CK_BYTE *out,
-                        CK_ULONG *out_len)
+static CK_RV esp_cipher(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, size_t len,
+                        CK_BYTE *out, CK_ULONG *out_len)
 {
 	const bool encrypt = encrypts(session, op);
 	const size_t need = encrypt ? ESP_FRONT_MAX + len + ESP_BACK_MAX : len;
@@ -254,7 +258,8 @@ static CK_RV esp_cipher(struct p11_session *session, struct p11_operation *op, c
 		return ended(op, CKR_HOST_MEMORY);
 	if (len > 0)
 		memcpy(encrypt ? room + ESP_FRONT_MAX : room, in, len);
-	verdict = encrypt ? esp_seal(op->association->sa, room + ESP_FRONT_MAX, len, *op->next_header, &start, &result_len)
+	verdict = encrypt ? esp_seal(op->association->sa, room + ESP_FRONT_MAX, len, *op->next_header, &start,
+	                             &result_len)
 	                  : esp_open(op->association->sa, room, len, &start, &result_len, op->next_header);
 	if (verdict == ESP_OK)
 		memcpy(out, start, result_len);
@@ -290,8 +295,8 @@ static size_t update_len(const struct p11_session *session, const struct p11_ope
 	return whole;
 }
 
-CK_RV p11_cipher_update(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out,
-                        CK_ULONG *out_len)
+CK_RV p11_cipher_update(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len,
+                        CK_BYTE *out, CK_ULONG *out_len)
 {
 	size_t need;
 	int done = 0;

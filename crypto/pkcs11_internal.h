@@ -119,13 +119,14 @@ CK_RV p11_find_final(struct p11_session *session);
 CK_RV p11_usable(struct p11_slot *slot, CK_OBJECT_HANDLE handle, CK_FLAGS use, struct p11_view *view);
 
 /* pkcs11_keys.c */
-CK_RV p11_generate(struct p11_session *session, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *attributes, CK_ULONG count,
-                   CK_OBJECT_HANDLE *object);
+CK_RV p11_generate(struct p11_session *session, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *attributes,
+                   CK_ULONG count, CK_OBJECT_HANDLE *object);
 CK_RV p11_create(struct p11_session *session, const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object);
 CK_RV p11_destroy(struct p11_session *session, CK_OBJECT_HANDLE object);
-CK_RV p11_wrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
-               CK_BYTE *out, CK_ULONG *out_len);
-CK_RV p11_unwrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, const CK_BYTE *wrapped,
+CK_RV p11_wrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
+               CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV p11_unwrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
+                 const CK_BYTE *wrapped,
                  CK_ULONG wrapped_len, const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object);
 CK_RV p11_derive(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                  const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object);
@@ -144,21 +145,24 @@ CK_RV p11_sign(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, C
 CK_RV p11_sign_update(struct p11_session *session, const CK_BYTE *data, CK_ULONG len);
 CK_RV p11_sign_final(struct p11_session *session, CK_BYTE *out, CK_ULONG *out_len);
 CK_RV p11_verify_init(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
-CK_RV p11_verify(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *signature, CK_ULONG signature_len);
+CK_RV p11_verify(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *signature,
+                 CK_ULONG signature_len);
 CK_RV p11_verify_update(struct p11_session *session, const CK_BYTE *data, CK_ULONG len);
 CK_RV p11_verify_final(struct p11_session *session, const CK_BYTE *signature, CK_ULONG signature_len);
 
 /* pkcs11_cipher.c: encrypt, decrypt; op is the session's encrypt or decrypt operation */
-CK_RV p11_cipher_init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+CK_RV p11_cipher_init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism,
+                      CK_OBJECT_HANDLE key);
 CK_RV p11_cipher(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out,
                  CK_ULONG *out_len);
-CK_RV p11_cipher_update(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len, CK_BYTE *out,
-                        CK_ULONG *out_len);
+CK_RV p11_cipher_update(struct p11_session *session, struct p11_operation *op, const CK_BYTE *in, CK_ULONG len,
+                        CK_BYTE *out, CK_ULONG *out_len);
 CK_RV p11_cipher_final(struct p11_session *session, struct p11_operation *op, CK_BYTE *out, CK_ULONG *out_len);
 /*
  * RSA decryption with PKCS #1 v1.5 padding; out has room for P11_RSA_MAX bytes. False: not to this key, or bad padding.
  */
-bool p11_rsa_decrypt(struct p11_slot *slot, key_handle key, const CK_BYTE *in, size_t len, uint8_t *out, size_t *out_len);
+bool p11_rsa_decrypt(struct p11_slot *slot, key_handle key, const CK_BYTE *in, size_t len, uint8_t *out,
+                     size_t *out_len);
 /* Ends an operation and frees what it holds. */
 void p11_operation_end(struct p11_operation *op);
 

@@ -156,8 +156,8 @@ static CK_RV enter(struct p11_session *session, key_handle key, const struct wis
 	return CKR_OK;
 }
 
-CK_RV p11_generate(struct p11_session *session, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *attributes, CK_ULONG count,
-                   CK_OBJECT_HANDLE *object)
+CK_RV p11_generate(struct p11_session *session, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *attributes,
+                   CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
 	struct wish wish;
 	CK_RV rv;
@@ -190,11 +190,12 @@ CK_RV p11_create(struct p11_session *session, const CK_ATTRIBUTE *attributes, CK
 		return CKR_TEMPLATE_INCOMPLETE;
 	if (wish.value->ulValueLen != P11_DES3_LEN)
 		return CKR_ATTRIBUTE_VALUE_INVALID;
-	return enter(session, sm_install_des3(session->slot->sm, ROLE_SECRET, "", wish.value->pValue), &wish, false, false, object);
+	return enter(session, sm_install_des3(session->slot->sm, ROLE_SECRET, "", wish.value->pValue), &wish, false,
+	             false, object);
 }
 
-CK_RV p11_wrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
-               CK_BYTE *out, CK_ULONG *out_len)
+CK_RV p11_wrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
+               CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *out_len)
 {
 	struct p11_view outer, inner;
 	CK_ULONG usage;
@@ -223,7 +224,8 @@ CK_RV p11_wrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OB
 	*out_len = KEY_WRAPPED_LEN;
 	if (!out)
 		return CKR_OK;
-	return sm_wrap(session->slot->sm, outer.key->handle, (uint32_t)usage, inner.key->handle, out) ? CKR_OK : CKR_FUNCTION_FAILED;
+	return sm_wrap(session->slot->sm, outer.key->handle, (uint32_t)usage, inner.key->handle, out) ? CKR_OK :
+	       CKR_FUNCTION_FAILED;
 }
 
 /* A key that came sealed to the RSA key. Whatever is wrong with it gives one and the same error (attack K11). */
@@ -240,7 +242,8 @@ static key_handle unwrap_rsa(struct p11_slot *slot, struct sm_key *rsa, const CK
 	return key;
 }
 
-CK_RV p11_unwrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, const CK_BYTE *wrapped,
+CK_RV p11_unwrap(struct p11_session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
+                 const CK_BYTE *wrapped,
                  CK_ULONG wrapped_len, const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
 	const bool rsa = mechanism->mechanism == CKM_RSA_PKCS;
@@ -391,7 +394,8 @@ struct p11_association *p11_associate(struct p11_slot *slot, key_handle key, con
 		return NULL;
 	drop_associations(slot, DROP_DEAD, 0);
 	for (a = slot->associations; a; a = a->next) {
-		if (a->key == key && a->flags == params->flags && esp_sa_spi(a->sa) == params->spi && strcmp(a->label, label) == 0)
+		if (a->key == key && a->flags == params->flags && esp_sa_spi(a->sa) == params->spi &&
+		    strcmp(a->label, label) == 0)
 			return a;
 	}
 	if (slot->association_count >= P11_ASSOCIATIONS_MAX)

@@ -233,14 +233,16 @@ static CK_RV key_attribute(struct p11_slot *slot, const struct p11_view *view, C
 	case CKA_VALUE:
 		return rsa ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_ATTRIBUTE_SENSITIVE;
 	case CKA_VALUE_LEN:
-		return rsa ? CKR_ATTRIBUTE_TYPE_INVALID : give_number(v, view->key->kind == SM_DES3 ? P11_DES3_LEN : 20);
+		return rsa ? CKR_ATTRIBUTE_TYPE_INVALID :
+		       give_number(v, view->key->kind == SM_DES3 ? P11_DES3_LEN : 20);
 	}
 	rv = key_flag(view, type, v);
 	return rv == CKR_ATTRIBUTE_TYPE_INVALID && rsa ? rsa_attribute(slot, view, type, v) : rv;
 }
 
 /* Subject, issuer, serial number and id of the root certificate, which sm_install_root() has found to be one. */
-static CK_RV parsed_attribute(struct p11_slot *slot, const uint8_t *der, size_t len, CK_ATTRIBUTE_TYPE type, struct value *v)
+static CK_RV parsed_attribute(struct p11_slot *slot, const uint8_t *der, size_t len, CK_ATTRIBUTE_TYPE type,
+                              struct value *v)
 {
 	X509 *cert = d2i_X509(NULL, &der, (long)len);
 	uint8_t *out = NULL;
@@ -343,8 +345,10 @@ static bool matches(struct p11_slot *slot, const struct p11_view *view, const CK
 {
 	for (CK_ULONG i = 0; i < count; i++) {
 		struct value v = { .owned = NULL };
-		bool equal = attribute(slot, view, attributes[i].type, &v) == CKR_OK && v.len == attributes[i].ulValueLen &&
-		             (v.len == 0 || (attributes[i].pValue && memcmp(v.bytes, attributes[i].pValue, v.len) == 0));
+		bool equal = attribute(slot, view, attributes[i].type, &v) == CKR_OK &&
+		             v.len == attributes[i].ulValueLen &&
+		             (v.len == 0 ||
+		              (attributes[i].pValue && memcmp(v.bytes, attributes[i].pValue, v.len) == 0));
 
 		OPENSSL_free(v.owned);
 		if (!equal)
@@ -353,7 +357,8 @@ static bool matches(struct p11_slot *slot, const struct p11_view *view, const CK
 	return true;
 }
 
-static void note_if_found(struct p11_session *session, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+static void note_if_found(struct p11_session *session, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *attributes,
+                          CK_ULONG count)
 {
 	struct p11_view view;
 

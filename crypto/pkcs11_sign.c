@@ -135,8 +135,8 @@ CK_RV p11_digest(struct p11_session *session, const CK_BYTE *data, CK_ULONG len,
 }
 
 /* Begins a signature or its verification. */
-static CK_RV init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
-                  CK_FLAGS use)
+static CK_RV init(struct p11_session *session, struct p11_operation *op, const CK_MECHANISM *mechanism,
+                  CK_OBJECT_HANDLE key, CK_FLAGS use)
 {
 	struct crypto *crypto = crypto_of(session);
 	struct p11_view view;
@@ -190,8 +190,8 @@ static EVP_PKEY_CTX *rsa_context(struct p11_session *session, const struct p11_o
 	return NULL;
 }
 
-static CK_RV rsa_sign(struct p11_session *session, const struct p11_operation *op, const uint8_t *text, size_t len, CK_BYTE *out,
-                      size_t out_len)
+static CK_RV rsa_sign(struct p11_session *session, const struct p11_operation *op, const uint8_t *text, size_t len,
+                      CK_BYTE *out, size_t out_len)
 {
 	struct crypto *crypto = crypto_of(session);
 	EVP_PKEY_CTX *ctx = rsa_context(session, op, true);
@@ -295,7 +295,8 @@ CK_RV p11_sign(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, C
 	if (!takes(out, out_len, need, &rv))
 		return rv;
 	if (op->mechanism == CKM_RSA_PKCS)
-		return ended(op, len > need - RSA_PKCS1_PADDING_SIZE ? CKR_DATA_LEN_RANGE : rsa_sign(session, op, data, len, out, need));
+		return ended(op, len > need - RSA_PKCS1_PADDING_SIZE ? CKR_DATA_LEN_RANGE :
+		             rsa_sign(session, op, data, len, out, need));
 	return absorb(op, data, len) ? p11_sign_final(session, out, out_len) : ended(op, CKR_FUNCTION_FAILED);
 }
 
@@ -318,7 +319,8 @@ CK_RV p11_verify_final(struct p11_session *session, const CK_BYTE *signature, CK
 	return ended(op, rsa_verify(session, op, hash, len, signature, signature_size));
 }
 
-CK_RV p11_verify(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *signature, CK_ULONG signature_size)
+CK_RV p11_verify(struct p11_session *session, const CK_BYTE *data, CK_ULONG len, const CK_BYTE *signature,
+                 CK_ULONG signature_size)
 {
 	struct p11_operation *op = &session->verify;
 
@@ -329,7 +331,9 @@ CK_RV p11_verify(struct p11_session *session, const CK_BYTE *data, CK_ULONG len,
 	if (op->mechanism == CKM_RSA_PKCS) {
 		bool fits = signature_size == signature_len(session, op);
 
-		return ended(op, fits ? rsa_verify(session, op, data, len, signature, signature_size) : CKR_SIGNATURE_LEN_RANGE);
+		return ended(op, fits ? rsa_verify(session, op, data, len, signature, signature_size) :
+		             CKR_SIGNATURE_LEN_RANGE);
 	}
-	return absorb(op, data, len) ? p11_verify_final(session, signature, signature_size) : ended(op, CKR_FUNCTION_FAILED);
+	return absorb(op, data, len) ? p11_verify_final(session, signature, signature_size) :
+	       ended(op, CKR_FUNCTION_FAILED);
 }

@@ -174,8 +174,10 @@ struct p11_slot *p11_slot_from_environment(void)
 	char stream_label[SEED_LABEL_MAX];
 	uint64_t seed, bits;
 
-	if (!number(variable("TOLLGATE_PKCS11_SEED", "1"), &seed) || !number(variable("TOLLGATE_PKCS11_BITS", "2048"), &bits) ||
-	    (bits != 1024 && bits != 2048 && bits != 4096) || strlen(pin) > P11_PIN_MAX || strlen(name) > NAME_MAX_LEN) {
+	if (!number(variable("TOLLGATE_PKCS11_SEED", "1"), &seed) ||
+	    !number(variable("TOLLGATE_PKCS11_BITS", "2048"), &bits) ||
+	    (bits != 1024 && bits != 2048 && bits != 4096) || strlen(pin) > P11_PIN_MAX ||
+	    strlen(name) > NAME_MAX_LEN) {
 		fprintf(stderr, "tollgate-pkcs11: TOLLGATE_PKCS11_SEED must be a number, _BITS 1024, 2048 or 4096, "
 		        "_PIN at most %d bytes, _NAME at most %d\n", P11_PIN_MAX, NAME_MAX_LEN);
 		return NULL;

@@ -88,7 +88,8 @@ static int private_encrypt(int len, const unsigned char *from, unsigned char *to
 	char error[PKCS11_ERROR_LEN] = "the token pads with PKCS #1 v1.5 only";
 	size_t out_len = (size_t)RSA_size(rsa);
 	bool ok = padding == RSA_PKCS1_PADDING &&
-	          pkcs11_token_sign(reference->token, reference->key, PKCS11_SIGN_RAW, from, (size_t)len, to, &out_len, error);
+	          pkcs11_token_sign(reference->token, reference->key, PKCS11_SIGN_RAW, from, (size_t)len, to, &out_len,
+	                            error);
 
 	if (!ok)
 		remember(reference->token, error);
@@ -216,7 +217,8 @@ struct pkcs11_token *pkcs11_token_open(const char *module_path, const char *labe
 
 	if (!token)
 		abort();
-	if (load(token, module_path, error) && find_slot(token, label, &slot, error) && log_in(token, slot, pin, error)) {
+	if (load(token, module_path, error) && find_slot(token, label, &slot, error) &&
+	    log_in(token, slot, pin, error)) {
 		token->method = method_new();
 		return token;
 	}
@@ -281,7 +283,8 @@ static RSA *parse_pkcs8(const uint8_t *pkcs8, size_t len)
 static pkcs11_key create(struct pkcs11_token *token, const char *label, const RSA *rsa, char error[PKCS11_ERROR_LEN])
 {
 	static const CK_ATTRIBUTE_TYPE types[NUMBER_COUNT] = {
-		CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2,
+		CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1,
+		CKA_EXPONENT_2,
 		CKA_COEFFICIENT
 	};
 	const BIGNUM *values[NUMBER_COUNT] = {
@@ -294,7 +297,8 @@ static pkcs11_key create(struct pkcs11_token *token, const char *label, const RS
 	CK_ATTRIBUTE attributes[9 + NUMBER_COUNT] = {
 		{ CKA_CLASS, &object_class, sizeof object_class }, { CKA_KEY_TYPE, &type, sizeof type },
 		{ CKA_LABEL, (void *)label, strlen(label) }, { CKA_TOKEN, &no, 1 }, { CKA_PRIVATE, &yes, 1 },
-		{ CKA_SENSITIVE, &yes, 1 }, { CKA_EXTRACTABLE, &no, 1 }, { CKA_SIGN, &yes, 1 }, { CKA_DECRYPT, &yes, 1 },
+		{ CKA_SENSITIVE, &yes, 1 }, { CKA_EXTRACTABLE, &no, 1 }, { CKA_SIGN, &yes, 1 },
+		{ CKA_DECRYPT, &yes, 1 },
 	};
 	uint8_t numbers[NUMBER_COUNT][NUMBER_MAX];
 	CK_OBJECT_HANDLE key = 0;
@@ -307,7 +311,8 @@ static pkcs11_key create(struct pkcs11_token *token, const char *label, const RS
 		}
 		attributes[9 + i] = (CK_ATTRIBUTE){ types[i], numbers[i], (CK_ULONG)BN_bn2bin(values[i], numbers[i]) };
 	}
-	if (!good(token->p11->C_CreateObject(token->session, attributes, 9 + NUMBER_COUNT, &key), "C_CreateObject", error))
+	if (!good(token->p11->C_CreateObject(token->session, attributes, 9 + NUMBER_COUNT, &key), "C_CreateObject",
+	          error))
 		key = 0;
 	OPENSSL_cleanse(numbers, sizeof numbers);
 	return key;
@@ -351,7 +356,8 @@ pkcs11_key pkcs11_token_find(struct pkcs11_token *token, const uint8_t *pkcs8, s
 	CK_BBOOL yes = CK_TRUE;
 	uint8_t modulus[NUMBER_MAX];
 	CK_ATTRIBUTE wanted[] = {
-		{ CKA_CLASS, &object_class, sizeof object_class }, { CKA_KEY_TYPE, &type, sizeof type }, { CKA_TOKEN, &yes, 1 },
+		{ CKA_CLASS, &object_class, sizeof object_class }, { CKA_KEY_TYPE, &type, sizeof type },
+		{ CKA_TOKEN, &yes, 1 },
 		{ CKA_MODULUS, modulus, 0 },
 	};
 	pkcs11_key key = 0;
@@ -384,11 +390,12 @@ static bool give(const uint8_t *bytes, CK_ULONG len, uint8_t *out, size_t *out_l
 	return true;
 }
 
-bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes, size_t len,
-                       uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
+bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes,
+                       size_t len, uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN])
 {
 	CK_MECHANISM mechanism = {
-		kind == PKCS11_SIGN_RAW ? CKM_RSA_PKCS : kind == PKCS11_SIGN_SHA1 ? CKM_SHA1_RSA_PKCS : CKM_SHA256_RSA_PKCS, NULL, 0
+		kind == PKCS11_SIGN_RAW ? CKM_RSA_PKCS : kind == PKCS11_SIGN_SHA1 ? CKM_SHA1_RSA_PKCS :
+		CKM_SHA256_RSA_PKCS, NULL, 0
 	};
 	uint8_t result[PKCS11_SIGNATURE_MAX];
 	CK_ULONG result_len = sizeof result;
@@ -405,7 +412,8 @@ bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint
 	uint8_t result[PKCS11_SIGNATURE_MAX];
 	CK_ULONG result_len = sizeof result;
 	bool ok = good(token->p11->C_DecryptInit(token->session, &mechanism, key), "C_DecryptInit", error) &&
-	          good(token->p11->C_Decrypt(token->session, (CK_BYTE *)bytes, len, result, &result_len), "C_Decrypt", error) &&
+	          good(token->p11->C_Decrypt(token->session, (CK_BYTE *)bytes, len, result, &result_len), "C_Decrypt",
+	               error) &&
 	          give(result, result_len, out, out_len, error);
 
 	OPENSSL_cleanse(result, sizeof result);
@@ -413,7 +421,8 @@ bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint
 }
 
 /* The public half of a key, as the token tells it. */
-static bool public_numbers(struct pkcs11_token *token, pkcs11_key key, BIGNUM **n, BIGNUM **e, char error[PKCS11_ERROR_LEN])
+static bool public_numbers(struct pkcs11_token *token, pkcs11_key key, BIGNUM **n, BIGNUM **e,
+                           char error[PKCS11_ERROR_LEN])
 {
 	uint8_t n_bytes[NUMBER_MAX], e_bytes[NUMBER_MAX];
 	CK_ATTRIBUTE attributes[] = {
@@ -450,7 +459,8 @@ static EVP_PKEY *key_object(struct pkcs11_token *token, pkcs11_key key, bool own
 	if (!rsa || !pkey || !reference)
 		abort();
 	*reference = (struct reference){ token, key, owned };
-	if (!RSA_set_method(rsa, token->method) || !RSA_set_app_data(rsa, reference) || !RSA_set0_key(rsa, n, e, NULL) ||
+	if (!RSA_set_method(rsa, token->method) || !RSA_set_app_data(rsa, reference) ||
+	    !RSA_set0_key(rsa, n, e, NULL) ||
 	    !EVP_PKEY_assign_RSA(pkey, rsa))
 		abort();
 	return pkey;

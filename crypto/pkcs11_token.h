@@ -45,8 +45,8 @@ void pkcs11_token_destroy(struct pkcs11_token *token, pkcs11_key key);
 /* RAW: the bytes are a DigestInfo or whatever else is to stand behind the padding; else the token hashes them. */
 enum pkcs11_signature { PKCS11_SIGN_RAW, PKCS11_SIGN_SHA1, PKCS11_SIGN_SHA256 };
 /* *out_len: room in out, then the signature's length. */
-bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes, size_t len,
-                       uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN]);
+bool pkcs11_token_sign(struct pkcs11_token *token, pkcs11_key key, enum pkcs11_signature kind, const uint8_t *bytes,
+                       size_t len, uint8_t *out, size_t *out_len, char error[PKCS11_ERROR_LEN]);
 /* PKCS #1 v1.5. *out_len: room in out, then the length of the clear text. */
 bool pkcs11_token_decrypt(struct pkcs11_token *token, pkcs11_key key, const uint8_t *bytes, size_t len, uint8_t *out,
                           size_t *out_len, char error[PKCS11_ERROR_LEN]);

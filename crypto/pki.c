@@ -148,8 +148,8 @@ static void read_common_name(const X509 *cert, struct cert_facts *facts)
 	if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
 		return;
 	text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-	facts->has_mac = parse_hex(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), sizeof facts->mac, ':',
-	                           facts->mac);
+	facts->has_mac = parse_hex(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), sizeof facts->mac,
+	                           ':', facts->mac);
 	facts->has_phone_id = parse_hex(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text), PHONE_ID_LEN, 0,
 	                                facts->phone_id);
 }

@@ -59,27 +59,30 @@ struct cert_request {
  * the issuer's key. CERT_ROOT: issuer_cert NULL, signed by itself. Signature: RSA with SHA-256 or SHA-1. False: the
  * request is not one that can be met (no name, times out of range, a key that is none); out is empty then.
  */
-bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key, size_t subject_key_len,
+bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key,
+                size_t subject_key_len,
                 const uint8_t *subject_spki, size_t spki_len, const struct der *issuer_cert, const uint8_t *issuer_key,
                 size_t issuer_key_len, struct der *out);
 /* SubjectPublicKeyInfo DER of a certificate. */
 bool cert_public_key(const uint8_t *der, size_t len, struct der *spki);
 
-enum cert_verdict { CERT_OK, CERT_MALFORMED, CERT_UNTRUSTED, CERT_BAD_SIGNATURE, CERT_NOT_YET_VALID, CERT_EXPIRED, CERT_BAD_USAGE };
+enum cert_verdict { CERT_OK, CERT_MALFORMED, CERT_UNTRUSTED, CERT_BAD_SIGNATURE, CERT_NOT_YET_VALID, CERT_EXPIRED,
+                    CERT_BAD_USAGE };
 extern const char *const cert_verdict_names[];
 /*
  * Verifies leaf under the trusted CAs (through the extra, untrusted chain) at time now_s. skip_chain: only times and
  * usage (a thumbprint cache hit, patent [0104]).
  */
-enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain, size_t chain_count,
+enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain,
+                              size_t chain_count,
                               const struct der *trusted, size_t trusted_count, int64_t now_s, bool skip_chain);
 
 /* A CRL of KDC certificates, signed by their CA. */
 bool crl_issue(struct crypto *crypto, const struct der *issuer_cert, const uint8_t *issuer_key, size_t issuer_key_len,
                const uint64_t *serials, size_t count, int64_t this_update_s, int64_t next_update_s, struct der *out);
 enum crl_verdict { CRL_CLEAR, CRL_REVOKED, CRL_BAD };
-enum crl_verdict crl_check(struct crypto *crypto, const struct der *crl, const struct der *issuer_cert, const struct der *leaf,
-                           int64_t now_s);
+enum crl_verdict crl_check(struct crypto *crypto, const struct der *crl, const struct der *issuer_cert,
+                           const struct der *leaf, int64_t now_s);
 /* SHA-1 over the certificate [0104]. */
 void cert_thumbprint(struct crypto *crypto, const struct der *cert, uint8_t out[20]);
 

@@ -166,7 +166,8 @@ static bool add_extensions(struct crypto *crypto, X509 *cert, const struct cert_
 		ok = add_basic_constraints(cert) && add_key_usage(cert, PKI_KEY_CERT_SIGN, PKI_CRL_SIGN);
 		break;
 	case CERT_KDC:
-		ok = add_key_usage(cert, PKI_DIGITAL_SIGNATURE, PKI_DIGITAL_SIGNATURE) && add_extended_usage(cert, NID_pkInitKDC);
+		ok = add_key_usage(cert, PKI_DIGITAL_SIGNATURE, PKI_DIGITAL_SIGNATURE) &&
+		     add_extended_usage(cert, NID_pkInitKDC);
 		break;
 	case CERT_DEVICE:
 	case CERT_OPERATOR:
@@ -192,7 +193,8 @@ static const char *common_name(const struct cert_request *request, char text[2 *
 	if (request->common_name)
 		return request->common_name;
 	if (request->kind == CERT_DEVICE && mac) {
-		snprintf(text, 2 * PHONE_ID_LEN + 1, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+		snprintf(text, 2 * PHONE_ID_LEN + 1, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3],
+		         mac[4], mac[5]);
 		return text;
 	}
 	if (request->kind == CERT_OPERATOR && request->phone_id) {
@@ -282,7 +284,8 @@ static bool sign_cert(struct crypto *crypto, X509 *cert, EVP_PKEY *key, bool sha
 	return ok;
 }
 
-bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key, size_t subject_key_len,
+bool cert_issue(struct crypto *crypto, const struct cert_request *request, const uint8_t *subject_key,
+                size_t subject_key_len,
                 const uint8_t *subject_spki, size_t spki_len, const struct der *issuer_cert, const uint8_t *issuer_key,
                 size_t issuer_key_len, struct der *out)
 {

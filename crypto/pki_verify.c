@@ -159,7 +159,8 @@ static enum cert_verdict check_leaf(struct crypto *crypto, X509 *leaf, const str
 	return verdict;
 }
 
-enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain, size_t chain_count,
+enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, const struct der *chain,
+                              size_t chain_count,
                               const struct der *trusted, size_t trusted_count, int64_t now_s, bool skip_chain)
 {
 	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);

@@ -36,7 +36,8 @@ static void draw(struct rand_ctx *rand, unsigned char *out, size_t len)
 	const struct random_source *source = rand->provider->crypto ? rand->provider->crypto->random : NULL;
 
 	if (!source) {
-		fprintf(stderr, "crypto: %zu random bytes drawn outside crypto_random_begin()/crypto_random_end()\n", len);
+		fprintf(stderr, "crypto: %zu random bytes drawn outside crypto_random_begin()/crypto_random_end()\n",
+		        len);
 		abort();
 	}
 	source->fill(source->ctx, out, len);
@@ -196,7 +197,8 @@ static const OSSL_DISPATCH provider_functions[] = {
 };
 
 static OSSL_provider_init_fn provider_init;
-static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **provctx)
+static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
+                         void **provctx)
 {
 	struct provider_ctx *provider = calloc(1, sizeof *provider);
 

@@ -100,7 +100,8 @@ static EVP_PKEY *build(struct crypto *crypto, const RSA_NUMBERS *numbers)
 		abort();
 	if (push_numbers(builder, numbers, bignums)) {
 		params = OSSL_PARAM_BLD_to_param(builder);
-		if (!params || EVP_PKEY_fromdata_init(ctx) <= 0 || EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) <= 0)
+		if (!params || EVP_PKEY_fromdata_init(ctx) <= 0 ||
+		    EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) <= 0)
 			pkey = NULL;
 	}
 	for (OSSL_PARAM *p = params; p && p->key; p++)

@@ -376,7 +376,8 @@ bool sm_subkey_proof(struct secure_module *sm, key_handle subkey, uint32_t spi, 
 	return true;
 }
 
-bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_handle handle, uint8_t out[KEY_WRAPPED_LEN])
+bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_handle handle,
+             uint8_t out[KEY_WRAPPED_LEN])
 {
 	const struct sm_key *outer = sm_lookup(sm, wrapping, SM_DES3);
 	const struct sm_key *inner = sm_lookup(sm, handle, SM_DES3);
@@ -417,7 +418,8 @@ key_handle sm_derive_des3(struct secure_module *sm, key_handle subkey, const cha
 	return handle;
 }
 
-bool sm_hmac_sha1(struct secure_module *sm, key_handle handle, const uint8_t *bytes, size_t len, uint8_t out[SM_HMAC_LEN])
+bool sm_hmac_sha1(struct secure_module *sm, key_handle handle, const uint8_t *bytes, size_t len,
+                  uint8_t out[SM_HMAC_LEN])
 {
 	const struct sm_key *key = find_key(sm, handle);
 

@@ -68,7 +68,8 @@ bool sm_subkey_proof(struct secure_module *sm, key_handle subkey, uint32_t spi, 
  * KEY_WRAPPED_LEN bytes. unwrap: 0 when it does not verify.
  */
 #define KEY_WRAPPED_LEN 52 /* confounder 8 + key 24 + MAC 20 */
-bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_handle key, uint8_t out[KEY_WRAPPED_LEN]);
+bool sm_wrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, key_handle key,
+             uint8_t out[KEY_WRAPPED_LEN]);
 key_handle sm_unwrap(struct secure_module *sm, key_handle wrapping, uint32_t usage, const char *role,
                      const uint8_t *wrapped, size_t len);
 /*

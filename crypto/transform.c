@@ -94,7 +94,8 @@ static EVP_MD_CTX *padded_state(const struct transform *t, uint8_t pad)
 	memset(block, pad, sizeof block);
 	for (size_t i = 0; i < sizeof t->auth_key; i++)
 		block[i] ^= t->auth_key[i];
-	if (!ctx || !EVP_DigestInit_ex2(ctx, sm_crypto(t->sm)->sha1, NULL) || !EVP_DigestUpdate(ctx, block, sizeof block))
+	if (!ctx || !EVP_DigestInit_ex2(ctx, sm_crypto(t->sm)->sha1, NULL) ||
+	    !EVP_DigestUpdate(ctx, block, sizeof block))
 		machine_defect("HMAC setup");
 	crypto_wipe(block, sizeof block);
 	return ctx;

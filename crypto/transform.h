@@ -46,7 +46,8 @@ void transform_end(struct transform *t);
 /* Frees the contexts until the next use. */
 void transform_sleep(struct transform *t);
 /* 3DES-CBC in place over a multiple of the block length (0 is allowed). Not metered: see transform_count(). */
-void transform_cbc(struct transform *t, bool encrypt, const uint8_t iv[TRANSFORM_BLOCK_LEN], uint8_t *bytes, size_t len);
+void transform_cbc(struct transform *t, bool encrypt, const uint8_t iv[TRANSFORM_BLOCK_LEN], uint8_t *bytes,
+                   size_t len);
 /* HMAC-SHA-1-96 over the bytes. Metered. Only for a transform with a MAC. */
 void transform_mac(struct transform *t, const uint8_t *bytes, size_t len, uint8_t out[TRANSFORM_MAC_LEN]);
 /* Counts a cipher operation that the simulated device performs (undoing one is no work of the device). */

@@ -110,14 +110,14 @@ static inline struct der fixture_issue(struct fixture_pki *pki, const struct cer
 	const uint8_t *subject_key = key_pool_get(pki->pool, subject, subject_bits, &subject_len);
 	const uint8_t *issuer_key = key_pool_get(pki->pool, issuer, issuer_bits, &issuer_len);
 
-	fixture_require(cert_issue(pki->crypto, request, subject_key, subject_len, NULL, 0, issuer_cert, issuer_key, issuer_len,
-	                           &out), subject);
+	fixture_require(cert_issue(pki->crypto, request, subject_key, subject_len, NULL, 0, issuer_cert, issuer_key,
+	                           issuer_len, &out), subject);
 	return out;
 }
 
 /* A request of the fixture's usual validity. */
-static inline struct cert_request fixture_request(enum cert_kind kind, const char *common_name, const char *organisation,
-                                                  uint64_t serial)
+static inline struct cert_request fixture_request(enum cert_kind kind, const char *common_name,
+                                                  const char *organisation, uint64_t serial)
 {
 	return (struct cert_request){
 		.kind = kind, .common_name = common_name, .organisation = organisation, .serial = serial,

@@ -71,7 +71,8 @@ static inline void environment_init(struct device *d)
 	ck_assert_uint_eq(count, 1);
 }
 
-static inline size_t find(struct device *d, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *objects, size_t max)
+static inline size_t find(struct device *d, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *objects,
+                          size_t max)
 {
 	CK_ULONG found;
 

@@ -66,7 +66,8 @@ static inline void softhsm_add_token(const char *label)
 	memcpy(padded, label, strlen(label));
 	/* the last slot has the token that is not initialised yet */
 	ck_assert_uint_eq(p11->C_InitToken(slots[count - 1], (CK_UTF8CHAR *)SOFTHSM_SO_PIN, 4, padded), CKR_OK);
-	ck_assert_uint_eq(p11->C_OpenSession(slots[count - 1], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session), CKR_OK);
+	ck_assert_uint_eq(p11->C_OpenSession(slots[count - 1], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+	                                     &session), CKR_OK);
 	ck_assert_uint_eq(p11->C_Login(session, CKU_SO, (CK_UTF8CHAR *)SOFTHSM_SO_PIN, 4), CKR_OK);
 	ck_assert_uint_eq(p11->C_InitPIN(session, (CK_UTF8CHAR *)SOFTHSM_PIN, 4), CKR_OK);
 	ck_assert_uint_eq(p11->C_Finalize(NULL), CKR_OK);

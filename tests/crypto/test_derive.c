@@ -40,7 +40,8 @@ static const struct hmac_case {
 	const char *key_hex, *data_hex, *digest;
 } hmac_cases[] = {
 	{ "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "4869205468657265", "b617318655057264e28bc0b6fb378c8ef146be00" },
-	{ "4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
+	{ "4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
+	  "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
 	{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	  "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
 	  "125d7342b9ac11cd91a39af48aa17b4f63f175d3" },
@@ -103,7 +104,8 @@ START_TEST(p_sha1_vectors)
 		output = strchr(label, '|');
 		ck_assert_ptr_nonnull(output);
 		*output++ = '\0';
-		size_t secret_len = unhex(line, secret, sizeof secret), out_len = unhex(output, expected, sizeof expected);
+		size_t secret_len = unhex(line, secret, sizeof secret),
+		                    out_len = unhex(output, expected, sizeof expected);
 
 		memset(out, 0x5a, sizeof out);
 		p_sha1(secret, secret_len, label, out, out_len);

@@ -95,8 +95,8 @@ static void icv_of(const uint8_t key[20], const uint8_t *bytes, size_t len, uint
  * An ESP packet as somebody else would make it: text is payload, padding, pad length and next header. Returns its
  * length.
  */
-static size_t craft(const struct derived_direction *keys, uint32_t spi, uint32_t sn, const uint8_t iv[8], const uint8_t *text,
-                    size_t text_len, bool auth, uint8_t *packet)
+static size_t craft(const struct derived_direction *keys, uint32_t spi, uint32_t sn, const uint8_t iv[8],
+                    const uint8_t *text, size_t text_len, bool auth, uint8_t *packet)
 {
 	size_t len = 16 + text_len;
 
@@ -293,8 +293,8 @@ static void run_steps(const char *name, const struct step *steps, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		enum esp_verdict verdict = open_sn(&p, esp_sa_next_sn(p.out) + steps[i].offset);
 
-		ck_assert_msg(verdict == (steps[i].accepted ? ESP_OK : ESP_REPLAYED), "%s, step %zu (offset %d): %s", name, i,
-		              (int)steps[i].offset, esp_verdict_names[verdict]);
+		ck_assert_msg(verdict == (steps[i].accepted ? ESP_OK : ESP_REPLAYED), "%s, step %zu (offset %d): %s",
+		              name, i, (int)steps[i].offset, esp_verdict_names[verdict]);
 	}
 	pair_free(&p);
 }
@@ -309,13 +309,17 @@ START_TEST(window_truth_table)
 		{ 0, true }, { 1, true }, { 1, false }, { 9, true }, { 8, true }, { 7, true }, { 7, false },
 		{ W, true }, { W - 1, true }, { W - 1, false }, { W - 2, true }, { 2, true }, { 2, false },
 		{ 0, false }, { W + 16, true }, { 3, false }, { W + 16, false },
-		{ W * 4, true }, { W * 4 - (W - 1), true }, { 10, false }, { W * 4 - W, false }, { W * 4 - (W + 1), false },
-		{ W * 4 - (W - 2), true }, { W * 4 + 1 - W, false }, { 0, false }, { 0x40000000, true }, { 0x40000000 - W, false },
+		{ W * 4, true }, { W * 4 - (W - 1), true }, { 10, false }, { W * 4 - W, false },
+		{ W * 4 - (W + 1), false },
+		{ W * 4 - (W - 2), true }, { W * 4 + 1 - W, false }, { 0, false }, { 0x40000000, true },
+		{ 0x40000000 - W, false },
 		{ 0x40000000 - 1, true }, { 0x40000000 - 1, false }, { 0x40000000 - 2, true }, { 0x40000000, false });
 	RUN_STEPS("nothing below the start", { 0u - 1, false }, { 0u - 64, false }, { 0u - 65, false }, { 0, true },
 		{ 0u - 1, false }, { 5, true }, { 0u - 2, false }, { 4, true });
-	RUN_STEPS("jump of exactly the window", { W - 1, true }, { 0, true }, { 2 * W - 1, true }, { W, true }, { W - 1, false });
-	RUN_STEPS("jump of one less", { 0, true }, { W - 1, true }, { 0, false }, { 1, true }, { W, true }, { 0, false }, { 1, false });
+	RUN_STEPS("jump of exactly the window", { W - 1, true }, { 0, true }, { 2 * W - 1, true }, { W, true },
+	          { W - 1, false });
+	RUN_STEPS("jump of one less", { 0, true }, { W - 1, true }, { 0, false }, { 1, true }, { W, true },
+	          { 0, false }, { 1, false });
 	RUN_STEPS("jump of one more", { 0, true }, { W + 1, true }, { 1, false }, { 2, true });
 }
 END_TEST
@@ -337,8 +341,10 @@ END_TEST
 START_TEST(window_at_the_end)
 {
 	static const struct { uint32_t sn; enum esp_verdict verdict; } steps[] = {
-		{ 0xffffff6e, ESP_REPLAYED }, { 0xfffffff0, ESP_OK }, { 0xffffffff, ESP_OK }, { 0xffffffff, ESP_REPLAYED },
-		{ 0xfffffffe, ESP_OK }, { 0xfffffff0, ESP_REPLAYED }, { 0xffffffc0, ESP_OK }, { 0xffffffbf, ESP_REPLAYED },
+		{ 0xffffff6e, ESP_REPLAYED }, { 0xfffffff0, ESP_OK }, { 0xffffffff, ESP_OK },
+		{ 0xffffffff, ESP_REPLAYED },
+		{ 0xfffffffe, ESP_OK }, { 0xfffffff0, ESP_REPLAYED }, { 0xffffffc0, ESP_OK },
+		{ 0xffffffbf, ESP_REPLAYED },
 		{ 0, ESP_REPLAYED }, { 1, ESP_REPLAYED },
 	};
 	const struct esp_options options = { .no_start_sn_limit = true };
@@ -381,7 +387,8 @@ START_TEST(tampering)
 	for (size_t bit = 0; bit < 8 * len; bit++) {
 		start[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		memcpy(copy, start, len);
-		ck_assert_msg(esp_open(p.in, start, len, &open_start, &open_len, &next_header) == ESP_BAD_ICV, "bit %zu", bit);
+		ck_assert_msg(esp_open(p.in, start, len, &open_start, &open_len, &next_header) == ESP_BAD_ICV,
+		              "bit %zu", bit);
 		ck_assert_mem_eq(copy, start, len);
 		start[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}

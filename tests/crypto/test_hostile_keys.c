@@ -48,10 +48,11 @@ static X509 *make_cert(struct world *w, EVP_PKEY *pkey)
 	X509 *cert = X509_new(), *ca = cert_parse(w->crypto, w->pki.op_ca.bytes, w->pki.op_ca.len);
 
 	ck_assert(X509_set_version(cert, X509_VERSION_3) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 77) &&
-	          X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"mallory", -1, -1,
-	                                     0) &&
+	          X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+	                                     (const uint8_t *)"mallory", -1, -1, 0) &&
 	          X509_set_issuer_name(cert, X509_get_subject_name(ca)) &&
-	          ASN1_TIME_set(X509_getm_notBefore(cert), NOW - 60) && ASN1_TIME_set(X509_getm_notAfter(cert), NOW + 86400) &&
+	          ASN1_TIME_set(X509_getm_notBefore(cert), NOW - 60) &&
+	          ASN1_TIME_set(X509_getm_notAfter(cert), NOW + 86400) &&
 	          X509_set_pubkey(cert, pkey));
 	ck_assert_int_gt(X509_sign(cert, pkey, EVP_sha256()), 0);
 	X509_free(ca);
@@ -95,11 +96,13 @@ static void sign_request(struct world *w, struct exchange *x, OSSL_LIB_CTX *lib,
 	PKINIT_AS_REQ *padata;
 
 	ck_assert(krb_as_parse(w->crypto, x->request.bytes, x->request.len, &facts));
-	signed_pack = sign(lib, cert, pkey, "1.3.6.1.5.2.3.1", digest, &((struct krb_as_inside *)facts.inside)->content);
+	signed_pack = sign(lib, cert, pkey, "1.3.6.1.5.2.3.1", digest,
+	                   &((struct krb_as_inside *)facts.inside)->content);
 	krb_as_facts_free(&facts);
 	request = KRB_DECODE(KRB_AS_REQUEST, x->request.bytes, x->request.len);
 	typed = (KRB_TYPED *)krb_find_typed(request->padata, KRB_PA_PK_AS_REQ);
-	padata = KRB_DECODE(PKINIT_AS_REQ, ASN1_STRING_get0_data(typed->value), (size_t)ASN1_STRING_length(typed->value));
+	padata = KRB_DECODE(PKINIT_AS_REQ, ASN1_STRING_get0_data(typed->value),
+	                    (size_t)ASN1_STRING_length(typed->value));
 	krb_put_octets(&padata->signed_auth_pack, signed_pack.bytes, signed_pack.len);
 	ck_assert(KRB_ENCODE(PKINIT_AS_REQ, padata, &padata_der));
 	krb_put_octets(&typed->value, padata_der.bytes, padata_der.len);
@@ -279,7 +282,8 @@ START_TEST(huge_number)
 
 	ask(w, &x, false, PKINIT_BIND_ASCHECKSUM);
 	request = KRB_DECODE(KRB_AS_REQUEST, x.request.bytes, x.request.len);
-	ck_assert(ASN1_STRING_set(huge, "\x7f\0\0\0\0\0\0\0\0\0", 10) && sk_ASN1_INTEGER_push(request->body->etypes, huge));
+	ck_assert(ASN1_STRING_set(huge, "\x7f\0\0\0\0\0\0\0\0\0", 10) &&
+	          sk_ASN1_INTEGER_push(request->body->etypes, huge));
 	request->body->enc.modified = 1;
 	sk_KRB_TYPED_pop_free(request->padata, free_typed);
 	request->padata = NULL;

@@ -63,7 +63,8 @@ START_TEST(bad_environment)
 {
 	static char long_name[2000];
 	static const struct { const char *name, *value; } cases[] = {
-		{ "TOLLGATE_PKCS11_BITS", "1000" }, { "TOLLGATE_PKCS11_BITS", "1024x" }, { "TOLLGATE_PKCS11_SEED", "-1" },
+		{ "TOLLGATE_PKCS11_BITS", "1000" }, { "TOLLGATE_PKCS11_BITS", "1024x" },
+		{ "TOLLGATE_PKCS11_SEED", "-1" },
 		{ "TOLLGATE_PKCS11_SEED", "one" }, { "TOLLGATE_PKCS11_SEED", "18446744073709551616" }, /* 2^64 */
 		{ "TOLLGATE_PKCS11_NAME", long_name },
 	};
@@ -218,7 +219,8 @@ START_TEST(uses_exclude_each_other)
 {
 	CK_BYTE iv[8] = { 0 };
 	CK_MECHANISM hmac_mechanism = { CKM_SHA_1_HMAC, NULL, 0 }, cbc = { CKM_DES3_CBC, iv, 8 };
-	CK_MECHANISM make = { CKM_DES3_KEY_GEN, NULL, 0 }, derive = { CKM_TOLLGATE_SUBKEY_DERIVE, (void *)LABEL_CTA_SC, 16 };
+	CK_MECHANISM make = { CKM_DES3_KEY_GEN, NULL, 0 },
+	                    derive = { CKM_TOLLGATE_SUBKEY_DERIVE, (void *)LABEL_CTA_SC, 16 };
 	static const CK_ATTRIBUTE_TYPE raw[] = { CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY };
 	static const CK_ATTRIBUTE_TYPE structured[] = { CKA_WRAP, CKA_UNWRAP, CKA_DERIVE };
 	const char *names[] = { "krb.session", "subkey" };
@@ -227,7 +229,8 @@ START_TEST(uses_exclude_each_other)
 
 	device_init(&d);
 	for (int i = 0; i < 2; i++) {
-		IS(CKR_KEY_FUNCTION_NOT_PERMITTED, d.p11->C_SignInit(d.session, &hmac_mechanism, labelled(&d, names[i])));
+		IS(CKR_KEY_FUNCTION_NOT_PERMITTED,
+		   d.p11->C_SignInit(d.session, &hmac_mechanism, labelled(&d, names[i])));
 		IS(CKR_KEY_FUNCTION_NOT_PERMITTED, d.p11->C_EncryptInit(d.session, &cbc, labelled(&d, names[i])));
 		IS(CKR_KEY_FUNCTION_NOT_PERMITTED, d.p11->C_DecryptInit(d.session, &cbc, labelled(&d, names[i])));
 	}
@@ -242,7 +245,8 @@ START_TEST(uses_exclude_each_other)
 	IS(CKR_KEY_FUNCTION_NOT_PERMITTED, d.p11->C_DecryptInit(d.session, &cbc, key));
 	CK_ATTRIBUTE decrypts = { CKA_DECRYPT, &yes, 1 };
 
-	IS(CKR_TEMPLATE_INCONSISTENT, d.p11->C_DeriveKey(d.session, &derive, labelled(&d, "subkey"), &decrypts, 1, &key));
+	IS(CKR_TEMPLATE_INCONSISTENT, d.p11->C_DeriveKey(d.session, &derive, labelled(&d, "subkey"), &decrypts, 1,
+	                                                 &key));
 	IS(CKR_KEY_FUNCTION_NOT_PERMITTED, d.p11->C_DeriveKey(d.session, &derive, import(&d, 0), NULL, 0, &key));
 	device_free(&d);
 }
@@ -254,10 +258,13 @@ START_TEST(templates)
 	CK_ULONG wrong_len = 16;
 	CK_KEY_TYPE aes = CKK_AES;
 	const struct { CK_ATTRIBUTE attribute; CK_RV rv; } cases[] = {
-		{ { CKA_SENSITIVE, &no, 1 }, CKR_TEMPLATE_INCONSISTENT }, { { CKA_PRIVATE, &no, 1 }, CKR_TEMPLATE_INCONSISTENT },
-		{ { CKA_TRUSTED, &yes, 1 }, CKR_TEMPLATE_INCONSISTENT }, { { CKA_KEY_TYPE, &aes, sizeof aes }, CKR_TEMPLATE_INCONSISTENT },
+		{ { CKA_SENSITIVE, &no, 1 }, CKR_TEMPLATE_INCONSISTENT },
+		{ { CKA_PRIVATE, &no, 1 }, CKR_TEMPLATE_INCONSISTENT },
+		{ { CKA_TRUSTED, &yes, 1 }, CKR_TEMPLATE_INCONSISTENT },
+		{ { CKA_KEY_TYPE, &aes, sizeof aes }, CKR_TEMPLATE_INCONSISTENT },
 		{ { CKA_VALUE_LEN, &wrong_len, sizeof wrong_len }, CKR_ATTRIBUTE_VALUE_INVALID },
-		{ { CKA_VALUE, (void *)known_key, 24 }, CKR_TEMPLATE_INCONSISTENT }, { { CKA_ENCRYPT, NULL, 0 }, CKR_ATTRIBUTE_VALUE_INVALID },
+		{ { CKA_VALUE, (void *)known_key, 24 }, CKR_TEMPLATE_INCONSISTENT },
+		{ { CKA_ENCRYPT, NULL, 0 }, CKR_ATTRIBUTE_VALUE_INVALID },
 		{ { CKA_MODULUS_BITS, &wrong_len, sizeof wrong_len }, CKR_ATTRIBUTE_VALUE_INVALID },
 		{ { CKA_OWNER, &yes, 1 }, CKR_ATTRIBUTE_TYPE_INVALID },
 	};
@@ -270,10 +277,12 @@ START_TEST(templates)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		CK_ATTRIBUTE attribute = cases[i].attribute;
 
-		ck_assert_msg(d.p11->C_GenerateKey(d.session, &make, &attribute, 1, &key) == cases[i].rv, "case %zu", i);
+		ck_assert_msg(d.p11->C_GenerateKey(d.session, &make, &attribute, 1, &key) == cases[i].rv, "case %zu",
+		              i);
 	}
 	ck_assert_uint_eq(sm_key_count(d.f.sm), keys);
-	CK_ATTRIBUTE incomplete[] = { { CKA_CLASS, &secret_class, sizeof secret_class }, { CKA_VALUE, (void *)known_key, 24 } };
+	CK_ATTRIBUTE incomplete[] = { { CKA_CLASS, &secret_class, sizeof secret_class },
+	                              { CKA_VALUE, (void *)known_key, 24 } };
 
 	IS(CKR_TEMPLATE_INCOMPLETE, d.p11->C_CreateObject(d.session, incomplete, 2, &key));
 	device_free(&d);

@@ -127,8 +127,10 @@ START_TEST(rsa_decryption)
 	id_of(&d, import(&d, 0), want);
 	ck_assert_mem_eq(got, want, KEY_ID_LEN);
 	sealed[5] ^= 1;
-	IS(CKR_WRAPPED_KEY_INVALID, d.p11->C_UnwrapKey(d.session, &mechanism, rsa_private(&d), sealed, 128, attributes, 3, &key));
-	IS(CKR_WRAPPED_KEY_INVALID, d.p11->C_UnwrapKey(d.session, &mechanism, rsa_private(&d), sealed, 5, attributes, 3, &key));
+	IS(CKR_WRAPPED_KEY_INVALID, d.p11->C_UnwrapKey(d.session, &mechanism, rsa_private(&d), sealed, 128, attributes,
+	                                               3, &key));
+	IS(CKR_WRAPPED_KEY_INVALID, d.p11->C_UnwrapKey(d.session, &mechanism, rsa_private(&d), sealed, 5, attributes, 3,
+	                                               &key));
 	OK(d.p11->C_Finalize(NULL));
 
 	device_init(&d);
@@ -152,7 +154,8 @@ START_TEST(des3_pieces)
 	for (size_t i = 0; i < sizeof clear; i++)
 		clear[i] = (CK_BYTE)i;
 	ck_assert(EVP_EncryptInit_ex(ctx, EVP_des_ede3_cbc(), NULL, known_key, iv) &&
-	          EVP_EncryptUpdate(ctx, want, &first, clear, sizeof clear) && EVP_EncryptFinal_ex(ctx, want + first, &last));
+	          EVP_EncryptUpdate(ctx, want, &first, clear, sizeof clear) &&
+	          EVP_EncryptFinal_ex(ctx, want + first, &last));
 	EVP_CIPHER_CTX_free(ctx);
 	CK_OBJECT_HANDLE key = import(&d, 0);
 
@@ -193,7 +196,8 @@ END_TEST
 START_TEST(des3_whole)
 {
 	CK_BYTE iv[8] = { 0 }, clear[24] = "The qufck brown fox jump", sealed[40], back[40];
-	CK_MECHANISM cbc = { CKM_DES3_CBC, iv, 8 }, padded = { CKM_DES3_CBC_PAD, iv, 8 }, no_iv = { CKM_DES3_CBC, NULL, 0 };
+	CK_MECHANISM cbc = { CKM_DES3_CBC, iv, 8 }, padded = { CKM_DES3_CBC_PAD, iv, 8 },
+	                   no_iv = { CKM_DES3_CBC, NULL, 0 };
 	CK_ULONG len = sizeof sealed, back_len = 1;
 	struct device d;
 
@@ -277,7 +281,8 @@ START_TEST(esp)
 	const struct esp_options options = { .implicit_iv = _i };
 	CK_BYTE next_header = 0, room[128], copy[128], out[256];
 	CK_TOLLGATE_ESP_PARAMS params = {
-		SPI, _i ? CKF_TOLLGATE_ESP_IMPLICIT_IV : 0, (CK_UTF8CHAR *)LABEL_CTA_SC, strlen(LABEL_CTA_SC), &next_header
+		SPI, _i ? CKF_TOLLGATE_ESP_IMPLICIT_IV : 0, (CK_UTF8CHAR *)LABEL_CTA_SC, strlen(LABEL_CTA_SC),
+		&next_header
 	};
 	CK_MECHANISM mechanism = { CKM_TOLLGATE_ESP, &params, sizeof params };
 	uint8_t *packet, peer_next_header;
@@ -302,7 +307,8 @@ START_TEST(esp)
 
 	for (int n = 0; n < 3; n++) {
 		memcpy(room + ESP_FRONT_MAX, payload, sizeof payload);
-		ck_assert_int_eq(esp_seal(up, room + ESP_FRONT_MAX, sizeof payload, (uint8_t)(17 + n), &packet, &packet_len), ESP_OK);
+		ck_assert_int_eq(esp_seal(up, room + ESP_FRONT_MAX, sizeof payload, (uint8_t)(17 + n), &packet,
+		                          &packet_len), ESP_OK);
 		memcpy(copy, packet, packet_len);
 		copy[packet_len - 20] ^= 1;
 		memset(out, 0xee, sizeof out);

@@ -115,13 +115,14 @@ START_TEST(direct)
 	for (int i = 0; i < 2; i++) {
 		sign(&b, b.built_in, i ? "SHA256" : "SHA1", "text", ours);
 		len = sizeof theirs;
-		ck_assert(pkcs11_token_sign(b.token, key, i ? PKCS11_SIGN_SHA256 : PKCS11_SIGN_SHA1, (const uint8_t *)"text", 4, theirs,
-		                            &len, error));
+		ck_assert(pkcs11_token_sign(b.token, key, i ? PKCS11_SIGN_SHA256 : PKCS11_SIGN_SHA1,
+		                            (const uint8_t *)"text", 4, theirs, &len, error));
 		ck_assert_uint_eq(len, 128);
 		ck_assert_mem_eq(ours, theirs, len);
 	}
 	len = 100; /* no room: refused, and the next one finds no operation open */
-	ck_assert(!pkcs11_token_sign(b.token, key, PKCS11_SIGN_SHA256, (const uint8_t *)"text", 4, theirs, &len, error));
+	ck_assert(!pkcs11_token_sign(b.token, key, PKCS11_SIGN_SHA256, (const uint8_t *)"text", 4, theirs, &len,
+	                             error));
 	ck_assert_str_eq(error, "the token's answer has 128 bytes, there is room for 100");
 	len = sizeof theirs;
 	ck_assert(pkcs11_token_sign(b.token, key, PKCS11_SIGN_SHA256, (const uint8_t *)"text", 4, theirs, &len, error));
@@ -145,8 +146,10 @@ static X509 *certificate(struct bench *b)
 
 	ck_assert(X509_set_version(cert, 2) && ASN1_INTEGER_set(X509_get_serialNumber(cert), 1) &&
 	          X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"token", -1, -1, 0) &&
-	          X509_set_issuer_name(cert, name) && ASN1_TIME_set_string(X509_getm_notBefore(cert), "20270101000000Z") &&
-	          ASN1_TIME_set_string(X509_getm_notAfter(cert), "20370101000000Z") && X509_set_pubkey(cert, b->built_in));
+	          X509_set_issuer_name(cert, name) &&
+	          ASN1_TIME_set_string(X509_getm_notBefore(cert), "20270101000000Z") &&
+	          ASN1_TIME_set_string(X509_getm_notAfter(cert), "20370101000000Z") &&
+	          X509_set_pubkey(cert, b->built_in));
 	crypto_random_begin(b->f.crypto, crypto_blinding(b->f.crypto));
 	ck_assert_int_gt(X509_sign(cert, b->built_in, b->f.crypto->sha256), 0);
 	crypto_random_end(b->f.crypto);

@@ -408,7 +408,8 @@ END_TEST
 START_TEST(requests_that_cannot_be_met)
 {
 	size_t key_len, ca_len;
-	const uint8_t *key = key_pool_get(pki.pool, "device", 1024, &key_len), *ca = key_pool_get(pki.pool, "op-ca", 2048, &ca_len);
+	const uint8_t *key = key_pool_get(pki.pool, "device", 1024, &key_len),
+	                     *ca = key_pool_get(pki.pool, "op-ca", 2048, &ca_len);
 	const struct cert_request good = { .kind = CERT_OPERATOR, .serial = 9, .phone_id = pki.phone_id, .realm = "R",
 		                           .not_before_s = 0, .not_after_s = NOW };
 	struct cert_request bad[7];
@@ -424,7 +425,8 @@ START_TEST(requests_that_cannot_be_met)
 	bad[5].kind = CERT_ROOT; /* with an issuer */
 	bad[6].common_name = "a common name that is a good deal longer than the sixty-four characters";
 	for (int i = 0; i < 7; i++) {
-		ck_assert_msg(!cert_issue(f.crypto, &bad[i], key, key_len, NULL, 0, &pki.op_ca, ca, ca_len, &out), "case %d", i);
+		ck_assert_msg(!cert_issue(f.crypto, &bad[i], key, key_len, NULL, 0, &pki.op_ca, ca, ca_len, &out),
+		              "case %d", i);
 		ck_assert_ptr_null(out.bytes);
 	}
 	ck_assert(!cert_issue(f.crypto, &good, key, key_len - 1, NULL, 0, &pki.op_ca, ca, ca_len, &out));
@@ -605,10 +607,14 @@ START_TEST(openssl_agrees)
 		const char *command, *expected;
 		int status;
 	} commands[] = {
-		{ "openssl verify -attime 1798761600 -CAfile root.pem -untrusted mfg-ca.pem device.pem", "device.pem: OK", 0 },
-		{ "openssl verify -attime 1798761600 -partial_chain -CAfile op-ca.pem operator.pem", "operator.pem: OK", 0 },
-		{ "openssl verify -attime 1798761600 -x509_strict -CAfile root.pem -untrusted op-ca.pem kdc.pem", "kdc.pem: OK", 0 },
-		{ "openssl verify -attime 1798761600 -CAfile root.pem -untrusted op-ca.pem device.pem", "unable to get", 2 },
+		{ "openssl verify -attime 1798761600 -CAfile root.pem -untrusted mfg-ca.pem device.pem",
+		  "device.pem: OK", 0 },
+		{ "openssl verify -attime 1798761600 -partial_chain -CAfile op-ca.pem operator.pem", "operator.pem: OK",
+		  0 },
+		{ "openssl verify -attime 1798761600 -x509_strict -CAfile root.pem -untrusted op-ca.pem kdc.pem",
+		  "kdc.pem: OK", 0 },
+		{ "openssl verify -attime 1798761600 -CAfile root.pem -untrusted op-ca.pem device.pem", "unable to get",
+		  2 },
 		{ "openssl verify -attime 1798761600 -crl_check -CRLfile crl.pem -partial_chain -CAfile op-ca.pem kdc.pem",
 		  "certificate revoked", 2 },
 		{ "openssl verify -attime 1798761600 -crl_check -CRLfile crl.pem -partial_chain -CAfile op-ca.pem operator.pem",
@@ -636,7 +642,8 @@ START_TEST(openssl_agrees)
 		const struct der *der;
 	} files[] = {
 		{ "x509", "root", &pki.root }, { "x509", "mfg-ca", &pki.mfg_ca }, { "x509", "op-ca", &pki.op_ca },
-		{ "x509", "device", &pki.device }, { "x509", "operator", &pki.operator_cert }, { "x509", "kdc", &pki.kdc },
+		{ "x509", "device", &pki.device }, { "x509", "operator", &pki.operator_cert },
+		{ "x509", "kdc", &pki.kdc },
 		{ "crl", "crl", &crl },
 	};
 

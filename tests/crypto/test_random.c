@@ -167,7 +167,8 @@ START_TEST(same_source_same_bytes)
 	const struct operation *operation = &operations[_i];
 	struct result a = run_with(operation, "one"), b = run_with(operation, "one"), c = run_with(operation, "two");
 
-	ck_assert_msg(a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0, "%s: not the same twice", operation->name);
+	ck_assert_msg(a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0, "%s: not the same twice",
+	              operation->name);
 	ck_assert_msg(a.len != c.len || memcmp(a.bytes, c.bytes, a.len) != 0, "%s: same from another source",
 	              operation->name);
 	OPENSSL_free(a.bytes);

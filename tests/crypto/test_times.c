@@ -36,7 +36,8 @@ START_TEST(false_times)
 {
 	static const char *const texts[] = {
 		"", "Z", "20270230000000Z", "20270229000000Z", "20271301000000Z", "20270001000000Z", "20270100000000Z",
-		"20270101240000Z", "20270101006000Z", "20270101000060Z", "20270101000000", "20270101000000z", "270101000000Z",
+		"20270101240000Z", "20270101006000Z", "20270101000060Z", "20270101000000", "20270101000000z",
+		"270101000000Z",
 		"20270101000000.5Z", "20270101000000+0100", "2027010100000-Z", "00000101000000Z", "19691231235959Z",
 	};
 	ASN1_GENERALIZEDTIME *field = ASN1_GENERALIZEDTIME_new();
@@ -58,8 +59,8 @@ START_TEST(ap_exchange)
 {
 	struct world *w = &the_world;
 	const struct krb_time when = { edges[_i].time_s, 999999 };
-	struct krb_ticket_facts facts = { .client = w->server, .server = w->server, .auth_time_s = when.s, .start_time_s = when.s,
-	                                  .end_time_s = when.s };
+	struct krb_ticket_facts facts = { .client = w->server, .server = w->server, .auth_time_s = when.s,
+	                                  .start_time_s = when.s, .end_time_s = when.s };
 	struct krb_credentials c;
 	struct gss_initiator state;
 	struct gss_accepted got;
@@ -74,7 +75,8 @@ START_TEST(ap_exchange)
 		ck_assert(gss_accept_reply(w->kdc.sm, &got, &ours, &reply));
 		ck_assert(gss_init_finish(w->kdc.sm, &state, reply.bytes, reply.len, &theirs));
 	} else {
-		ck_assert_int_eq(gss_accept(w->kdc.sm, w->server_key, token.bytes, token.len, true, &got), GSS_MALFORMED);
+		ck_assert_int_eq(gss_accept(w->kdc.sm, w->server_key, token.bytes, token.len, true, &got),
+		                 GSS_MALFORMED);
 	}
 	der_free(&token);
 	der_free(&reply);
@@ -100,7 +102,8 @@ START_TEST(certificates)
 	ck_assert(cert_read_with(w->crypto, der.bytes, der.len, &facts));
 	ck_assert(facts.not_before_s == edge_s && facts.not_after_s == edge_s + 1);
 	root = fixture_issue(&w->pki, &(struct cert_request){ .kind = CERT_ROOT, .common_name = "r", .serial = 1,
-	                     .not_before_s = 0, .not_after_s = CERT_NO_EXPIRY_S }, "mfg-ca", 2048, NULL, "mfg-ca", 2048);
+	                     .not_before_s = 0, .not_after_s = CERT_NO_EXPIRY_S }, "mfg-ca", 2048, NULL, "mfg-ca",
+	                     2048);
 	ck_assert_int_eq(cert_verify(w->crypto, &der, NULL, 0, &root, 1, edge_s, true), CERT_OK);
 	ck_assert_int_eq(cert_verify(w->crypto, &der, NULL, 0, &root, 1, edge_s + 1, true), CERT_OK);
 	ck_assert_int_eq(cert_verify(w->crypto, &der, NULL, 0, &root, 1, edge_s + 2, true), CERT_EXPIRED);
@@ -146,7 +149,8 @@ START_TEST(pkinit_in_2060)
 	ck_assert(pkinit_reply_build(w->kdc.sm, &kdc, w->server_key, &facts, &(struct krb_ticket_facts){
 		.client = facts.client, .server = facts.server, .auth_time_s = T_2060, .start_time_s = T_2060,
 		.end_time_s = T_2060 + 86400 }, PKINIT_BIND_ASCHECKSUM, (struct krb_time){ T_2060, 1 }, &reply));
-	ck_assert_int_eq(pkinit_reply(w->cta.sm, client, &identity, &policy, reply.bytes, reply.len, &got, NULL), KRB_REPLY_OK);
+	ck_assert_int_eq(pkinit_reply(w->cta.sm, client, &identity, &policy, reply.bytes, reply.len, &got, NULL),
+	                 KRB_REPLY_OK);
 	ck_assert(got.end_time_s == T_2060 + 86400);
 	krb_credentials_free(w->cta.sm, &got);
 	pkinit_client_free(client);

@@ -65,13 +65,15 @@ static struct outcome perform(struct world *w, int mode)
 	ask(w, &x, mode_dh(mode), mode_bind(mode));
 	sm_sleep(w->cta.sm);
 	answer(w, &x, &w->authority, mode_bind(mode), NULL);
-	ck_assert_int_eq(pkinit_reply(w->cta.sm, x.client, &w->identity, &policy, x.reply.bytes, x.reply.len, &got, NULL),
+	ck_assert_int_eq(pkinit_reply(w->cta.sm, x.client, &w->identity, &policy, x.reply.bytes, x.reply.len, &got,
+	                              NULL),
 	                 KRB_REPLY_OK);
 	crypto_set_meter(w->crypto, NULL, NULL);
 	sm_key_id(w->cta.sm, got.session_key, o.session_id);
 	sm_key_id(w->cta.sm, w->identity.rsa_key, o.device_id);
 	krb_credentials_free(w->cta.sm, &got);
-	ck_assert(krb_der_copy(&o.request, x.request.bytes, x.request.len) && krb_der_copy(&o.reply, x.reply.bytes, x.reply.len));
+	ck_assert(krb_der_copy(&o.request, x.request.bytes, x.request.len) &&
+	          krb_der_copy(&o.reply, x.reply.bytes, x.reply.len));
 	o.books = w->books;
 	finish(&x);
 	return o;
@@ -198,7 +200,8 @@ START_TEST(bad_padding)
 			answer(b.w, &x, &b.w->authority, PKINIT_BIND_ASCHECKSUM, NULL);
 			ck_assert(krb_attack_spoil_envelope(x.reply.bytes, x.reply.len, KRB_ATTACK_SPOIL_KEY, &spoilt));
 			verdicts[token][tell] =
-				pkinit_reply(b.w->cta.sm, x.client, &b.w->identity, &policy, spoilt.bytes, spoilt.len, &got, NULL);
+				pkinit_reply(b.w->cta.sm, x.client, &b.w->identity, &policy, spoilt.bytes, spoilt.len,
+				             &got, NULL);
 			der_free(&spoilt);
 			finish(&x);
 		}
@@ -228,9 +231,11 @@ START_TEST(token_goes_away)
 	ck_assert_uint_eq(p11->C_Finalize(NULL), CKR_OK);
 	if (_i == 1)
 		sm_sleep(b.w->cta.sm);
-	ck_assert_int_ne(pkinit_reply(b.w->cta.sm, x.client, &b.w->identity, &b.w->policy, x.reply.bytes, x.reply.len, &got, NULL),
+	ck_assert_int_ne(pkinit_reply(b.w->cta.sm, x.client, &b.w->identity, &b.w->policy, x.reply.bytes, x.reply.len,
+	                              &got, NULL),
 	                 KRB_REPLY_OK);
-	ck_assert_msg(strstr(crypto_token_failure(b.w->crypto), "PKCS#11 error 0x190"), "%s", crypto_token_failure(b.w->crypto));
+	ck_assert_msg(strstr(crypto_token_failure(b.w->crypto), "PKCS#11 error 0x190"), "%s",
+	              crypto_token_failure(b.w->crypto));
 	ck_assert_ptr_null(pkinit_request(b.w->cta.sm, &b.w->identity, &b.w->server, now, NOW + 86400, false,
 	                                  PKINIT_BIND_ASCHECKSUM, &out));
 	ck_assert_uint_eq(sm_install_rsa(b.w->cta.sm, b.w->pki.pool, "kdc", 2048), 0);
@@ -306,7 +311,8 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	/* BUILD/tests/crypto/this */
-	snprintf(own_library, sizeof own_library, "%.*s../../tollgate-pkcs11.so", (int)(strrchr(argv[0], '/') - argv[0] + 1), argv[0]);
+	snprintf(own_library, sizeof own_library, "%.*s../../tollgate-pkcs11.so",
+	         (int)(strrchr(argv[0], '/') - argv[0] + 1), argv[0]);
 	if (access(softhsm_library(), R_OK) == 0) {
 		tcase_add_loop_test(tcase, pkinit_is_the_same, 0, MODES);
 		tcase_add_test(tcase, keys_come_and_go);
