@@ -50,6 +50,7 @@ void deed_free(struct object *object)
 	der_free(&d->message);
 	if (d->mitm)
 		end_mitm(d);
+	ear_free(d->ear);
 	if (d->client)
 		attacker_retire(d->attacker, d->client);
 	pkinit_client_free(d->pkinit);
@@ -182,13 +183,35 @@ static bool get_ticket(struct object *object, const char *attribute, struct valu
 	return out->type != VALUE_NIL;
 }
 
-/* Ends a rule or the man in the middle; what has been caught or sent stays. */
+static bool get_ear(struct object *object, const char *attribute, struct value *out)
+{
+	const struct ear_facts *f = ear_facts(((struct deed *)object)->ear);
+
+	*out = value_nil();
+	if (strcmp(attribute, "ready") == 0)
+		*out = value_bool(f->sip_read > 0);
+	else if (strcmp(attribute, "sip_read") == 0)
+		*out = value_int(f->sip_read);
+	else if (strcmp(attribute, "keys") == 0)
+		*out = value_int(f->keys);
+	else if (strcmp(attribute, "rtp_opened") == 0)
+		*out = value_int(f->rtp_opened);
+	else if (strcmp(attribute, "caller") == 0 && f->caller[0])
+		*out = value_text(f->caller);
+	else if (strcmp(attribute, "dialled") == 0 && f->dialled[0])
+		*out = value_text(f->dialled);
+	return out->type != VALUE_NIL;
+}
+
+/* Ends a rule, an ear or the man in the middle; what has been caught or sent stays. */
 static void end_deed(struct deed *d)
 {
 	bool tracked = d->track.tag && d->track.fate == FATE_SENT;
 
 	if (d->mitm)
 		end_mitm(d);
+	if (d->ear)
+		ear_stop(d->ear);
 	if (d->what != DEED_SEND && d->link && !tracked) {
 		deed_changed(d);
 		deed_let_go(d);
@@ -250,6 +273,15 @@ static const struct attribute ticket_attributes[] = {
 	{ "refused", VALUE_TEXT, "why there is none: the attacker's own check, or the error's name" },
 	{ NULL, VALUE_NIL, NULL },
 };
+static const struct attribute ear_attributes[] = {
+	{ "ready", VALUE_BOOL, "a SIP message has been read in clear" },
+	{ "sip_read", VALUE_INT, "SIP messages read in clear" },
+	{ "caller", VALUE_TEXT, "who calls, by the newest INVITE" },
+	{ "dialled", VALUE_TEXT, "number called, by the newest INVITE" },
+	{ "keys", VALUE_INT, "sub-keys of calls that it could unwrap" },
+	{ "rtp_opened", VALUE_INT, "RTP packets that decrypted to the G.711 of such a call" },
+	{ NULL, VALUE_NIL, NULL },
+};
 static const struct object_verb stop_verbs[] = {
 	{ "stop", "ends it; what has been caught or changed stays", NULL, "", stop_deed }, { NULL, NULL, NULL, NULL, NULL },
 };
@@ -277,8 +309,13 @@ const struct object_class attacker_ticket_class = {
 	.name = "own_ticket", .doc = "a ticket in the attacker's own name", .attributes = ticket_attributes, .get = get_ticket,
 	.free = deed_free,
 };
+const struct object_class attacker_ear_class = {
+	.name = "ear", .doc = "a listener to SIP in clear, and to voice whose key it has read there", .attributes = ear_attributes,
+	.get = get_ear, .verbs = stop_verbs, .free = deed_free,
+};
 static const struct object_class *const attacker_objects[] = {
-	&attacker_capture_class, &attacker_sent_class, &altered_class, &rule_class, &attacker_mitm_class, &attacker_ticket_class, NULL,
+	&attacker_capture_class, &attacker_sent_class, &altered_class, &rule_class, &attacker_mitm_class, &attacker_ticket_class,
+	&attacker_ear_class, NULL,
 };
 
 /* Verbs: rules */
@@ -444,6 +481,15 @@ static void verb_delay(struct node *node, const struct args *args, struct verb_r
 		deed_free(&d->object);
 }
 
+static void verb_listen(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct deed *d = deed_new(node, DEED_LISTEN, &attacker_ear_class);
+
+	(void)args;
+	d->ear = ear_new(node, attacker_switch_is(node, "rtp.mac", "on"));
+	rule_begin(d, result);
+}
+
 static void release_all(struct attacker *a)
 {
 	while (a->rules)
@@ -545,6 +591,7 @@ static bool attacker_create(struct node *node, const struct args *params, char e
 	}
 	a->streams = wire_streams_new();
 	rng_init(&a->chance, node->sim->seed, node->name, "tap");
+	rng_init(&a->forgery, node->sim->seed, node->name, "forgery");
 	node->state = a;
 	node->destroy = attacker_destroy;
 	if (number && !take_account(a, number, error))
@@ -655,6 +702,13 @@ static const struct param inject_params[] = {
 	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "when, from now" },
 	{ .name = NULL },
 };
+static const struct param forge_bye_params[] = {
+	{ .name = "from", .type = VALUE_NODE, .required = true, .doc = "in whose name" },
+	{ .name = "to", .type = VALUE_NODE, .required = true, .doc = "destination" },
+	{ .name = "ear", .type = VALUE_OBJECT, .doc = "what has been read; default: nothing" },
+	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "when, from now" },
+	{ .name = NULL },
+};
 static const struct param mitm_params[] = {
 	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose exchanges; its traffic passes the link" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
@@ -675,6 +729,10 @@ static const struct verb attacker_verbs[] = {
 	{ "delay", "lets packets arrive later", delay_params, "rule", verb_delay },
 	{ "release", "ends all its rules and its being in the middle", NULL, "", verb_release },
 	{ "inject", "sends a forged packet in any element's name", inject_params, "sent", attacker_verb_inject },
+	{ "listen", "reads the SIP that passes in clear; where a call's sub-key passes in clear, also that call's voice", NULL, "ear",
+	  verb_listen },
+	{ "forge_bye", "sends a hang-up in clear in another's name: of the newest dialog that the ear has read between the two; of one that "
+	               "it has not read, with Call-ID and tags guessed", forge_bye_params, "sent", attacker_verb_forge_bye },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
 	{ "ticket", "gets a ticket in its own name by PKINIT. Needs provisioned", ticket_params, "own_ticket", attacker_verb_ticket },

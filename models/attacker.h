@@ -1,11 +1,12 @@
 /*
  * The attacker's insides, as its three files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
  * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it does with an
- * account). Nobody else looks in here.
+ * account). Nobody else looks in here. Its ear and its place in the middle stand by themselves: attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
 #define TOLLGATE_MODELS_ATTACKER_H
 
+#include "models/attacker_listen.h"
 #include "models/kdc_client.h"
 #include "models/mitm.h"
 #include "models/model.h"
@@ -23,7 +24,7 @@
 
 struct attacker;
 
-enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET };
+enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET, DEED_LISTEN };
 
 struct flip { /* which byte of a payload */
 	enum { FLIP_START, FLIP_END, FLIP_IV, FLIP_TEXT, FLIP_ICV } from;
@@ -64,6 +65,7 @@ struct deed { /* a rule, a packet sent, an exchange: what the verbs return */
 	struct tcp_conn *conn;
 	char answer[16];
 
+	struct ear *ear;
 	struct mitm *mitm;
 	struct mitm_facts facts;        /* of one that has ended */
 	struct kdc_client *client;
@@ -86,7 +88,7 @@ struct attacker {
 	struct wire_streams *streams;
 	struct deed *rules, *others, *tracked; /* rules still looking; exchanges under way; packets without a final fate */
 	unsigned tracked_count;
-	struct rng chance;
+	struct rng chance, forgery;
 	bool take_segment;              /* a rule wants the TCP segment that completed a message */
 	struct deed *mitm;              /* the one under way */
 	struct retired *retired;
@@ -98,7 +100,8 @@ struct attacker {
 };
 
 /* attacker.c */
-extern const struct object_class attacker_sent_class, attacker_capture_class, attacker_mitm_class, attacker_ticket_class;
+extern const struct object_class attacker_sent_class, attacker_capture_class, attacker_mitm_class, attacker_ticket_class,
+	attacker_ear_class;
 /* A deed in no list and without references. */
 struct deed *deed_new(struct node *node, enum deed_kind what, const struct object_class *class_);
 void deed_free(struct object *object);
@@ -128,6 +131,7 @@ link_tap_fn attacker_on_frame;
 /* attacker_send.c */
 void attacker_verb_send(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_inject(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
 

@@ -1,11 +1,12 @@
 /* What the attacker sends, and what it does with an account of its own; see attacker.h. */
 #include "models/attacker.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "models/message.h"
-#include "models/wire/span.h"
+#include "models/wire/sip.h"
 
 /* Sending */
 
@@ -194,6 +195,28 @@ static struct packet *forge(const struct attacker *a, uint8_t proto, uint32_t sr
 	return p;
 }
 
+/* Puts a forged packet among the deeds, to go out when it is due. */
+static void send_forged(struct node *node, uint8_t proto, const struct node *from, const struct node *to, const uint16_t ports[2],
+                        const uint8_t *payload, uint32_t len, sim_ns after_ns, struct verb_result *result)
+{
+	struct deed *d = deed_new(node, DEED_SEND, &attacker_sent_class);
+
+	d->packet = forge(d->attacker, proto, from->ifaces->ip, to->ifaces->ip, ports, payload, len);
+	wire_read(d->packet->data, d->packet->len, &d->view);
+	deed_hold(&d->attacker->others, d);
+	sim_after(node->sim, &d->due, after_ns, on_due_forged, "attacker.inject");
+	result->value = value_object(&d->object);
+}
+
+static bool have_addresses(const struct node *from, const struct node *to, struct verb_result *result)
+{
+	bool have = from->ifaces && from->ifaces->ip && to->ifaces && to->ifaces->ip;
+
+	if (!have)
+		snprintf(result->error, sizeof result->error, "from and to must have addresses");
+	return have;
+}
+
 void attacker_verb_inject(struct node *node, const struct args *args, struct verb_result *result)
 {
 	const struct node *from = args_node(args, "from"), *to = args_node(args, "to");
@@ -202,27 +225,41 @@ void attacker_verb_inject(struct node *node, const struct args *args, struct ver
 	uint16_t ports[2] = { (uint16_t)sport, (uint16_t)dport };
 	uint8_t payload[INJECT_MAX];
 	long len = payload_args(args, payload, result);
-	struct deed *d;
 
 	if (!from)
 		from = node;
-	if (len < 0)
+	if (len < 0 || !have_addresses(from, to, result))
 		return;
-	if (!from->ifaces || !from->ifaces->ip || !to->ifaces || !to->ifaces->ip)
-		snprintf(result->error, sizeof result->error, "from and to must have addresses");
-	else if (udp && (sport < 1 || sport > 65535 || dport < 1 || dport > 65535))
+	if (udp && (sport < 1 || sport > 65535 || dport < 1 || dport > 65535))
 		snprintf(result->error, sizeof result->error, "sport and dport must be 1 to 65535");
 	else
 		has_route(node, to->ifaces->ip, result);
 	if (result->error[0])
 		return;
-	d = deed_new(node, DEED_SEND, &attacker_sent_class);
-	d->packet = forge(d->attacker, udp ? IP_PROTO_UDP : IP_PROTO_ESP, from->ifaces->ip, to->ifaces->ip, ports, payload,
-	                  (uint32_t)len);
-	wire_read(d->packet->data, d->packet->len, &d->view);
-	deed_hold(&d->attacker->others, d);
-	sim_after(node->sim, &d->due, args_time(args, "after", 0), on_due_forged, "attacker.inject");
-	result->value = value_object(&d->object);
+	send_forged(node, udp ? IP_PROTO_UDP : IP_PROTO_ESP, from, to, ports, payload, (uint32_t)len, args_time(args, "after", 0), result);
+}
+
+void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result)
+{
+	static const uint16_t ports[2] = { SIP_PORT, SIP_PORT };
+	const struct node *from = args_node(args, "from"), *to = args_node(args, "to");
+	const struct value *given = args_get(args, "ear");
+	struct attacker *a = node->state;
+	const struct ear *ear = NULL;
+	char text[SIP_MESSAGE_MAX];
+	size_t len;
+
+	if (given && (given->object->class_ != &attacker_ear_class || given->object->node != node)) {
+		snprintf(result->error, sizeof result->error, "ear must be what %s:listen() returned", node->name);
+		return;
+	}
+	if (!have_addresses(from, to, result) || !has_route(node, to->ifaces->ip, result))
+		return;
+	if (given)
+		ear = ((const struct deed *)given->object)->ear;
+	len = ear_forge_bye(ear, &a->forgery, from->ifaces->ip, to->ifaces->ip, text, sizeof text);
+	assert(len); /* names are limited */
+	send_forged(node, IP_PROTO_UDP, from, to, ports, (const uint8_t *)text, (uint32_t)len, args_time(args, "after", 0), result);
 }
 
 /* Verbs: with an account */

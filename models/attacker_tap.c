@@ -355,7 +355,14 @@ static void delay(struct deed *d, struct iface *to, struct packet *frame)
 	link_inject(link, NULL, to, frame, by_ns);
 }
 
-static enum tap_verdict ask_rules(struct attacker *a, struct iface *to, struct packet *frame, struct wire_view *v)
+/* What the attacker itself puts on the wire is no news to it. */
+static void hear(struct deed *d, const struct iface *from, const struct packet *frame, const struct wire_view *v)
+{
+	if (from != d->attacker->iface && ear_frame(d->ear, frame, v))
+		deed_changed(d);
+}
+
+static enum tap_verdict ask_rules(struct attacker *a, struct iface *from, struct iface *to, struct packet *frame, struct wire_view *v)
 {
 	struct deed *next;
 
@@ -387,6 +394,9 @@ static enum tap_verdict ask_rules(struct attacker *a, struct iface *to, struct p
 				return TAP_TAKEN;
 			}
 			break;
+		case DEED_LISTEN:
+			hear(d, from, frame, v);
+			break;
 		default:
 			break;
 		}
@@ -400,7 +410,6 @@ enum tap_verdict attacker_on_frame(void *ctx, struct link *link, struct iface *f
 	struct wire_view v;
 
 	(void)link;
-	(void)from;
 	a->seen++;
 	if (!wire_read(frame->data, frame->len, &v))
 		return TAP_PASS;
@@ -411,5 +420,5 @@ enum tap_verdict attacker_on_frame(void *ctx, struct link *link, struct iface *f
 		return take(a, frame, &v);
 	if (a->mitm && mitm_frame(a->mitm->mitm, frame, &v))
 		return TAP_TAKEN;
-	return ask_rules(a, to, frame, &v);
+	return ask_rules(a, from, to, frame, &v);
 }

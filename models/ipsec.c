@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/derive.h"
+#include "models/directory.h"
 #include "models/wire/radius.h"
 #include "models/wire/sip.h"
 #include "sim/service.h"
@@ -27,7 +28,7 @@ struct ipsec {
 	struct expectation *expectations;
 	struct secure_module *sm;
 	bool server;
-	bool backend;                   /* backend.ipsec */
+	bool backend, signaling;        /* backend.ipsec, signaling.esp */
 	struct esp_options options;
 	struct association **by_spi, **by_peer;
 	uint32_t bucket_count, count;
@@ -266,6 +267,21 @@ static bool protected_port(uint16_t port)
 	return port == SIP_PORT || port == RADIUS_AUTH_PORT || port == RADIUS_ACCT_PORT;
 }
 
+/* The newest association with a CTA, or a CTA's with its peer, at this address. */
+static const struct association *customer_at(const struct ipsec *s, uint32_t ip)
+{
+	const struct association *a = s->bucket_count ? *peer_bucket(s, ip) : NULL;
+
+	while (a && (a->peer_ip != ip || strcmp(a->label, LABEL_SERVER) == 0))
+		a = a->next_peer;
+	return a;
+}
+
+static bool is_sip(const struct packet *packet)
+{
+	return get_be16(packet->data) == SIP_PORT || get_be16(packet->data + 2) == SIP_PORT;
+}
+
 static void charge(struct node *node, uint32_t bytes)
 {
 	service_charge(node, &(struct service_cost){ .cipher_bytes = bytes, .hash_bytes = bytes });
@@ -282,7 +298,7 @@ static enum ip_out_verdict out(struct node *node, void *ctx, struct ip_info *inf
 	    !(protected_port(get_be16(packet->data)) || protected_port(get_be16(packet->data + 2))))
 		return IP_OUT_PASS;
 	a = ipsec_find(s, info->dst, NULL);
-	if (!a && s->server && !s->backend)
+	if ((!a && s->server && !s->backend) || (a && !s->signaling && is_sip(packet) && strcmp(a->label, LABEL_SERVER) != 0))
 		return IP_OUT_PASS;
 	if (!a || esp_seal(a->out, packet->data, packet->len, IP_PROTO_UDP, &start, &len) != ESP_OK) {
 		trace_fate(node->sim, packet->tag, node, FATE_LOST, a ? "esp.exhausted" : "ipsec.no_association");
@@ -428,6 +444,7 @@ struct ipsec *ipsec_new(struct node *node, struct secure_module *sm, bool server
 	s->sm = sm;
 	s->server = server;
 	s->backend = world_on(world, "backend.ipsec");
+	s->signaling = world_on(world, "signaling.esp");
 	s->options.no_auth = !world_on(world, "esp.auth");
 	s->options.no_replay_window = !world_on(world, "esp.replay_window");
 	s->options.implicit_iv = strcmp(world_switch(world, "esp.iv"), "implicit") == 0;
@@ -470,6 +487,22 @@ unsigned ipsec_count(const struct ipsec *s)
 bool ipsec_covered(const struct ipsec *s, const struct udp_from *from)
 {
 	return from->sa || (s->server && !s->backend);
+}
+
+const char *ipsec_check_signaling(const struct ipsec *s, struct udp_from *from)
+{
+	const struct association *customer;
+
+	if (from->sa)
+		return NULL;
+	customer = customer_at(s, from->src);
+	if (customer && !s->signaling) {
+		from->sa = customer;
+		return NULL;
+	}
+	if (!customer && ipsec_covered(s, from))
+		return NULL;
+	return s->server && directory_service_at(world_directory(world_of(s->node->sim)), from->src) ? "backend.ipsec" : "signaling.esp";
 }
 
 void ipsec_on_unknown_spi(struct ipsec *s, void (*fn)(void *ctx, uint32_t peer_ip), void *ctx)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/derive.h"
-#include "crypto/rtp_cipher.h"
 #include "models/call_key.h"
 #include "models/message.h"
 #include "models/wire/pktc.h"
@@ -24,12 +23,6 @@ struct opened { /* an association that it can open */
 	struct esp_sa *seal_up;     /* the initiator's half again, to seal what is changed; NULL: only reads */
 };
 
-struct media { /* the newest call's RTP, one direction */
-	struct rtp_cipher *cipher;
-	bool seen;
-	uint32_t ssrc;
-};
-
 struct mitm {
 	struct mitm_config config;
 	struct mitm_facts facts;
@@ -46,7 +39,7 @@ struct mitm {
 	bool victim_calls;               /* the newest INVITE came from the victim */
 	uint32_t call_spi;               /* of the newest call's sub-key; 0: none */
 	uint8_t payload_type;
-	struct media from_victim, to_victim;
+	struct voice from_victim, to_victim; /* of the newest call */
 };
 
 static void changed(struct mitm *m, uint64_t tag)
@@ -360,7 +353,7 @@ static void media_end(struct mitm *m)
 {
 	rtp_cipher_free(m->from_victim.cipher);
 	rtp_cipher_free(m->to_victim.cipher);
-	m->from_victim = m->to_victim = (struct media){ .seen = false };
+	m->from_victim = m->to_victim = (struct voice){ .seen = false };
 	m->call_spi = 0;
 }
 
@@ -489,25 +482,34 @@ static void read_esp(struct mitm *m, struct packet *frame, const struct wire_vie
  * Without MAC a wrong key passes for RTP now and then; so length, payload type and one source for the whole stream must
  * fit, too.
  */
-static void read_rtp(struct mitm *m, const struct packet *frame, const struct wire_view *v)
+bool voice_open(struct voice *voice, uint8_t payload_type, const struct packet *frame, const struct wire_view *v)
 {
-	bool from_victim = is_address_of(m->config.victim, v->src);
-	struct media *media = from_victim ? &m->from_victim : &m->to_victim;
 	uint8_t bytes[WIRE_FRAME_MAX];
 	struct rtp_header header;
 	size_t len, at;
 
-	if (!media->cipher || (!from_victim && !is_address_of(m->config.victim, v->dst)))
-		return;
+	if (!voice->cipher || v->fragment)
+		return false;
 	memcpy(bytes, frame->data + v->payload_at, v->payload_len);
-	len = rtp_open(media->cipher, bytes, v->payload_len);
+	len = rtp_open(voice->cipher, bytes, v->payload_len);
 	if (len != RTP_HEADER_LEN + RTP_PAYLOAD_LEN || !rtp_parse(bytes, len, &header, &at) ||
-	    header.payload_type != m->payload_type || (media->seen && header.ssrc != media->ssrc))
+	    header.payload_type != payload_type || (voice->seen && header.ssrc != voice->ssrc))
+		return false;
+	voice->seen = true;
+	voice->ssrc = header.ssrc;
+	return true;
+}
+
+static void read_rtp(struct mitm *m, const struct packet *frame, const struct wire_view *v)
+{
+	bool from_victim = is_address_of(m->config.victim, v->src);
+
+	if (!from_victim && !is_address_of(m->config.victim, v->dst))
 		return;
-	media->seen = true;
-	media->ssrc = header.ssrc;
-	m->facts.rtp_opened++;
-	changed(m, 0);
+	if (voice_open(from_victim ? &m->from_victim : &m->to_victim, m->payload_type, frame, v)) {
+		m->facts.rtp_opened++;
+		changed(m, 0);
+	}
 }
 
 bool mitm_frame(struct mitm *m, struct packet *frame, const struct wire_view *view)

@@ -16,6 +16,7 @@
 #define TOLLGATE_MODELS_MITM_H
 
 #include "crypto/pkinit.h"
+#include "crypto/rtp_cipher.h"
 #include "models/kdc_client.h"
 #include "models/subscriber.h"
 #include "models/wiretap.h"
@@ -54,5 +55,13 @@ void mitm_free(struct mitm *mitm);
 const struct mitm_facts *mitm_facts(const struct mitm *mitm);
 /* A frame as it enters the link; it may change the frame. True: it has taken it. */
 bool mitm_frame(struct mitm *mitm, struct packet *frame, const struct wire_view *view);
+
+struct voice { /* one direction of a call's RTP; the cipher is the owner's */
+	struct rtp_cipher *cipher;     /* NULL: none can be opened */
+	bool seen;
+	uint32_t ssrc;                 /* of what was opened first */
+};
+/* Whether the frame's payload is 20 ms of G.711 of this call under the cipher. The frame stays as it is. */
+bool voice_open(struct voice *voice, uint8_t payload_type, const struct packet *frame, const struct wire_view *view);
 
 #endif

@@ -299,14 +299,17 @@ static void take_stray(struct sip_endpoint *e, const struct sip_message *m, cons
 		sip_respond(e, from->src, 481, m, NO_LEG_TAG);
 }
 
-void sip_leg_receive(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+void sip_leg_receive(struct udp_socket *socket, struct packet *packet, const struct udp_from *datagram)
 {
 	struct sip_endpoint *e = socket->ctx;
+	struct udp_from known = *datagram;
+	const struct udp_from *from = &known;
+	const char *check = ipsec_check_signaling(e->ipsec, &known);
 	struct sip_message m;
 	struct sip_leg *leg;
 
-	if (!ipsec_covered(e->ipsec, from)) {
-		trace_refuse(e->node, "signaling.esp", from->src, from->tag, "");
+	if (check) {
+		trace_refuse(e->node, check, from->src, from->tag, "");
 		return;
 	}
 	if (!sip_parse(packet->data, packet->len, &m)) {

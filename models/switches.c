@@ -5,7 +5,7 @@
 #include "models/world.h"
 
 const struct switch_def switch_table[] = {
-	{ "backend.ipsec", "on|off", "", "ESP between servers (flows.md 13); off: their messages travel in clear" },
+	{ "backend.ipsec", "on|off", "P9", "ESP between servers (flows.md 13); off: their messages travel in clear" },
 	{ "esp.auth", "on|off", "E2", "HMAC-SHA-1-96 on every ESP packet" },
 	{ "esp.iv", "explicit|implicit", "", "the IV of ESP: random and sent along, or made from SPI and sequence number [0075]" },
 	{ "esp.replay_window", "on|off", "E1", "the 64-packet replay window of ESP" },
@@ -18,5 +18,6 @@ const struct switch_def switch_table[] = {
 	{ "pkinit.bind", "aschecksum|nonce", "K1", "what binds the KDC's reply to the request: RFC 4556, or the draft of the patent's time" },
 	{ "rtp.mac", "on|off", "", "HMAC-SHA-1-96 inside every encrypted voice packet [0098]" },
 	{ "sc.replay_cache", "on|off", "T1", "the signaling controller remembers authenticators for the length of the clock skew" },
+	{ "signaling.esp", "on|off", "E8", "ESP on SIP to and from CTAs; off: it travels in clear, and is taken at its source address's word" },
 	{ NULL, NULL, NULL, NULL }
 };
