@@ -226,7 +226,7 @@ static enum krb_reply_verdict parse(const struct pkinit_client *client, const ui
 static enum krb_reply_verdict open_dh(struct crypto *crypto, struct reply *r)
 {
 	const ASN1_OCTET_STRING *signed_data = r->padata->d.dh_info->signed_data;
-	if (!pkinit_signed_read(crypto->lib, ASN1_STRING_get0_data(signed_data),
+	if (!pkinit_signed_read(crypto, ASN1_STRING_get0_data(signed_data),
 	                        (size_t)ASN1_STRING_length(signed_data), &r->kdc) ||
 	    r->kdc.type != PKINIT_DH_KEY_DATA)
 		return KRB_REPLY_MALFORMED;
@@ -244,7 +244,7 @@ static enum krb_reply_verdict open_rsa(struct secure_module *sm, key_handle key,
 	enum pkinit_opened opened = pkinit_open_envelope(sm, key, ASN1_STRING_get0_data(pack),
 	                                                 (size_t)ASN1_STRING_length(pack), tell_padding, &bare);
 	bool ok = opened == PKINIT_OPENED && pkinit_wrap(&bare, &whole) &&
-	          pkinit_signed_read(sm_crypto(sm)->lib, whole.bytes, whole.len, &r->kdc) &&
+	          pkinit_signed_read(sm_crypto(sm), whole.bytes, whole.len, &r->kdc) &&
 	          r->kdc.type == PKINIT_REPLY_KEY_DATA &&
 	          pkinit_read_key_pack(&r->kdc.content, r->key, &r->has_checksum, r->checksum, &r->nonce);
 	krb_der_wipe(&bare);

@@ -31,23 +31,6 @@ static ASN1_OBJECT *content_oid(enum pkinit_content type)
 	return oid;
 }
 
-static CMS_ContentInfo *decode_cms(OSSL_LIB_CTX *lib, const uint8_t *bytes, size_t len)
-{
-	const uint8_t *p = bytes;
-	CMS_ContentInfo *cms = CMS_ContentInfo_new_ex(lib, NULL);
-	if (!cms)
-		abort();
-	if (!len || len > KRB_MESSAGE_MAX || !d2i_CMS_ContentInfo(&cms, &p, (long)len)) {
-		ERR_clear_error();
-		return NULL;
-	}
-	if (p != bytes + len) {
-		CMS_ContentInfo_free(cms);
-		return NULL;
-	}
-	return cms;
-}
-
 static bool encode_cms(const CMS_ContentInfo *cms, struct der *out)
 {
 	unsigned char *bytes = NULL;
@@ -160,9 +143,9 @@ static bool sort_certificates(CMS_ContentInfo *cms, CMS_SignerInfo *signer, stru
 	return ok && got->signer.bytes;
 }
 
-bool pkinit_signed_read(OSSL_LIB_CTX *lib, const uint8_t *bytes, size_t len, struct pkinit_signed *out)
+bool pkinit_signed_read(struct crypto *crypto, const uint8_t *bytes, size_t len, struct pkinit_signed *out)
 {
-	struct pkinit_signed got = { .cms = decode_cms(lib, bytes, len) };
+	struct pkinit_signed got = { .cms = cms_decode(crypto, bytes, len) };
 	bool ok = got.cms && OBJ_obj2nid(CMS_get0_type(got.cms)) == NID_pkcs7_signed;
 	ASN1_OCTET_STRING **content = ok ? CMS_get0_content(got.cms) : NULL;
 	STACK_OF(CMS_SignerInfo) *signers = ok ? CMS_get0_SignerInfos(got.cms) : NULL;
@@ -312,7 +295,7 @@ enum pkinit_opened pkinit_open_envelope(struct secure_module *sm, key_handle key
 {
 	struct crypto *crypto = sm_crypto(sm);
 	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
-	CMS_ContentInfo *cms = pkey ? decode_cms(crypto->lib, bytes, len) : NULL;
+	CMS_ContentInfo *cms = pkey ? cms_decode(crypto, bytes, len) : NULL;
 	CMS_RecipientInfo *recipient = cms ? only_recipient(cms) : NULL;
 	enum pkinit_opened opened = PKINIT_OPEN_FAILED;
 	if (recipient && EVP_PKEY_up_ref(pkey)) {

@@ -13,6 +13,9 @@
 /* id-data is the draft's type for everything. */
 enum pkinit_content { PKINIT_AUTH_DATA, PKINIT_DH_KEY_DATA, PKINIT_REPLY_KEY_DATA, PKINIT_ID_DATA };
 
+/* Exactly one ContentInfo; NULL otherwise. crypto NULL: in OpenSSL's default context. CMS_ContentInfo_free(). */
+CMS_ContentInfo *cms_decode(struct crypto *crypto, const uint8_t *bytes, size_t len);
+
 /*
  * ContentInfo(SignedData) over content, signed with the key, SHA-256, signing time now_s. The certificates go along;
  * extra may be NULL or empty.
@@ -45,8 +48,11 @@ struct pkinit_signed {
 	struct der extra[2];
 	unsigned extra_count;
 };
-/* False: not one SignedData with one signer whose certificate is there and with a content type of PKINIT. */
-bool pkinit_signed_read(OSSL_LIB_CTX *lib, const uint8_t *bytes, size_t len, struct pkinit_signed *out);
+/*
+ * False: not one SignedData with one signer whose certificate is there and with a content type of PKINIT. crypto NULL:
+ * only to look at it.
+ */
+bool pkinit_signed_read(struct crypto *crypto, const uint8_t *bytes, size_t len, struct pkinit_signed *out);
 /* The signature over content and attributes with the signer's certificate. */
 bool pkinit_signed_verify(struct crypto *crypto, const struct pkinit_signed *read);
 void pkinit_signed_free(struct pkinit_signed *read);

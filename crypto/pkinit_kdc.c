@@ -63,7 +63,7 @@ bool pkinit_parse_request(struct crypto *crypto, const KRB_TYPED *padata, struct
 	struct pkinit_signed read;
 	PKINIT_AS_REQ *request = KRB_DECODE(PKINIT_AS_REQ, ASN1_STRING_get0_data(padata->value),
 	                                    (size_t)ASN1_STRING_length(padata->value));
-	bool ok = request && pkinit_signed_read(crypto->lib, ASN1_STRING_get0_data(request->signed_auth_pack),
+	bool ok = request && pkinit_signed_read(crypto, ASN1_STRING_get0_data(request->signed_auth_pack),
 	                                        (size_t)ASN1_STRING_length(request->signed_auth_pack), &read);
 	KRB_FREE(PKINIT_AS_REQ, request);
 	if (!ok)

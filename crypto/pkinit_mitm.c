@@ -103,7 +103,7 @@ static bool learn_key(struct crypto *crypto, const struct der *bare, uint8_t key
 	bool has_checksum;
 	uint8_t checksum[20];
 	uint32_t nonce;
-	bool ok = pkinit_wrap(bare, &whole) && pkinit_signed_read(crypto->lib, whole.bytes, whole.len, &read) &&
+	bool ok = pkinit_wrap(bare, &whole) && pkinit_signed_read(crypto, whole.bytes, whole.len, &read) &&
 	          pkinit_read_key_pack(&read.content, key, &has_checksum, checksum, &nonce);
 	pkinit_signed_free(&read);
 	krb_der_wipe(&whole);
