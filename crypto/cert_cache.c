@@ -9,18 +9,20 @@
 #include <string.h>
 #include "crypto/pki_internal.h"
 
-#define CACHE_MAX 32
+#define CACHE_MAX 64
 #define TAIL_LEN 16 /* the end of the signature, compared first: it differs in all but equal certificates */
 
 struct cached {
 	X509 *cert;
+	enum { FACTS_UNREAD, FACTS_NONE, FACTS_READ } facts_state;
+	struct cert_facts facts;
 	uint8_t *der;
 	size_t len;
 };
 
 struct cert_cache {
 	unsigned count;
-	struct cached entries[CACHE_MAX];
+	struct cached *entries[CACHE_MAX];
 };
 
 static bool same(const struct cached *entry, const uint8_t *der, size_t len)
@@ -35,40 +37,42 @@ static void drop(struct cached *entry)
 {
 	X509_free(entry->cert);
 	free(entry->der);
+	free(entry);
 }
 
 /* Moves what is before the place down and puts the entry first. */
-static void put_first(struct cert_cache *cache, unsigned place, struct cached entry)
+static struct cached *put_first(struct cert_cache *cache, unsigned place, struct cached *entry)
 {
 	memmove(cache->entries + 1, cache->entries, place * sizeof entry);
-	cache->entries[0] = entry;
+	return cache->entries[0] = entry;
 }
 
-static X509 *cached_cert(struct cert_cache *cache, const uint8_t *der, size_t len)
+static struct cached *find(struct cert_cache *cache, const uint8_t *der, size_t len)
 {
-	for (unsigned i = 0; i < cache->count; i++) {
-		if (same(&cache->entries[i], der, len)) {
-			put_first(cache, i, cache->entries[i]);
-			return cache->entries[0].cert;
-		}
-	}
+	for (unsigned i = 0; i < cache->count; i++)
+		if (same(cache->entries[i], der, len))
+			return put_first(cache, i, cache->entries[i]);
 	return NULL;
 }
 
-static void remember(struct cert_cache *cache, X509 *cert, const uint8_t *der, size_t len)
+static struct cached *remember(struct cert_cache *cache, X509 *cert, const uint8_t *der, size_t len)
 {
-	struct cached entry = { .cert = cert, .der = malloc(len), .len = len };
+	struct cached *entry = calloc(1, sizeof *entry);
 
-	if (!entry.der)
+	if (!entry || !(entry->der = malloc(len)))
 		abort();
-	memcpy(entry.der, der, len);
+	memcpy(entry->der, der, len);
+	entry->cert = cert;
+	entry->len = len;
 	if (cache->count == CACHE_MAX)
-		drop(&cache->entries[--cache->count]);
-	put_first(cache, cache->count++, entry);
+		drop(cache->entries[--cache->count]);
+	return put_first(cache, cache->count++, entry);
 }
 
-X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len)
+/* NULL: not exactly one certificate. */
+static struct cached *obtain(struct crypto *crypto, const uint8_t *der, size_t len)
 {
+	struct cached *entry;
 	X509 *cert;
 
 	if (len == 0)
@@ -78,15 +82,34 @@ X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len)
 		if (!crypto->certs)
 			abort();
 	}
-	cert = cached_cert(crypto->certs, der, len);
-	if (!cert) {
-		cert = pki_parse(crypto->lib, der, len);
-		if (!cert)
-			return NULL;
-		remember(crypto->certs, cert, der, len);
-	}
-	X509_up_ref(cert);
-	return cert;
+	entry = find(crypto->certs, der, len);
+	if (entry)
+		return entry;
+	cert = pki_parse(crypto->lib, der, len);
+	return cert ? remember(crypto->certs, cert, der, len) : NULL;
+}
+
+X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len)
+{
+	struct cached *entry = obtain(crypto, der, len);
+
+	if (!entry)
+		return NULL;
+	X509_up_ref(entry->cert);
+	return entry->cert;
+}
+
+bool cert_read_with(struct crypto *crypto, const uint8_t *der, size_t len, struct cert_facts *facts)
+{
+	struct cached *entry = obtain(crypto, der, len);
+
+	if (!entry)
+		return false;
+	if (entry->facts_state == FACTS_UNREAD)
+		entry->facts_state = pki_facts(entry->cert, &entry->facts) ? FACTS_READ : FACTS_NONE;
+	if (entry->facts_state == FACTS_READ)
+		*facts = entry->facts;
+	return entry->facts_state == FACTS_READ;
 }
 
 void cert_cache_free(struct cert_cache *cache)
@@ -94,6 +117,6 @@ void cert_cache_free(struct cert_cache *cache)
 	if (!cache)
 		return;
 	for (unsigned i = 0; i < cache->count; i++)
-		drop(&cache->entries[i]);
+		drop(cache->entries[i]);
 	free(cache);
 }

@@ -99,6 +99,7 @@ void crypto_free(struct crypto *crypto)
 	assert(crypto->random_depth == 0 && !crypto->roots);
 	pkcs11_token_close(crypto->token);
 	cert_cache_free(crypto->certs);
+	crl_cache_free(crypto->crl);
 	signer_cache_free(crypto->signers);
 	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);

@@ -38,6 +38,7 @@ struct crypto {
 	struct pkcs11_token *token; /* where RSA keys of modules with sm_use_token() are; opened by the first */
 	struct signer_cache *signers; /* keys of authorities (rsa_key.c); made at the first */
 	struct cert_cache *certs; /* lately parsed certificates (cert_cache.c); made at the first */
+	struct crl_cache *crl;    /* the CRL parsed last (pki_verify.c) */
 };
 
 /*
@@ -121,6 +122,7 @@ void root_cert_release(struct crypto *crypto, struct root_cert *root);
  */
 X509 *cert_parse(struct crypto *crypto, const uint8_t *der, size_t len);
 void cert_cache_free(struct cert_cache *cache);
+void crl_cache_free(struct crl_cache *cache);
 
 /* Tells the watcher of a key that lives outside the handle table (ESP and RTP keys). */
 void key_tell(struct crypto *crypto, enum key_life life, const char *owner, const char *role, const char *algorithm,

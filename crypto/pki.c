@@ -285,15 +285,6 @@ bool cert_read(const uint8_t *der, size_t len, struct cert_facts *facts)
 	return ok;
 }
 
-bool cert_read_with(struct crypto *crypto, const uint8_t *der, size_t len, struct cert_facts *facts)
-{
-	X509 *cert = cert_parse(crypto, der, len);
-	bool ok = cert && pki_facts(cert, facts);
-
-	X509_free(cert);
-	return ok;
-}
-
 bool cert_public_key(const uint8_t *der, size_t len, struct der *spki)
 {
 	X509 *cert = pki_parse(NULL, der, len);

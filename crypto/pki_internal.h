@@ -28,6 +28,8 @@ DECLARE_ASN1_ITEM(PKI_PRINCIPAL)
 
 /* Exactly one certificate, in that library context (NULL: OpenSSL's default one); NULL otherwise. X509_free(). */
 X509 *pki_parse(OSSL_LIB_CTX *lib, const uint8_t *der, size_t len);
+/* Exactly one CRL; NULL otherwise. A shared object: its holder changes nothing in it. X509_CRL_free(). */
+X509_CRL *crl_parse(struct crypto *crypto, const struct der *der);
 /* What a parsed certificate says; false as for cert_read(). */
 bool pki_facts(X509 *cert, struct cert_facts *facts);
 /* Unix seconds of a certificate's or CRL's time. */

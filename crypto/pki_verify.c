@@ -7,6 +7,7 @@
  * validity are checked here, too, from the leaf upwards, after the signatures; the machine's clock is never asked.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <openssl/err.h>
 #include "crypto/pki_internal.h"
 
@@ -167,7 +168,7 @@ enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, con
 	struct cert_facts facts;
 	enum cert_verdict verdict = CERT_MALFORMED;
 
-	if (cert && pki_facts(cert, &facts)) {
+	if (cert && cert_read_with(crypto, leaf->bytes, leaf->len, &facts)) {
 		verdict = skip_chain ? check_times(cert, now_s)
 		                     : check_leaf(crypto, cert, chain, chain_count, trusted, trusted_count, now_s);
 		if (verdict == CERT_OK)
@@ -180,21 +181,53 @@ enum cert_verdict cert_verify(struct crypto *crypto, const struct der *leaf, con
 
 /* CRL. */
 
-static X509_CRL *parse_crl(struct crypto *crypto, const struct der *der)
+/* The CRL parsed last: clients of one realm all have the same one. */
+struct crl_cache {
+	X509_CRL *crl;
+	size_t len;
+	uint8_t der[];
+};
+
+void crl_cache_free(struct crl_cache *cache)
 {
+	if (cache)
+		X509_CRL_free(cache->crl);
+	free(cache);
+}
+
+static X509_CRL *remember(struct crypto *crypto, X509_CRL *crl, const struct der *der)
+{
+	struct crl_cache *cache = malloc(sizeof *cache + der->len);
+
+	if (!cache || !X509_CRL_up_ref(crl))
+		abort();
+	cache->crl = crl;
+	cache->len = der->len;
+	memcpy(cache->der, der->bytes, der->len);
+	crl_cache_free(crypto->crl);
+	crypto->crl = cache;
+	return crl;
+}
+
+X509_CRL *crl_parse(struct crypto *crypto, const struct der *der)
+{
+	const struct crl_cache *last = crypto->crl;
 	const uint8_t *p = der->bytes;
 	X509_CRL *crl;
 
 	if (der->len == 0 || der->len > PKI_CRL_MAX)
 		return NULL;
+	if (last && last->len == der->len && memcmp(last->der, der->bytes, der->len) == 0)
+		return X509_CRL_up_ref(last->crl) ? last->crl : NULL;
 	crl = X509_CRL_new_ex(crypto->lib, NULL);
 	if (!crl)
 		abort();
 	if (!d2i_X509_CRL(&crl, &p, (long)der->len) || p != der->bytes + der->len) {
 		X509_CRL_free(crl);
-		crl = NULL;
+		ERR_clear_error();
+		return NULL;
 	}
-	return crl;
+	return remember(crypto, crl, der);
 }
 
 /* Issued by that CA, in force at that time, with nothing critical in it that we do not know. */
@@ -220,7 +253,7 @@ static bool crl_holds(struct crypto *crypto, X509_CRL *crl, X509 *issuer, int64_
 enum crl_verdict crl_check(struct crypto *crypto, const struct der *crl_der, const struct der *issuer_cert,
                            const struct der *leaf, int64_t now_s)
 {
-	X509_CRL *crl = parse_crl(crypto, crl_der);
+	X509_CRL *crl = crl_parse(crypto, crl_der);
 	X509 *issuer = cert_parse(crypto, issuer_cert->bytes, issuer_cert->len);
 	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);
 	X509_REVOKED *entry = NULL;

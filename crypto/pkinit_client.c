@@ -289,8 +289,7 @@ static enum krb_reply_verdict check_chain(struct crypto *crypto, const struct pk
 /* Whether the CRL was issued under the name that issued the certificate. */
 static bool crl_speaks(struct crypto *crypto, const struct der *crl, const struct der *leaf)
 {
-	const uint8_t *p = crl->bytes;
-	X509_CRL *parsed = crl->len <= PKI_CRL_MAX ? d2i_X509_CRL(NULL, &p, (long)crl->len) : NULL;
+	X509_CRL *parsed = crl_parse(crypto, crl);
 	X509 *cert = cert_parse(crypto, leaf->bytes, leaf->len);
 	/* One that cannot be read is no evidence of anything: it counts as speaking, and crl_check() refuses it. */
 	bool speaks = !parsed || !cert || X509_NAME_cmp(X509_CRL_get_issuer(parsed), X509_get_issuer_name(cert)) == 0;
@@ -300,24 +299,15 @@ static bool crl_speaks(struct crypto *crypto, const struct der *crl, const struc
 	return speaks;
 }
 
-/* cert_read() through the cache of parsed certificates. */
-static bool read_cert(struct crypto *crypto, const struct der *der, struct cert_facts *facts)
-{
-	X509 *cert = cert_parse(crypto, der->bytes, der->len);
-	bool ok = cert && pki_facts(cert, facts);
-	X509_free(cert);
-	return ok;
-}
-
 static const struct der *issuer_of(struct crypto *crypto, const struct reply *r, const struct der *root,
                                    const struct candidates *list)
 {
 	struct cert_facts facts;
 	for (size_t i = 0; i < list->count; i++) {
-		if (read_cert(crypto, &list->certs[i], &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
+		if (cert_read_with(crypto, list->certs[i].bytes, list->certs[i].len, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
 			return &list->certs[i];
 	}
-	if (root->len && read_cert(crypto, root, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
+	if (root->len && cert_read_with(crypto, root->bytes, root->len, &facts) && strcmp(facts.subject, r->cert.issuer) == 0)
 		return root;
 	return NULL;
 }
@@ -358,7 +348,7 @@ static enum krb_reply_verdict check_kdc(struct secure_module *sm, const struct p
 	struct der root = { 0 };
 	struct candidates list = { .count = 0 };
 	root.bytes = (uint8_t *)sm_root(sm, &root.len);
-	if (!read_cert(sm_crypto(sm), &r->kdc.signer, &r->cert))
+	if (!cert_read_with(sm_crypto(sm), r->kdc.signer.bytes, r->kdc.signer.len, &r->cert))
 		return KRB_REPLY_KDC_UNTRUSTED;
 	if (kdc_cert)
 		*kdc_cert = r->cert;
