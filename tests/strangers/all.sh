@@ -15,4 +15,4 @@ check server calls/cta_to_server
 check wiretap calls/wiretap
 check udp calls/ticket_lifetime calls=1 transport=udp
 check dh calls/ticket_lifetime --dh calls=1 pkinit=dh
-check lossy calls/lossy_network --lossy calls=2
+check lossy calls/lossy_network --lossy calls=1
