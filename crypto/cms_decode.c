@@ -90,9 +90,13 @@ static bool take_apart(struct span message, struct parts *parts)
 	parts->front.len = (size_t)(body.bytes - parts->front.bytes);
 	if (!take(&body, TAG_0, NULL, &certs) || !certs.len)
 		return false;
+	/* The field twice is an error, which taking out the first one would hide. */
+	if (body.len && body.bytes[0] == TAG_0)
+		return false;
 	parts->rest = body;
 	while (certs.len)
-		if (parts->cert_count == CERTS_MAX || !take(&certs, TAG_SEQUENCE, &parts->certs[parts->cert_count++], &unused))
+		if (parts->cert_count == CERTS_MAX ||
+		    !take(&certs, TAG_SEQUENCE, &parts->certs[parts->cert_count++], &unused))
 			return false;
 	return true;
 }

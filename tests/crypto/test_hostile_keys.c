@@ -231,6 +231,75 @@ START_TEST(digests)
 }
 END_TEST
 
+/* The header of a DER element of up to 64 kB, four bytes long; returns the bytes behind it. */
+static uint8_t *put_header(uint8_t *out, uint8_t tag, size_t len)
+{
+	*out++ = tag;
+	*out++ = 0x82;
+	*out++ = (uint8_t)(len >> 8);
+	*out++ = (uint8_t)len;
+	return out;
+}
+
+/*
+ * A SignedData with its certificates said twice: the field may be there once (RFC 5652 section 5.1). The field stands
+ * behind the content, whose length is known; all elements around it have lengths of two bytes.
+ */
+static struct der say_certificates_twice(const struct der *in)
+{
+	static const uint8_t front[] = { 0xa0, 0x82 }; /* [0], and then a SEQUENCE: a certificate */
+	const uint8_t *certs = NULL;
+	struct der out = { 0 };
+	uint8_t *p;
+	size_t certs_len, info_at, whole_len;
+
+	for (size_t i = 30; i + 6 < in->len && !certs; i++)
+		if (memcmp(in->bytes + i, front, 2) == 0 && in->bytes[i + 4] == 0x30 && in->bytes[i + 5] == 0x82 &&
+		    i + 4 + ((size_t)in->bytes[i + 2] << 8 | in->bytes[i + 3]) < in->len && in->bytes[i + 8] == 0x30)
+			certs = in->bytes + i;
+	ck_assert_ptr_nonnull(certs);
+	certs_len = 4 + ((size_t)certs[2] << 8 | certs[3]);
+	/* SEQUENCE { OID (11 bytes) [0] { SEQUENCE { ... */
+	info_at = 4 + 11;
+	ck_assert(in->bytes[1] == 0x82 && in->bytes[info_at] == 0xa0 && in->bytes[info_at + 5] == 0x82);
+	whole_len = in->len + certs_len;
+	out.bytes = p = malloc(whole_len);
+	out.len = whole_len;
+	p = put_header(p, 0x30, whole_len - 4);
+	memcpy(p, in->bytes + 4, 11);
+	p = put_header(p + 11, 0xa0, whole_len - info_at - 4);
+	p = put_header(p, 0x30, whole_len - info_at - 8);
+	memcpy(p, in->bytes + info_at + 8, (size_t)(certs + certs_len - in->bytes) - info_at - 8);
+	p += (size_t)(certs + certs_len - in->bytes) - info_at - 8;
+	memcpy(p, certs, certs_len);
+	p[certs_len - 1] ^= 1; /* another certificate: one twice would be noticed */
+	memcpy(p + certs_len, certs + certs_len, in->len - (size_t)(certs - in->bytes) - certs_len);
+	return out;
+}
+
+START_TEST(certificates_twice)
+{
+	struct world *w = &the_world;
+	X509 *cert = cert_parse(w->crypto, w->identity.cert.bytes, w->identity.cert.len);
+	struct der content = { 0 }, once, twice;
+	struct pkinit_signed read;
+
+	krb_der_copy(&content, (const uint8_t *)"content", 7);
+	crypto_random_begin(w->crypto, crypto_blinding(w->crypto));
+	once = sign(w->crypto->lib, cert, sm_rsa_pkey(w->cta.sm, w->identity.rsa_key), "1.3.6.1.5.2.3.1", "SHA256",
+	            &content);
+	crypto_random_end(w->crypto);
+	twice = say_certificates_twice(&once);
+	ck_assert(pkinit_signed_read(w->crypto, once.bytes, once.len, &read));
+	pkinit_signed_free(&read);
+	ck_assert(!pkinit_signed_read(w->crypto, twice.bytes, twice.len, &read));
+	X509_free(cert);
+	der_free(&content);
+	der_free(&once);
+	der_free(&twice);
+}
+END_TEST
+
 /* Nobody at all: a subject without components can be read, and is nobody that anything is granted to. */
 START_TEST(empty_subject)
 {
@@ -313,6 +382,7 @@ int main(void)
 	tcase_add_loop_test(cases, as_reply, 0, 2 * HOSTILE_KEYS);
 	tcase_add_loop_test(cases, certificate, 0, HOSTILE_KEYS);
 	tcase_add_loop_test(cases, digests, 0, 5);
+	tcase_add_test(cases, certificates_twice);
 	tcase_add_test(cases, empty_subject);
 	tcase_add_test(cases, huge_number);
 	suite_add_tcase(suite, cases);
