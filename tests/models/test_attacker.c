@@ -6,6 +6,7 @@
 #include "crypto/derive.h"
 #include "crypto/pkinit.h"
 #include "crypto/rtp_cipher.h"
+#include "models/attacker_listen.h"
 #include "models/call_key.h"
 #include "models/key_management.h"
 #include "models/kdc_client.h"
@@ -771,6 +772,270 @@ START_TEST(one_tap_a_link)
 }
 END_TEST
 
+/* The ear */
+
+#define EAR_CALL "77@10.1.0.2"
+
+struct talk { /* a bench with a world, and SIP between alice and bob */
+	struct bench b;
+	struct world *world;
+	struct secure_module *sm;
+	key_handle subkey;
+	char key[CALL_KEY_TEXT_LEN];
+	struct udp_socket alice_sip, bob_sip;
+	struct object *ear;
+	uint8_t got[SIP_MESSAGE_MAX];   /* the newest at port 5060 of either */
+	size_t got_len;
+};
+
+static void sip_got(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	struct talk *t = socket->ctx;
+
+	ck_assert_uint_le(packet->len, sizeof t->got);
+	memcpy(t->got, packet->data, packet->len);
+	t->got_len = packet->len;
+	message_accept(socket->node, from->tag);
+}
+
+static void talk_make(struct talk *t, const char *mac)
+{
+	char error[MODEL_ERROR_LEN];
+
+	memset(t, 0, sizeof *t);
+	bench_make(&t->b, &plain);
+	t->world = world_new(t->b.sim, POOL_SEED, NULL);
+	ck_assert(world_switch_set(t->world, "rtp.mac", mac, error));
+	t->sm = world_module(t->world, t->b.alice, "krb5");
+	t->subkey = sm_generate_des3(t->sm, "call.subkey");
+	ck_assert(call_key_wrap_open(t->sm, t->subkey, t->key));
+	udp_bind(t->b.alice, &t->alice_sip, SIP_PORT, sip_got, t);
+	udp_bind(t->b.bob, &t->bob_sip, SIP_PORT, sip_got, t);
+	t->ear = does(t->b.mallory, "listen", NULL);
+}
+
+static void talk_end(struct talk *t)
+{
+	drop(t->ear);
+	sm_destroy_key(t->sm, t->subkey);
+	bench_end(&t->b);
+	sm_free(t->sm);
+	world_free(t->world);
+}
+
+/* to_tag: ";tag=b" or ""; key: of the session description, NULL: none. */
+static void say_line(struct talk *t, struct udp_socket *socket, const char *line, const char *call_id, const char *to_tag, const char *cseq,
+		     const char *key)
+{
+	uint32_t dst = socket == &t->alice_sip ? BOB_IP : ALICE_IP;
+	struct sdp sdp = { .ip = ALICE_IP, .port = PORT, .key = key ? span_of(key) : (struct span){ NULL, 0 }, .spi = 0x4000 };
+	char body[400], message[SIP_MESSAGE_MAX];
+	struct text text = { .at = body, .size = sizeof body };
+	int len;
+
+	sdp_write(&text, &sdp, 1);
+	len = snprintf(message, sizeof message, "%s\r\nVia: SIP/2.0/UDP 10.1.0.2;branch=z9hG4bKx\r\nFrom: <sip:2155550101@10.1.0.2>;tag=a\r\n"
+		       "To: <sip:6105550102@10.1.0.3>%s\r\nCall-ID: %s\r\nCSeq: %s\r\nContent-Type: application/sdp\r\n"
+		       "Content-Length: %zu\r\n\r\n%.*s", line, to_tag, call_id, cseq, text.len, (int)text.len, body);
+	message_send(socket, dst, SIP_PORT, "SIP", &form_sip, (const uint8_t *)message, (size_t)len);
+	settle(&t->b, 10 * NS_PER_MS);
+}
+
+static void say_invite(struct talk *t, const char *call_id, const char *key)
+{
+	say_line(t, &t->alice_sip, "INVITE sip:6105550102@10.1.0.3 SIP/2.0", call_id, "", "1 INVITE", key);
+}
+
+static void voice(struct talk *t, bool from_alice, uint16_t port, enum esp_direction direction, uint8_t payload_type, uint32_t ssrc)
+{
+	struct rtp_cipher *cipher = rtp_cipher_new(t->sm, t->subkey, LABEL_RTP, direction, "", world_on(t->world, "rtp.mac"));
+	struct rtp_header header = { .payload_type = payload_type, .sequence = 1, .timestamp = 160, .ssrc = ssrc };
+	struct packet *p = packet_new(t->b.sim, RTP_HEADER_LEN + RTP_PAYLOAD_LEN + RTP_SEAL_EXTRA_MAX);
+	size_t len;
+
+	rtp_write(packet_append(p, RTP_HEADER_LEN), &header);
+	memset(packet_append(p, RTP_PAYLOAD_LEN), 0x55, RTP_PAYLOAD_LEN);
+	len = rtp_seal(cipher, p->data, p->len);
+	packet_append(p, (uint32_t)len - p->len);
+	udp_send(from_alice ? &t->b.alice_socket : &t->b.bob_socket, 0, from_alice ? BOB_IP : ALICE_IP, port, p);
+	settle(&t->b, 10 * NS_PER_MS);
+	rtp_cipher_free(cipher);
+}
+
+static void ear_has(struct talk *t, int64_t sip_read, int64_t keys, int64_t rtp_opened)
+{
+	ck_assert_int_eq(get(t->ear, "sip_read").integer, sip_read);
+	ck_assert_int_eq(get(t->ear, "keys").integer, keys);
+	ck_assert_int_eq(get(t->ear, "rtp_opened").integer, rtp_opened);
+}
+
+START_TEST(ear_reads_what_is_in_clear)
+{
+	static const char *const others[] = { "", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
+	uint8_t id[KEY_ID_LEN];
+	struct talk t;
+
+	talk_make(&t, _i ? "on" : "off");
+	sm_key_id(t.sm, t.subkey, id);
+	ck_assert(!get(t.ear, "ready").boolean);
+	has_text(t.ear, "dialled", NULL);
+	voice(&t, true, PORT, ESP_UP, 0, 1); /* before she has the key */
+	ear_has(&t, 0, 0, 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) { /* keys that do not unwrap */
+		char call_id[] = "0@x";
+
+		call_id[0] = (char)('0' + i);
+		say_invite(&t, call_id, others[i]);
+	}
+	say_invite(&t, "4@x", NULL);
+	ear_has(&t, 4, 0, 0);
+	say_invite(&t, EAR_CALL, t.key);
+	say_invite(&t, EAR_CALL, t.key); /* repeated */
+	ear_has(&t, 6, 1, 0);
+	has_text(t.ear, "caller", "2155550101");
+	has_text(t.ear, "dialled", "6105550102");
+	voice(&t, true, PORT, ESP_UP, 0, 1);
+	voice(&t, false, PORT, ESP_DOWN, 0, 2);
+	ear_has(&t, 6, 1, 2);
+	voice(&t, true, PORT, ESP_DOWN, 0, 1);   /* another key */
+	voice(&t, true, PORT, ESP_UP, 8, 1);     /* not what was offered */
+	voice(&t, true, PORT, ESP_UP, 0, 3);     /* another source */
+	voice(&t, false, PORT + 2, ESP_DOWN, 0, 2); /* another call's port */
+	send_numbered(&t.alice_sip, BOB_IP, SIP_PORT, 1, 200);
+	settle(&t.b, 10 * NS_PER_MS);
+	ear_has(&t, 6, 1, 2);
+	voice(&t, true, PORT, ESP_UP, 0, 1);
+	ear_has(&t, 6, 1, 3);
+	stop(t.ear);
+	say_invite(&t, EAR_CALL, t.key);
+	voice(&t, true, PORT, ESP_UP, 0, 1);
+	ear_has(&t, 6, 1, 3);
+	ck_assert_uint_eq(world_key_holders(t.world, id), 1); /* her keys are wiped */
+	talk_end(&t);
+}
+END_TEST
+
+START_TEST(oldest_call_makes_room)
+{
+	struct talk t;
+
+	talk_make(&t, "off");
+	say_invite(&t, EAR_CALL, t.key);
+	for (int i = 1; i <= EAR_CALLS_MAX; i++) {
+		char call_id[16];
+
+		voice(&t, true, PORT, ESP_UP, 0, 1);
+		ear_has(&t, i, 1, i);
+		snprintf(call_id, sizeof call_id, "%d@x", i);
+		say_invite(&t, call_id, NULL);
+	}
+	voice(&t, true, PORT, ESP_UP, 0, 1);
+	ear_has(&t, EAR_CALLS_MAX + 1, 1, EAR_CALLS_MAX);
+	talk_end(&t);
+}
+END_TEST
+
+/* What either got last is this BYE. */
+static void is_bye(const struct talk *t, const char *call_id, const char *from_tag, const char *to_tag, uint32_t cseq)
+{
+	struct sip_message m;
+
+	ck_assert(sip_parse(t->got, t->got_len, &m));
+	ck_assert(m.request && m.method == SIP_BYE);
+	ck_assert(span_is(m.call_id, call_id) && span_is(m.from_tag, from_tag) && span_is(m.to_tag, to_tag));
+	ck_assert_uint_eq(m.cseq, cseq);
+}
+
+START_TEST(bye_out_of_what_was_read)
+{
+	struct object *sent;
+	struct talk t;
+
+	talk_make(&t, "off");
+	say_invite(&t, "old@x", NULL);
+	say_invite(&t, EAR_CALL, NULL);
+	say_line(&t, &t.bob_sip, "SIP/2.0 180 Ringing", EAR_CALL, ";tag=early", "1 INVITE", NULL);
+	say_line(&t, &t.bob_sip, "SIP/2.0 200 OK", EAR_CALL, ";tag=b", "1 INVITE", NULL);
+	say_line(&t, &t.alice_sip, "INFO sip:6105550102@10.1.0.3 SIP/2.0", EAR_CALL, ";tag=b", "7 INFO", NULL);
+	sent = does(t.b.mallory, "forge_bye", ARGS(NODE("from", t.b.alice), NODE("to", t.b.bob), OBJECT("ear", t.ear)));
+	settle(&t.b, NS_PER_S);
+	is_bye(&t, EAR_CALL, "a", "b", 8);
+	has_text(sent, "fate", "accepted");
+	drop(sent);
+	sent = does(t.b.mallory, "forge_bye", ARGS(NODE("from", t.b.bob), NODE("to", t.b.alice), OBJECT("ear", t.ear)));
+	settle(&t.b, NS_PER_S);
+	is_bye(&t, EAR_CALL, "b", "a", 8);
+	drop(sent);
+	ear_has(&t, 5, 0, 0); /* her own are no news */
+	stop(t.ear);          /* what has been read stays */
+	sent = does(t.b.mallory, "forge_bye", ARGS(NODE("from", t.b.alice), NODE("to", t.b.bob), OBJECT("ear", t.ear)));
+	settle(&t.b, NS_PER_S);
+	is_bye(&t, EAR_CALL, "a", "b", 8);
+	drop(sent);
+	talk_end(&t);
+}
+END_TEST
+
+START_TEST(bye_that_is_guessed)
+{
+	char call_id[2][64], tag[64];
+	struct sip_message m;
+	struct object *other;
+	struct talk t;
+
+	talk_make(&t, "off");
+	for (int i = 0; i < 2; i++) { /* without an ear, with one that has read nothing */
+		drop(does(t.b.mallory, "forge_bye", i ? ARGS(NODE("from", t.b.alice), NODE("to", t.b.bob), OBJECT("ear", t.ear))
+						     : ARGS(NODE("from", t.b.alice), NODE("to", t.b.bob))));
+		settle(&t.b, NS_PER_S);
+		ck_assert(sip_parse(t.got, t.got_len, &m) && m.method == SIP_BYE);
+		ck_assert(span_copy(m.call_id, call_id[i], sizeof call_id[i]) && span_copy(m.to_tag, tag, sizeof tag));
+	}
+	ck_assert_str_ne(call_id[0], call_id[1]);
+	other = does(t.b.mallory, "capture", ARGS(TEXT("kind", "SIP")));
+	ck_assert_ptr_nonnull(strstr(call(t.b.mallory, "forge_bye", ARGS(NODE("from", t.b.alice), NODE("to", t.b.bob),
+									 OBJECT("ear", other))).error, "listen"));
+	drop(other);
+	talk_end(&t);
+}
+END_TEST
+
+/* Good messages with bytes changed, each in a block of exactly its length. */
+START_TEST(ear_survives_any_bytes)
+{
+	static const char *const lines[] = { "INVITE sip:6105550102@x SIP/2.0", "SIP/2.0 200 OK", "BYE sip:6105550102@x SIP/2.0" };
+	struct ear *ear;
+	struct talk t;
+	struct rng rng;
+	char out[SIP_MESSAGE_MAX];
+
+	talk_make(&t, "off");
+	ear = ear_new(t.b.mallory, false);
+	rng_init(&rng, 4, "hostile", "sip");
+	for (int i = 0; i < 20000; i++) {
+		char text[800];
+		int len = snprintf(text, sizeof text, "%s\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKx\r\nFrom: <sip:%.*s@x>;tag=a\r\nTo: <sip:2@x>;tag=%d\r\n"
+				   "Call-ID: %d\r\nCSeq: 1 %s\r\n\r\n", lines[i % 3], (int)rng_below(&rng, 200),
+				   "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111"
+				   "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
+				   i, i / 3 % 50, i % 3 == 2 ? "BYE" : "INVITE");
+		struct packet *p = packet_new(t.b.sim, (uint32_t)len);
+		struct wire_view v = { .kind = WIRE_SIP, .src = ALICE_IP, .dst = BOB_IP, .payload_len = (uint32_t)len };
+
+		for (uint64_t n = rng_below(&rng, 3); n; n--)
+			text[rng_below(&rng, (uint64_t)len)] = (char)rng_u64(&rng);
+		memcpy(packet_append(p, (uint32_t)len), text, (size_t)len);
+		ear_frame(ear, p, &v);
+		packet_free(p);
+		ck_assert_uint_gt(ear_forge_bye(ear, &rng, ALICE_IP, BOB_IP, out, sizeof out), 0);
+		ck_assert_uint_eq(ear_forge_bye(ear, &rng, ALICE_IP, BOB_IP, out, 100), 0);
+	}
+	ck_assert_int_gt(ear_facts(ear)->sip_read, 1000);
+	ear_free(ear);
+	talk_end(&t);
+}
+END_TEST
+
 /* K1 */
 
 #define NUMBER_ALICE "215-555-0101"
@@ -1184,7 +1449,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("attacker");
-	TCase *bytes = tcase_create("bytes"), *packets = tcase_create("packets"), *middle = tcase_create("K1");
+	TCase *bytes = tcase_create("bytes"), *packets = tcase_create("packets"), *ears = tcase_create("ears"), *middle = tcase_create("K1");
 
 	tcase_set_timeout(bytes, 60);
 	tcase_add_test(bytes, kinds_are_told_from_bytes);
@@ -1204,6 +1469,13 @@ int main(void)
 	tcase_add_test(packets, references_and_restart);
 	tcase_add_test(packets, one_tap_a_link);
 	suite_add_tcase(suite, packets);
+	tcase_set_timeout(ears, 60);
+	tcase_add_loop_test(ears, ear_reads_what_is_in_clear, 0, 2);
+	tcase_add_test(ears, oldest_call_makes_room);
+	tcase_add_test(ears, bye_out_of_what_was_read);
+	tcase_add_test(ears, bye_that_is_guessed);
+	tcase_add_test(ears, ear_survives_any_bytes);
+	suite_add_tcase(suite, ears);
 	tcase_set_timeout(middle, 300);
 	tcase_add_loop_test(middle, man_in_the_middle, 0, 2);
 	tcase_add_test(middle, binding_stops_it);
