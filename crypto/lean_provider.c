@@ -1,8 +1,8 @@
 /*
  * The provider behind lean_provider.h: tables of algorithms cut out of the default provider's own.
  *
- * Its context is the default provider's, for the functions in the tables are. The tables are constants of libcrypto, the
- * same for every instance of the default provider, so they are cut once a process.
+ * Its context is the default provider's, for the functions in the tables are. The tables are constants of libcrypto,
+ * the same for every instance of the default provider, so they are cut once a process.
  */
 #include <pthread.h>
 #include <stdbool.h>
