@@ -42,13 +42,9 @@ bool rtp_parse(const uint8_t *bytes, size_t len, struct rtp_header *header, size
 }
 
 /* Position of the highest set bit among bits 7..14 of v, as a segment number 0..7. */
-static int segment_of(int v)
+static inline int segment_of(int v)
 {
-	int segment = 0;
-
-	for (v >>= 8; v; v >>= 1)
-		segment++;
-	return segment > 7 ? 7 : segment;
+	return v < 256 ? 0 : 24 - __builtin_clz((unsigned)v);
 }
 
 uint8_t g711_ulaw(int16_t sample)
@@ -77,6 +73,16 @@ uint8_t g711_alaw(int16_t sample)
 		v = 0;
 	segment = segment_of(v);
 	return (uint8_t)((sign | segment << 4 | (v >> (segment ? segment + 3 : 4) & 15)) ^ 0x55);
+}
+
+void g711_encode(uint8_t (*law)(int16_t sample), const int16_t *samples, size_t count, uint8_t *out)
+{
+	if (law == g711_ulaw) /* a call a sample costs as much as the sample */
+		for (size_t i = 0; i < count; i++)
+			out[i] = g711_ulaw(samples[i]);
+	else
+		for (size_t i = 0; i < count; i++)
+			out[i] = g711_alaw(samples[i]);
 }
 
 int16_t g711_alaw_decode(uint8_t code)

@@ -27,6 +27,8 @@ bool rtp_parse(const uint8_t *bytes, size_t len, struct rtp_header *header, size
 /* 16-bit linear sample <-> G.711. */
 uint8_t g711_ulaw(int16_t sample);
 uint8_t g711_alaw(int16_t sample);
+/* law: one of the two above. */
+void g711_encode(uint8_t (*law)(int16_t sample), const int16_t *samples, size_t count, uint8_t *out);
 int16_t g711_ulaw_decode(uint8_t code);
 int16_t g711_alaw_decode(uint8_t code);
 
