@@ -8,6 +8,7 @@
 #include "crypto/rtp_cipher.h"
 #include "models/attacker_listen.h"
 #include "models/call_key.h"
+#include "models/directory.h"
 #include "models/key_management.h"
 #include "models/kdc_client.h"
 #include "models/message.h"
@@ -1036,6 +1037,72 @@ START_TEST(ear_survives_any_bytes)
 }
 END_TEST
 
+/* What SIP in clear is called when it is refused, and when it is believed */
+
+struct clear_row {
+	bool server, in_directory;                /* who hears; whether the sender's address is a service */
+	const char *backend, *signaling, *label;  /* switches; of an association with the sender, NULL: none */
+	const char *check;                        /* NULL: taken */
+	bool believed;                            /* taken as the association's peer */
+};
+static const struct clear_row clear_rows[] = {
+	{ true, true, "on", "on", NULL, "backend.ipsec", false },
+	{ true, true, "on", "on", LABEL_SERVER, "backend.ipsec", false },
+	{ true, false, "on", "on", NULL, "signaling.esp", false },
+	{ true, false, "on", "on", LABEL_CTA_SC, "signaling.esp", false },
+	{ false, true, "on", "on", LABEL_CTA_SC, "signaling.esp", false },
+	{ false, true, "on", "on", NULL, "signaling.esp", false },
+	{ true, true, "off", "on", NULL, NULL, false },
+	{ true, false, "off", "on", LABEL_CTA_SC, "signaling.esp", false }, /* a customer's: not about servers */
+	{ false, true, "off", "on", LABEL_CTA_SC, "signaling.esp", false },
+	{ true, true, "on", "off", NULL, "backend.ipsec", false },
+	{ true, true, "on", "off", LABEL_SERVER, "backend.ipsec", false },  /* servers: not about customers */
+	{ true, false, "on", "off", NULL, "signaling.esp", false },         /* a stranger */
+	{ true, false, "on", "off", LABEL_CTA_SC, NULL, true },
+	{ false, true, "on", "off", LABEL_CTA_SC, NULL, true },
+	{ false, false, "on", "off", LABEL_CTA_CTA, NULL, true },
+	{ false, false, "on", "off", LABEL_CTA_SERVER, NULL, true },
+};
+
+static void check_clear_row(const struct clear_row *row, size_t nth)
+{
+	struct sim *sim = sim_new(11, SIM_DEFAULT_EPOCH_S);
+	struct world *world = world_new(sim, POOL_SEED, NULL);
+	struct node *bob = node_on(sim, link_new(sim, "hfc", &plain), "bob", BOB_IP);
+	struct secure_module *sm = world_module(world, bob, "krb5");
+	struct udp_from from = { .src = ALICE_IP, .dst = BOB_IP };
+	struct association *association = NULL;
+	char error[MODEL_ERROR_LEN];
+	struct ipsec *ipsec;
+	const char *check;
+
+	ck_assert(world_switch_set(world, "backend.ipsec", row->backend, error));
+	ck_assert(world_switch_set(world, "signaling.esp", row->signaling, error));
+	if (row->in_directory)
+		directory_service_add(world_directory(world), "sc/sc1", ALICE_IP);
+	ipsec = ipsec_new(bob, sm, row->server);
+	if (row->label)
+		association = ipsec_add(ipsec, &(struct association_request){ .peer_ip = ALICE_IP, .spi = 0x4000, .label = row->label,
+			.subkey = sm_generate_des3(sm, "subkey"), .lifetime_ns = NS_PER_S });
+	check = ipsec_check_signaling(ipsec, &from);
+	ck_assert_msg(row->check ? check && strcmp(check, row->check) == 0 : !check, "row %zu: %s", nth, check ? check : "taken");
+	ck_assert_msg(from.sa == (row->believed ? association : NULL), "row %zu", nth);
+	from.sa = bob; /* came under ESP */
+	ck_assert_ptr_null(ipsec_check_signaling(ipsec, &from));
+	ck_assert_ptr_eq(from.sa, bob);
+	ipsec_free(ipsec);
+	sm_free(sm);
+	sim_free(sim);
+	world_free(world);
+}
+
+START_TEST(clear_signaling_has_a_name)
+{
+	for (size_t i = 0; i < sizeof clear_rows / sizeof *clear_rows; i++)
+		check_clear_row(&clear_rows[i], i);
+}
+END_TEST
+
 /* K1 */
 
 #define NUMBER_ALICE "215-555-0101"
@@ -1475,6 +1542,7 @@ int main(void)
 	tcase_add_test(ears, bye_out_of_what_was_read);
 	tcase_add_test(ears, bye_that_is_guessed);
 	tcase_add_test(ears, ear_survives_any_bytes);
+	tcase_add_test(ears, clear_signaling_has_a_name);
 	suite_add_tcase(suite, ears);
 	tcase_set_timeout(middle, 300);
 	tcase_add_loop_test(middle, man_in_the_middle, 0, 2);
