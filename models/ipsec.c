@@ -264,7 +264,7 @@ bool ipsec_spi_usable(uint32_t spi)
 
 static bool protected_port(uint16_t port)
 {
-	return port == SIP_PORT || port == RADIUS_AUTH_PORT || port == RADIUS_ACCT_PORT;
+	return port == SIP_PORT || port == RADIUS_AUTH_PORT || port == RADIUS_ACCT_PORT || port == RADIUS_DYNAMIC_PORT;
 }
 
 /* The newest association with a CTA, or a CTA's with its peer, at this address. */

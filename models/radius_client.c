@@ -14,7 +14,7 @@ struct question {
 	const char *kind;
 	uint16_t port;
 	size_t len;
-	uint8_t bytes[RADIUS_MESSAGE_MAX];
+	uint8_t *bytes;                 /* of the question, len of them */
 	struct event timer;
 	radius_answer_fn *answer;
 	void *ctx;
@@ -29,10 +29,17 @@ struct radius_client {
 	struct rng authenticators;
 };
 
-static void finish(struct question *q, const struct radius *answer, uint64_t tag)
+static void forget(struct question *q)
 {
 	sim_cancel(q->client->node->sim, &q->timer);
 	q->pending = false;
+	free(q->bytes);
+	q->bytes = NULL;
+}
+
+static void finish(struct question *q, const struct radius *answer, uint64_t tag)
+{
+	forget(q);
 	q->answer(q->ctx, answer, tag);
 }
 
@@ -99,28 +106,43 @@ static struct question *free_question(struct radius_client *c)
 	return NULL;
 }
 
+/* Requests whose authenticator is over their own bytes (RFC 2866 section 3, RFC 5176 section 2.3), and where each kind goes. */
+static bool self_signed(enum radius_code code)
+{
+	return code != RADIUS_ACCESS_REQUEST;
+}
+
+static uint16_t port_of(enum radius_code code)
+{
+	return code == RADIUS_ACCESS_REQUEST       ? RADIUS_AUTH_PORT
+	       : code == RADIUS_ACCOUNTING_REQUEST ? RADIUS_ACCT_PORT
+	                                           : RADIUS_DYNAMIC_PORT;
+}
+
 bool radius_client_ask(struct radius_client *c, uint32_t server_ip, const struct radius *question,
                        radius_answer_fn *answer, void *ctx)
 {
 	static const uint8_t zeros[16];
 	struct radius m = *question;
 	struct question *q = free_question(c);
-	bool accounting = m.code == RADIUS_ACCOUNTING_REQUEST;
+	uint8_t bytes[RADIUS_MESSAGE_MAX];
 
 	if (!q)
 		return false;
 	m.id = q->id;
 	rng_bytes(&c->authenticators, m.authenticator, sizeof m.authenticator);
-	q->len = radius_write(&m, q->bytes, sizeof q->bytes);
+	q->len = radius_write(&m, bytes, sizeof bytes);
 	if (!q->len)
 		return false;
-	if (accounting)
-		radius_sign(q->bytes, q->len, zeros);
+	if (self_signed(m.code))
+		radius_sign(bytes, q->len, zeros);
+	q->bytes = sim_alloc(q->len);
+	memcpy(q->bytes, bytes, q->len);
 	q->pending = true;
 	q->server_ip = server_ip;
 	q->tries = 0;
 	q->kind = radius_kind(m.code);
-	q->port = accounting ? RADIUS_ACCT_PORT : RADIUS_AUTH_PORT;
+	q->port = port_of(m.code);
 	q->answer = answer;
 	q->ctx = ctx;
 	transmit(q);
@@ -130,10 +152,8 @@ bool radius_client_ask(struct radius_client *c, uint32_t server_ip, const struct
 void radius_client_reset(struct radius_client *c)
 {
 	for (unsigned i = 0; i < RADIUS_PENDING_MAX; i++)
-		if (c->questions[i]) {
-			sim_cancel(c->node->sim, &c->questions[i]->timer);
-			c->questions[i]->pending = false;
-		}
+		if (c->questions[i])
+			forget(c->questions[i]);
 	udp_unbind(&c->socket);
 	udp_bind(c->node, &c->socket, 0, on_datagram, c);
 }
@@ -154,7 +174,7 @@ void radius_client_free(struct radius_client *c)
 		return;
 	for (unsigned i = 0; i < RADIUS_PENDING_MAX; i++)
 		if (c->questions[i]) {
-			sim_cancel(c->node->sim, &c->questions[i]->timer);
+			forget(c->questions[i]);
 			free(c->questions[i]);
 		}
 	udp_unbind(&c->socket);

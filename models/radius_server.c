@@ -19,6 +19,7 @@ struct radius_server {
 
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
+	static const uint8_t zeros[16];
 	struct radius_server *s = socket->ctx;
 	struct radius_asked asked = { .ip = from->src, .port = from->sport, .tag = from->tag };
 	const char *check = NULL;
@@ -28,6 +29,8 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 		check = "backend.ipsec";
 	else if (!radius_parse(packet->data, packet->len, &asked.question))
 		check = "radius.malformed";
+	else if (asked.question.code != RADIUS_ACCESS_REQUEST && !radius_check(packet->data, packet->len, zeros))
+		check = "radius.authenticator";
 	else if (!asked.principal)
 		check = "radius.stranger";
 	if (check) {
@@ -53,9 +56,24 @@ void radius_server_answer(struct radius_server *s, const struct radius_asked *as
 	message_send(&s->socket, asked->ip, asked->port, radius_kind(m.code), &form_radius, bytes, len);
 }
 
+/* The two answers to each kind of request; accounting has but one (RFC 2866 section 4.2). */
+static enum radius_code answer_code(enum radius_code request, bool accept)
+{
+	switch (request) {
+	case RADIUS_ACCOUNTING_REQUEST:
+		return RADIUS_ACCOUNTING_RESPONSE;
+	case RADIUS_DISCONNECT_REQUEST:
+		return accept ? RADIUS_DISCONNECT_ACK : RADIUS_DISCONNECT_NAK;
+	case RADIUS_COA_REQUEST:
+		return accept ? RADIUS_COA_ACK : RADIUS_COA_NAK;
+	default:
+		return accept ? RADIUS_ACCESS_ACCEPT : RADIUS_ACCESS_REJECT;
+	}
+}
+
 void radius_server_judge(struct radius_server *s, const struct radius_asked *asked, const char *check)
 {
-	struct radius answer = { .code = check ? RADIUS_ACCESS_REJECT : RADIUS_ACCESS_ACCEPT };
+	struct radius answer = { .code = answer_code(asked->question.code, !check) };
 
 	if (check) {
 		snprintf(answer.reply_message, sizeof answer.reply_message, "%s", check);
@@ -63,7 +81,8 @@ void radius_server_judge(struct radius_server *s, const struct radius_asked *ask
 	} else {
 		message_accept(s->node, asked->tag);
 	}
-	radius_server_answer(s, asked, &answer);
+	if (!check || asked->question.code != RADIUS_ACCOUNTING_REQUEST)
+		radius_server_answer(s, asked, &answer);
 }
 
 struct radius_server *radius_server_new(struct node *node, struct ipsec *ipsec, uint16_t port, radius_question_fn *fn, void *ctx)

@@ -2,7 +2,7 @@
  * Answering servers' questions by RADIUS (RFC 2865 section 2): one UDP port, protected traffic of models/ipsec.h. A question that is repeated is
  * answered again: answers must not depend on how often they were asked.
  *
- * Refusals: "backend.ipsec" (came in clear), "radius.malformed", "radius.stranger" (not a server of the directory).
+ * Refusals: "backend.ipsec" (came in clear), "radius.malformed", "radius.authenticator", "radius.stranger" (not a server of the directory).
  */
 #ifndef TOLLGATE_MODELS_RADIUS_SERVER_H
 #define TOLLGATE_MODELS_RADIUS_SERVER_H
@@ -28,7 +28,10 @@ void radius_server_free(struct radius_server *server);
 void radius_server_reset(struct radius_server *server);
 /* code and attributes of answer are set; id and authenticator follow from the question. */
 void radius_server_answer(struct radius_server *server, const struct radius_asked *asked, const struct radius *answer);
-/* Access-Accept, or Access-Reject with the check that refused it, which is recorded. check NULL: accept. */
+/*
+ * Accept or ACK, or reject or NAK with the check that refused it, which is recorded. check NULL: accept. An accounting request that is refused
+ * gets no answer.
+ */
 void radius_server_judge(struct radius_server *server, const struct radius_asked *asked, const char *check);
 
 #endif

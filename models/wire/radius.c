@@ -13,8 +13,11 @@ static const struct attribute {
 } attributes[] = {
 	{ 1, TYPE_TEXT, offsetof(struct radius, user_name), "User-Name" },
 	{ 8, TYPE_ADDRESS, offsetof(struct radius, framed_ip), "Framed-IP-Address" },
+	{ 11, TYPE_TEXT, offsetof(struct radius, filter_id), "Filter-Id" },
 	{ 18, TYPE_TEXT, offsetof(struct radius, reply_message), "Reply-Message" },
+	{ 24, TYPE_TEXT, offsetof(struct radius, state), "State" },
 	{ 25, TYPE_TEXT, offsetof(struct radius, class_), "Class" },
+	{ 27, TYPE_INTEGER, offsetof(struct radius, session_timeout_s), "Session-Timeout" },
 	{ 30, TYPE_TEXT, offsetof(struct radius, called_station), "Called-Station-Id" },
 	{ 31, TYPE_TEXT, offsetof(struct radius, calling_station), "Calling-Station-Id" },
 	{ 32, TYPE_TEXT, offsetof(struct radius, nas_identifier), "NAS-Identifier" },
@@ -22,9 +25,12 @@ static const struct attribute {
 	{ 44, TYPE_TEXT, offsetof(struct radius, acct_session_id), "Acct-Session-Id" },
 	{ 46, TYPE_INTEGER, offsetof(struct radius, acct_session_s), "Acct-Session-Time" },
 	{ 49, TYPE_INTEGER, offsetof(struct radius, acct_cause), "Acct-Terminate-Cause" },
+	{ 77, TYPE_TEXT, offsetof(struct radius, connect_info), "Connect-Info" },
 };
 #define ATTRIBUTE_COUNT (sizeof attributes / sizeof attributes[0])
 #define HEADER_LEN 20
+#define EAP_MESSAGE 79
+#define VALUE_MAX 253
 
 static const struct attribute *attribute_of(uint8_t number)
 {
@@ -46,12 +52,42 @@ static bool take_attribute(struct radius *m, const struct attribute *a, const ui
 	return true;
 }
 
+static bool code_known(uint8_t code)
+{
+	return (code >= RADIUS_ACCESS_REQUEST && code <= RADIUS_ACCOUNTING_RESPONSE) ||
+	       (code >= RADIUS_DISCONNECT_REQUEST && code <= RADIUS_COA_NAK);
+}
+
+static bool take_certificate(struct radius *m, const uint8_t *value, size_t len)
+{
+	if (len > (size_t)RADIUS_CERTIFICATE_MAX - m->certificate_len)
+		return false;
+	memcpy(m->certificate + m->certificate_len, value, len);
+	m->certificate_len = (uint16_t)(m->certificate_len + len);
+	return true;
+}
+
+static size_t put_certificate(const struct radius *m, uint8_t *out, size_t room)
+{
+	size_t at = 0;
+
+	for (size_t done = 0, n; done < m->certificate_len; done += n) {
+		n = m->certificate_len - done < VALUE_MAX ? m->certificate_len - done : VALUE_MAX;
+		if (n + 2 > room - at)
+			return 0;
+		out[at] = EAP_MESSAGE;
+		out[at + 1] = (uint8_t)(n + 2);
+		memcpy(out + at + 2, m->certificate + done, n);
+		at += n + 2;
+	}
+	return at;
+}
+
 bool radius_parse(const uint8_t *bytes, size_t len, struct radius *out)
 {
 	struct radius m = { 0 };
 
-	if (len < HEADER_LEN || len > RADIUS_MESSAGE_MAX || (size_t)(bytes[2] << 8 | bytes[3]) != len || bytes[0] < 1 ||
-	    bytes[0] > RADIUS_ACCOUNTING_RESPONSE)
+	if (len < HEADER_LEN || len > RADIUS_MESSAGE_MAX || (size_t)(bytes[2] << 8 | bytes[3]) != len || !code_known(bytes[0]))
 		return false;
 	m.code = (enum radius_code)bytes[0];
 	m.id = bytes[1];
@@ -61,6 +97,8 @@ bool radius_parse(const uint8_t *bytes, size_t len, struct radius *out)
 		const struct attribute *a = attribute_of(bytes[at]);
 
 		if (n < 2 || n > len - at)
+			return false;
+		if (bytes[at] == EAP_MESSAGE && !take_certificate(&m, bytes + at + 2, n - 2))
 			return false;
 		if (a && !take_attribute(&m, a, bytes + at + 2, n - 2))
 			return false;
@@ -119,6 +157,13 @@ size_t radius_write(const struct radius *m, uint8_t *out, size_t size)
 			return 0;
 		at += n;
 	}
+	if (m->certificate_len) {
+		size_t n = put_certificate(m, out + at, size - at);
+
+		if (!n)
+			return 0;
+		at += n;
+	}
 	out[0] = (uint8_t)m->code;
 	out[1] = m->id;
 	out[2] = (uint8_t)(at >> 8);
@@ -157,6 +202,9 @@ const char *radius_kind(enum radius_code code)
 		[RADIUS_ACCESS_REQUEST] = "Access-Request", [RADIUS_ACCESS_ACCEPT] = "Access-Accept",
 		[RADIUS_ACCESS_REJECT] = "Access-Reject", [RADIUS_ACCOUNTING_REQUEST] = "Accounting-Request",
 		[RADIUS_ACCOUNTING_RESPONSE] = "Accounting-Response",
+		[RADIUS_DISCONNECT_REQUEST] = "Disconnect-Request", [RADIUS_DISCONNECT_ACK] = "Disconnect-ACK",
+		[RADIUS_DISCONNECT_NAK] = "Disconnect-NAK", [RADIUS_COA_REQUEST] = "CoA-Request", [RADIUS_COA_ACK] = "CoA-ACK",
+		[RADIUS_COA_NAK] = "CoA-NAK",
 	};
 
 	return kinds[code];
@@ -182,6 +230,10 @@ void radius_describe(const uint8_t *bytes, size_t len,
 			snprintf(text, sizeof text, "%u", v);
 		else
 			snprintf(text, sizeof text, "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
-		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, a->number == 44 || a->number == 25 ? 1 : 0);
+		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, a->number == 44 || a->number == 25 || a->number == 24 ? 1 : 0);
+	}
+	if (m.certificate_len) {
+		snprintf(text, sizeof text, "%u bytes", m.certificate_len);
+		field(ctx, "EAP-Message", text, 0);
 	}
 }

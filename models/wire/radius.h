@@ -1,5 +1,5 @@
 /*
- * RADIUS (RFC 2865, 2866): how the KDC asks a signaling controller about a subscriber and a head-end about a lease, and how
+ * RADIUS (RFC 2865, 2866, 5176): how the KDC asks a signaling controller about a subscriber and a head-end about a lease, and how
  * a signaling controller sends its call records. It runs inside ESP between servers (flows.md 13); the shared secret of
  * the RFC is therefore a constant and protects nothing.
  */
@@ -10,13 +10,17 @@
 
 #define RADIUS_AUTH_PORT 1812
 #define RADIUS_ACCT_PORT 1813
-#define RADIUS_MESSAGE_MAX 1024
+#define RADIUS_DYNAMIC_PORT 3799 /* RFC 5176 */
+#define RADIUS_MESSAGE_MAX 4096
+#define RADIUS_CERTIFICATE_MAX 1600
 #define RADIUS_TEXT_MAX 128
 #define RADIUS_SECRET "tollgate"
 
 enum radius_code {
 	RADIUS_ACCESS_REQUEST = 1, RADIUS_ACCESS_ACCEPT = 2, RADIUS_ACCESS_REJECT = 3,
-	RADIUS_ACCOUNTING_REQUEST = 4, RADIUS_ACCOUNTING_RESPONSE = 5
+	RADIUS_ACCOUNTING_REQUEST = 4, RADIUS_ACCOUNTING_RESPONSE = 5,
+	RADIUS_DISCONNECT_REQUEST = 40, RADIUS_DISCONNECT_ACK = 41, RADIUS_DISCONNECT_NAK = 42, /* RFC 5176: what is to end */
+	RADIUS_COA_REQUEST = 43, RADIUS_COA_ACK = 44, RADIUS_COA_NAK = 45                       /* and what is to change */
 };
 
 /* The attributes in use; "" or 0 is absent. */
@@ -27,6 +31,9 @@ struct radius {
 	char user_name[RADIUS_TEXT_MAX];           /* 1: phone ID in hex, or MAC */
 	uint32_t framed_ip;                        /* 8 */
 	char reply_message[RADIUS_TEXT_MAX];       /* 18: why it was rejected */
+	char filter_id[RADIUS_TEXT_MAX];           /* 11: what the head-end lets pass */
+	char state[RADIUS_TEXT_MAX];               /* 24: names a transaction over its repetitions */
+	uint32_t session_timeout_s;                /* 27: how long something is valid */
 	char class_[RADIUS_TEXT_MAX];              /* 25: opaque to its bearer: a wrapped key, a cookie */
 	char called_station[RADIUS_TEXT_MAX];      /* 30 */
 	char calling_station[RADIUS_TEXT_MAX];     /* 31 */
@@ -35,6 +42,9 @@ struct radius {
 	char acct_session_id[RADIUS_TEXT_MAX];     /* 44 */
 	uint32_t acct_session_s;                   /* 46 */
 	uint32_t acct_cause;                       /* 49 */
+	char connect_info[RADIUS_TEXT_MAX];        /* 77: what a request is about */
+	uint8_t certificate[RADIUS_CERTIFICATE_MAX]; /* 79, EAP-Message (RFC 3579): a certificate in DER, in pieces of 253 bytes */
+	uint16_t certificate_len;
 };
 
 bool radius_parse(const uint8_t *bytes, size_t len, struct radius *out);

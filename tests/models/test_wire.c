@@ -270,6 +270,57 @@ START_TEST(radius_round_trip)
 }
 END_TEST
 
+START_TEST(radius_carries_certificates) /* of every length around the pieces' bound; codes of RFC 5176 */
+{
+	static const size_t lens[] = { 1, 252, 253, 254, 506, 507, 900, RADIUS_CERTIFICATE_MAX };
+	static const enum radius_code codes[] = { RADIUS_COA_REQUEST, RADIUS_DISCONNECT_REQUEST, RADIUS_COA_NAK, RADIUS_ACCESS_REQUEST };
+
+	for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+		struct radius in = { .code = codes[i % 4], .state = "s1", .filter_id = "voice", .session_timeout_s = 7200,
+			             .connect_info = "new", .certificate_len = (uint16_t)lens[i] }, out;
+		uint8_t bytes[RADIUS_MESSAGE_MAX];
+		size_t len;
+
+		for (size_t b = 0; b < lens[i]; b++)
+			in.certificate[b] = (uint8_t)(b * 7 + i);
+		len = radius_write(&in, bytes, sizeof bytes);
+		ck_assert_uint_gt(len, 0);
+		ck_assert(radius_parse(bytes, len, &out));
+		ck_assert_int_eq(out.code, in.code);
+		ck_assert_uint_eq(out.certificate_len, lens[i]);
+		ck_assert_mem_eq(out.certificate, in.certificate, lens[i]);
+		ck_assert_str_eq(out.state, "s1");
+		ck_assert_str_eq(out.filter_id, "voice");
+		ck_assert_str_eq(out.connect_info, "new");
+		ck_assert_uint_eq(out.session_timeout_s, 7200);
+		ck_assert_uint_eq(radius_write(&in, bytes, len - 1), 0);
+	}
+}
+END_TEST
+
+START_TEST(radius_refuses) /* unknown codes, and more certificate than there may be */
+{
+	struct radius in = { .code = RADIUS_COA_REQUEST, .certificate_len = RADIUS_CERTIFICATE_MAX }, out;
+	uint8_t bytes[RADIUS_MESSAGE_MAX];
+	size_t len = radius_write(&in, bytes, sizeof bytes);
+
+	ck_assert(radius_parse(bytes, len, &out));
+	bytes[len] = 79; /* one byte of EAP-Message more */
+	bytes[len + 1] = 3;
+	bytes[len + 2] = 0;
+	len += 3;
+	bytes[2] = (uint8_t)(len >> 8);
+	bytes[3] = (uint8_t)len;
+	ck_assert(!radius_parse(bytes, len, &out));
+	for (unsigned code = 0; code < 256; code++) {
+		uint8_t message[20] = { (uint8_t)code, 1, 0, 20 };
+
+		ck_assert_msg(radius_parse(message, sizeof message, &out) == ((code >= 1 && code <= 5) || (code >= 40 && code <= 45)),
+		              "code %u", code);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("wire formats");
