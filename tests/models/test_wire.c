@@ -338,6 +338,8 @@ int main(void)
 	tcase_add_loop_test(t, pktc_round_trip, 0, 4);
 	tcase_add_test(t, pktc_wake_up_without_nonce);
 	tcase_add_test(t, radius_round_trip);
+	tcase_add_test(t, radius_carries_certificates);
+	tcase_add_test(t, radius_refuses);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
