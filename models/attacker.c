@@ -310,8 +310,8 @@ const struct object_class attacker_ticket_class = {
 	.free = deed_free,
 };
 const struct object_class attacker_ear_class = {
-	.name = "ear", .doc = "a listener to SIP in clear, and to voice whose key it has read there", .attributes = ear_attributes,
-	.get = get_ear, .verbs = stop_verbs, .free = deed_free,
+	.name = "ear", .doc = "a listener to SIP in clear, and to voice whose key it has read there",
+	.attributes = ear_attributes, .get = get_ear, .verbs = stop_verbs, .free = deed_free,
 };
 static const struct object_class *const attacker_objects[] = {
 	&attacker_capture_class, &attacker_sent_class, &altered_class, &rule_class, &attacker_mitm_class, &attacker_ticket_class,
@@ -729,10 +729,11 @@ static const struct verb attacker_verbs[] = {
 	{ "delay", "lets packets arrive later", delay_params, "rule", verb_delay },
 	{ "release", "ends all its rules and its being in the middle", NULL, "", verb_release },
 	{ "inject", "sends a forged packet in any element's name", inject_params, "sent", attacker_verb_inject },
-	{ "listen", "reads the SIP that passes in clear; where a call's sub-key passes in clear, also that call's voice", NULL, "ear",
-	  verb_listen },
-	{ "forge_bye", "sends a hang-up in clear in another's name: of the newest dialog that the ear has read between the two; of one that "
-	               "it has not read, with Call-ID and tags guessed", forge_bye_params, "sent", attacker_verb_forge_bye },
+	{ "listen", "reads the SIP that passes in clear; where a call's sub-key passes in clear, also that call's voice", NULL,
+	  "ear", verb_listen },
+	{ "forge_bye", "sends a hang-up in clear in another's name: of the newest dialog that the ear has read between the two; "
+	               "with none read, one whose Call-ID and tags are guessed", forge_bye_params, "sent",
+	  attacker_verb_forge_bye },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
 	{ "ticket", "gets a ticket in its own name by PKINIT. Needs provisioned", ticket_params, "own_ticket", attacker_verb_ticket },

@@ -1,7 +1,8 @@
 /*
  * The attacker's insides, as its three files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
- * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it does with an
- * account). Nobody else looks in here. Its ear and its place in the middle stand by themselves: attacker_listen.h, mitm.h.
+ * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it
+ * does with an account). Nobody else looks in here. Its ear and its place in the middle are by themselves:
+ * attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
 #define TOLLGATE_MODELS_ATTACKER_H

@@ -14,7 +14,8 @@ struct ear_call { /* a dialog, and the call whose key its INVITE carried */
 	bool used;
 	uint64_t age;                  /* when its INVITE was read first, in dialogs */
 	uint32_t caller_ip, callee_ip; /* the dialog's ends: on a backbone, controllers */
-	char call_id[CALL_ID_LEN + 1], from[NAME_MAX_LEN + 1], to[NAME_MAX_LEN + 1]; /* to: with tag once the callee has answered */
+	char call_id[CALL_ID_LEN + 1], from[NAME_MAX_LEN + 1];
+	char to[NAME_MAX_LEN + 1];     /* with tag once the callee has answered */
 	uint32_t cseq;                 /* the highest read */
 	bool has_key;
 	uint32_t media_ip;             /* whence the caller's voice comes */
@@ -53,8 +54,8 @@ static struct ear_call *begin(struct ear *e, const struct sip_message *m, const 
 {
 	struct ear_call *c = &e->calls[0], fresh = { .used = true, .caller_ip = v->src, .callee_ip = v->dst };
 
-	if (!span_copy(m->call_id, fresh.call_id, sizeof fresh.call_id) || !span_copy(m->from, fresh.from, sizeof fresh.from) ||
-	    !span_copy(m->to, fresh.to, sizeof fresh.to))
+	if (!span_copy(m->call_id, fresh.call_id, sizeof fresh.call_id) ||
+	    !span_copy(m->from, fresh.from, sizeof fresh.from) || !span_copy(m->to, fresh.to, sizeof fresh.to))
 		return NULL;
 	for (size_t i = 0; i < EAR_CALLS_MAX && c->used; i++)
 		if (!e->calls[i].used || e->calls[i].age < c->age)
@@ -95,14 +96,15 @@ static void read_invite(struct ear *e, const struct sip_message *m, const struct
 		take_key(e, c, m);
 }
 
-/* The callee's tag comes with its answer; both ends count their own requests, and the higher number is good for either. */
+/* The callee's tag comes with its answer. Both ends count their own requests; the higher number is good for either. */
 static void follow(struct ear_call *c, const struct sip_message *m)
 {
 	char to[NAME_MAX_LEN + 1];
 
 	if (m->cseq > c->cseq)
 		c->cseq = m->cseq;
-	if (!m->request && m->method == SIP_INVITE && m->status >= 200 && m->to_tag.at && span_copy(m->to, to, sizeof to))
+	if (!m->request && m->method == SIP_INVITE && m->status >= 200 && m->to_tag.at &&
+	    span_copy(m->to, to, sizeof to))
 		memcpy(c->to, to, sizeof to);
 }
 
@@ -190,10 +192,10 @@ size_t ear_forge_bye(const struct ear *e, struct rng *rng, uint32_t src, uint32_
 
 	ip_text(src, own);
 	ip_text(dst, peer);
-	text_printf(&t, "BYE sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bK%016llx\r\nMax-Forwards: 70\r\n", peer, own, SIP_PORT,
-	            (unsigned long long)rng_u64(rng));
-	text_printf(&t, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u BYE\r\nContent-Length: 0\r\n\r\n", by_caller ? c.from : c.to,
-	            by_caller ? c.to : c.from, c.call_id, c.cseq + 1);
+	text_printf(&t, "BYE sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bK%016llx\r\nMax-Forwards: 70\r\n", peer,
+	            own, SIP_PORT, (unsigned long long)rng_u64(rng));
+	text_printf(&t, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u BYE\r\nContent-Length: 0\r\n\r\n",
+	            by_caller ? c.from : c.to, by_caller ? c.to : c.from, c.call_id, c.cseq + 1);
 	return t.full ? 0 : t.len;
 }
 

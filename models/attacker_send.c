@@ -196,8 +196,9 @@ static struct packet *forge(const struct attacker *a, uint8_t proto, uint32_t sr
 }
 
 /* Puts a forged packet among the deeds, to go out when it is due. */
-static void send_forged(struct node *node, uint8_t proto, const struct node *from, const struct node *to, const uint16_t ports[2],
-                        const uint8_t *payload, uint32_t len, sim_ns after_ns, struct verb_result *result)
+static void send_forged(struct node *node, uint8_t proto, const struct node *from, const struct node *to,
+                        const uint16_t ports[2], const uint8_t *payload, uint32_t len, sim_ns after_ns,
+                        struct verb_result *result)
 {
 	struct deed *d = deed_new(node, DEED_SEND, &attacker_sent_class);
 
@@ -236,7 +237,8 @@ void attacker_verb_inject(struct node *node, const struct args *args, struct ver
 		has_route(node, to->ifaces->ip, result);
 	if (result->error[0])
 		return;
-	send_forged(node, udp ? IP_PROTO_UDP : IP_PROTO_ESP, from, to, ports, payload, (uint32_t)len, args_time(args, "after", 0), result);
+	send_forged(node, udp ? IP_PROTO_UDP : IP_PROTO_ESP, from, to, ports, payload, (uint32_t)len,
+	            args_time(args, "after", 0), result);
 }
 
 void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result)
@@ -259,7 +261,8 @@ void attacker_verb_forge_bye(struct node *node, const struct args *args, struct 
 		ear = ((const struct deed *)given->object)->ear;
 	len = ear_forge_bye(ear, &a->forgery, from->ifaces->ip, to->ifaces->ip, text, sizeof text);
 	assert(len); /* names are limited */
-	send_forged(node, IP_PROTO_UDP, from, to, ports, (const uint8_t *)text, (uint32_t)len, args_time(args, "after", 0), result);
+	send_forged(node, IP_PROTO_UDP, from, to, ports, (const uint8_t *)text, (uint32_t)len, args_time(args, "after", 0),
+	            result);
 }
 
 /* Verbs: with an account */

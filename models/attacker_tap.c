@@ -362,7 +362,8 @@ static void hear(struct deed *d, const struct iface *from, const struct packet *
 		deed_changed(d);
 }
 
-static enum tap_verdict ask_rules(struct attacker *a, struct iface *from, struct iface *to, struct packet *frame, struct wire_view *v)
+static enum tap_verdict ask_rules(struct attacker *a, struct iface *from, struct iface *to, struct packet *frame,
+                                  struct wire_view *v)
 {
 	struct deed *next;
 

@@ -80,9 +80,9 @@ void ipsec_expect_no_more(struct ipsec *ipsec, uint32_t peer_ip, uint32_t spi_in
 /* True when a datagram in clear may be taken: it came under ESP, or both ends are servers and backend.ipsec is off. */
 bool ipsec_covered(const struct ipsec *ipsec, const struct udp_from *from);
 /*
- * What stands against SIP from there: NULL nothing, else the name of the check: "backend.ipsec" (in clear, at a server, from an address of
- * the directory), "signaling.esp" (in clear, otherwise). With signaling.esp off a CTA's message in clear is given, in from->sa, the newest
- * association with its source address: the address is believed.
+ * What stands against SIP from there: NULL nothing, else the name of the check: "backend.ipsec" (in clear, at a server,
+ * from an address of the directory), "signaling.esp" (in clear, otherwise). With signaling.esp off a CTA's message in
+ * clear is given, in from->sa, the newest association with its source address: the address is believed.
  */
 const char *ipsec_check_signaling(const struct ipsec *ipsec, struct udp_from *from);
 /* Told when an ESP packet names an SPI that nobody knows (a peer that has not heard of our restart). */

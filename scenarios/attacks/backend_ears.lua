@@ -1,5 +1,6 @@
---- A listener on the backbone. With IPsec between servers it reads nothing; without it, it reads who calls whom, takes the call's sub-key out
---- of the offer from one controller to the other, and opens the voice that crosses the backbone (attack P9's wire; flows.md 13).
+--- A listener on the backbone. With IPsec between servers it reads nothing; without it, it reads who calls whom, takes the
+--- call's sub-key out of the offer from one controller to the other, and opens the voice that crosses the backbone
+--- (attack P9's wire; flows.md 13).
 scenario { title = "Ears on the backbone", tags = { "attack" }, attack = "P9", args = { talk = "5s" } }
 
 local net = topology "two_branches" {}
@@ -27,13 +28,15 @@ run(function()
   end
   outcome {
     stopped = function()
-      expect_messages { "the offer was under ESP", kind = "INVITE", from = sc1, to = sc2, cover = "esp", fate = "accepted", count = 1 }
+      expect_messages { "the offer was under ESP", kind = "INVITE", from = sc1, to = sc2, cover = "esp",
+                        fate = "accepted", count = 1 }
       hang_up()
       call:expect { "nobody else has the key", keys_destroyed = true, within = "2s" }
       ear:expect { "she has read nothing", sip_read = 0, keys = 0, rtp_opened = 0, caller = absent, dialled = absent }
     end,
     succeeded = function()
-      expect_messages { "the offer was in clear", kind = "INVITE", from = sc1, to = sc2, cover = "clear", fate = "accepted", count = 1 }
+      expect_messages { "the offer was in clear", kind = "INVITE", from = sc1, to = sc2, cover = "clear",
+                        fate = "accepted", count = 1 }
       ear:expect { "she knows who calls whom", sip_read = at_least(3), caller = "2155550101", dialled = "6105550102" }
       ear:expect { "she has the key and hears both", keys = 1, rtp_opened = at_least(2 * (ns(args.talk) // 20000000) - 20) }
       hang_up()

@@ -1,6 +1,6 @@
---- A hang-up forged on the backbone: one controller's BYE to the other, for the call that stands. With IPsec between servers nothing can be
---- read that would make it fit, and a message in clear is refused as such; without it, it is composed of what was read and
---- ends the call, whose record says so (attack P9).
+--- A hang-up forged on the backbone: one controller's BYE to the other, for the call that stands. With IPsec between servers
+--- nothing can be read that would make it fit, and a message in clear is refused as such; without it, it is composed of
+--- what was read and ends the call, whose record says so (attack P9).
 scenario { title = "Forged BYE between controllers", tags = { "attack" }, attack = "P9" }
 
 local net = topology "two_branches" {}

@@ -1,6 +1,6 @@
---- A hang-up forged on the HFC segment: the caller's BYE to its signaling controller. Under ESP its dialog cannot be read, and one in clear is
---- refused; with signaling in clear it is composed of what was read and ends the call: the billed time is cut (attack E8). The
---- sub-key of the call stays out of reach: it is wrapped for the association.
+--- A hang-up forged on the HFC segment: the caller's BYE to its signaling controller. Under ESP its dialog cannot be read,
+--- and one in clear is refused; with signaling in clear it is composed of what was read and ends the call: the billed time
+--- is cut (attack E8). The sub-key of the call stays out of reach: it is wrapped for the association.
 scenario { title = "Forged BYE of a CTA", tags = { "attack" }, attack = "E8" }
 
 local net = topology "two_branches" {}
