@@ -93,7 +93,7 @@ endef
 $(foreach l,sim crypto models reports scenarios,$(eval $(call test_rule,$(l))))
 
 # Two at a time; a program's output is printed whole, failures last make the target fail.
-unit: $(TEST_BINS)
+unit: $(TEST_BINS) $(B)/tollgate-pkcs11.so
 	@printf '%s\n' $(TEST_BINS) | xargs -P 2 -I{} sh -c 'out=$$({} 2>&1); code=$$?; printf "%s\n" "$$out"; exit $$code'
 
 # Measurements: one program per tests/bench/bench_*.c, each prints its figures as ratios to a floor of its own.
@@ -142,6 +142,7 @@ check:
 	$(MAKE) layers
 	$(MAKE) -j2 all
 	sh tests/crypto/pkcs11_tool.sh $(B)/tollgate-pkcs11.so
+	sh tests/token.sh $(B)/tollgate
 	$(MAKE) -j2 unit
 	$(MAKE) scenario-tests
 	$(MAKE) strangers

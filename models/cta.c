@@ -428,6 +428,21 @@ static void name_principal(struct cta *cta, const char *number, const uint8_t ma
 	cta->principal = sim_strdup(name);
 }
 
+/* The key pair for life, in the module or in a token that does its RSA part. */
+static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits, char error[MODEL_ERROR_LEN])
+{
+	char why[SM_ERROR_LEN];
+
+	if (strcmp(args_text(args, "rsa_part", "built-in"), "token") == 0 && !sm_use_token(cta->sm, why)) {
+		snprintf(error, MODEL_ERROR_LEN, "rsa_part: %s", why);
+		return false;
+	}
+	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world_of(cta->node->sim)), cta->node->name, bits);
+	if (!cta->rsa)
+		snprintf(error, MODEL_ERROR_LEN, "rsa_part: %s", crypto_token_failure(sm_crypto(cta->sm)));
+	return cta->rsa != 0;
+}
+
 /* What the factory and, for a provisioned one, the operator have put into it. */
 static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERROR_LEN])
 {
@@ -443,7 +458,8 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 		         number);
 		return false;
 	}
-	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world), cta->node->name, bits);
+	if (!install_rsa(cta, args, bits, error))
+		return false;
 	sm_install_root(cta->sm, root->bytes, root->len);
 	name_principal(cta, number, mac);
 	if (!number) {
@@ -589,6 +605,8 @@ static const struct param params[] = {
 	{ .name = "pkinit", .type = VALUE_TEXT, .preset = "rsa", .choices = "rsa|dh", .doc = "how the reply key comes" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "asked for; the KDC may give less" },
 	{ .name = "rsa_bits", .type = VALUE_INT, .preset = "1024", .choices = "1024|2048", .doc = "of its key pair" },
+	{ .name = "rsa_part", .type = VALUE_TEXT, .preset = "built-in", .choices = "built-in|token",
+	  .doc = "where its RSA key works: in its module, or in the PKCS#11 token that TOLLGATE_PKCS11_MODULE names" },
 	{ .name = "codec", .type = VALUE_TEXT, .preset = "PCMU", .choices = "PCMU|PCMA", .doc = "G.711 as it offers it" },
 	{ .name = "auto_answer", .type = VALUE_TIME, .doc = "answers every call after ringing for so long" },
 	{ .name = "ring_timeout", .type = VALUE_TIME, .preset = "60s", .doc = "how long it lets the other end ring" },

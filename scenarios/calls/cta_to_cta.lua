@@ -1,11 +1,13 @@
 --- Two provisioned CTAs hold an encrypted ten-second call through two signaling controllers (FIGS. 3 and 4).
 scenario { title = "CTA to CTA call", tags = { "smoke", "fig4" },
-  args = { wan = "10ms", codec = "PCMU", talk = "10s", kdc = "distinct", pkinit = "rsa", transport = "tcp" } }
+  args = { wan = "10ms", codec = "PCMU", talk = "10s", kdc = "distinct", pkinit = "rsa", transport = "tcp",
+           rsa_part = "built-in" } }
 
 local net = topology "two_branches" { wan = { delay = args.wan }, kdc = args.kdc }
-local how = { pkinit = args.pkinit, transport = args.transport }
-local alice = net:cta "alice" { provisioned = "215-555-0101", codec = args.codec, pkinit = how.pkinit, transport = how.transport }
-local bob = net:cta "bob" { provisioned = "610-555-0102", pkinit = how.pkinit, transport = how.transport }
+local function provisioned(number)
+  return { provisioned = number, codec = args.codec, pkinit = args.pkinit, transport = args.transport, rsa_part = args.rsa_part }
+end
+local alice, bob = net:cta "alice" (provisioned "215-555-0101"), net:cta "bob" (provisioned "610-555-0102")
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "signaling in clear", message = { proto = "sip", cover = "clear", fate = "accepted" } }

@@ -333,6 +333,16 @@ static void host_take_down(struct host *host)
 	free(host->script_name);
 }
 
+/* A token that failed in mid-run (it was pulled) is trouble of this machine, not of the scenario. */
+static bool token_fine(struct host *host)
+{
+	const char *why = crypto_token_failure(world_crypto(host->world));
+
+	if (*why)
+		fprintf(host->options->err, "%s: PKCS#11 token: %s\n", host->script_name, why);
+	return !*why;
+}
+
 /* From the loaded script to the last verdict. */
 static enum host_code drive(struct host *host)
 {
@@ -349,7 +359,7 @@ static enum host_code drive(struct host *host)
 		fprintf(host->options->err, "%s: interrupted\n", host->script_name);
 		return HOST_BAD;
 	}
-	if (host->script_failed)
+	if (host->script_failed || !token_fine(host))
 		return HOST_BAD;
 	judge_end(host);
 	standing_finish(host);
