@@ -12,131 +12,68 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/err.h>
+#include "crypto/der.h"
 #include "crypto/pki_internal.h"
 #include "crypto/pkinit_cms.h"
 
-#define TAG_INTEGER 0x02
-#define TAG_OID 0x06
-#define TAG_SEQUENCE 0x30
-#define TAG_SET 0x31
-#define TAG_0 0xa0
-#define HEADER_MAX 5 /* a tag and the length of KRB_MESSAGE_MAX bytes at most */
-#define CERTS_MAX 4  /* more than PKINIT's messages have */
-
-struct span {
-	const uint8_t *bytes;
-	size_t len;
-};
-
-/* Takes an element with this tag from the front. whole: with its header, NULL: not asked. False: another, or no DER. */
-static bool take(struct span *in, uint8_t tag, struct span *whole, struct span *content)
-{
-	size_t header_len = 2, len;
-
-	if (in->len < 2 || in->bytes[0] != tag)
-		return false;
-	len = in->bytes[1];
-	if (len >= 0x80) {
-		size_t count = len & 0x7f;
-
-		if (count == 0 || count > HEADER_MAX - 2 || in->len < 2 + count || in->bytes[2] == 0)
-			return false;
-		len = 0;
-		for (size_t i = 0; i < count; i++)
-			len = len << 8 | in->bytes[2 + i];
-		if (len < 0x80 || (count > 1 && len >> (8 * (count - 1)) == 0))
-			return false;
-		header_len += count;
-	}
-	if (len > in->len - header_len)
-		return false;
-	*content = (struct span){ in->bytes + header_len, len };
-	if (whole)
-		*whole = (struct span){ in->bytes, header_len + len };
-	in->bytes += header_len + len;
-	in->len -= header_len + len;
-	return true;
-}
+#define CERTS_MAX 4 /* more than PKINIT's messages have */
 
 /* A SignedData taken apart; all spans lie in the message. */
 struct parts {
-	struct span type;  /* the OID of ContentInfo */
-	struct span front; /* version, digest algorithms, content */
-	struct span certs[CERTS_MAX];
+	struct der_span type;  /* the OID of ContentInfo */
+	struct der_span front; /* version, digest algorithms, content */
+	struct der_span certs[CERTS_MAX];
 	unsigned cert_count;
-	struct span rest;  /* CRLs, signers */
+	struct der_span rest;  /* CRLs, signers */
 };
 
-static bool is_signed_data(const struct span *oid)
+static bool is_signed_data(const struct der_span *oid)
 {
 	static const uint8_t signed_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
 
 	return oid->len == sizeof signed_data && memcmp(oid->bytes, signed_data, sizeof signed_data) == 0;
 }
 
-static bool take_apart(struct span message, struct parts *parts)
+static bool take_apart(struct der_span message, struct parts *parts)
 {
-	struct span info, oid, explicit_content, body, certs, unused;
+	struct der_span info, oid, explicit_content, body, certs, unused;
 
 	*parts = (struct parts){ .cert_count = 0 };
-	if (!take(&message, TAG_SEQUENCE, NULL, &info) || message.len || !take(&info, TAG_OID, &parts->type, &oid) ||
-	    !is_signed_data(&oid) || !take(&info, TAG_0, NULL, &explicit_content) || info.len ||
-	    !take(&explicit_content, TAG_SEQUENCE, NULL, &body) || explicit_content.len)
+	if (!der_take(&message, DER_SEQUENCE, NULL, &info) || message.len ||
+	    !der_take(&info, DER_OID, &parts->type, &oid) || !is_signed_data(&oid) || !der_take(&info, DER_CONTEXT_0, NULL, &explicit_content) || info.len ||
+	    !der_take(&explicit_content, DER_SEQUENCE, NULL, &body) || explicit_content.len)
 		return false;
 	parts->front.bytes = body.bytes;
-	if (!take(&body, TAG_INTEGER, NULL, &unused) || !take(&body, TAG_SET, NULL, &unused) ||
-	    !take(&body, TAG_SEQUENCE, NULL, &unused))
+	if (!der_take(&body, DER_INTEGER, NULL, &unused) || !der_take(&body, DER_SET, NULL, &unused) ||
+	    !der_take(&body, DER_SEQUENCE, NULL, &unused))
 		return false;
 	parts->front.len = (size_t)(body.bytes - parts->front.bytes);
-	if (!take(&body, TAG_0, NULL, &certs) || !certs.len)
+	if (!der_take(&body, DER_CONTEXT_0, NULL, &certs) || !certs.len)
 		return false;
 	/* The field twice is an error, which taking out the first one would hide. */
-	if (body.len && body.bytes[0] == TAG_0)
+	if (body.len && body.bytes[0] == DER_CONTEXT_0)
 		return false;
 	parts->rest = body;
 	while (certs.len)
 		if (parts->cert_count == CERTS_MAX ||
-		    !take(&certs, TAG_SEQUENCE, &parts->certs[parts->cert_count++], &unused))
+		    !der_take(&certs, DER_SEQUENCE, &parts->certs[parts->cert_count++], &unused))
 			return false;
 	return true;
 }
 
-static size_t header_len(size_t len)
+/* The message without its certificates, in a buffer of the message's length. */
+static struct der_span put_together(const struct parts *parts, uint8_t *buffer, size_t size)
 {
-	return len < 0x80 ? 2 : len < 0x100 ? 3 : len < 0x10000 ? 4 : 5;
-}
+	struct der_writer w = { buffer, buffer + size };
+	const uint8_t *end = w.at;
 
-static uint8_t *put_header(uint8_t *out, uint8_t tag, size_t len)
-{
-	size_t count = header_len(len) - 2;
-
-	*out++ = tag;
-	*out++ = (uint8_t)(count ? 0x80 | count : len);
-	while (count > 0)
-		*out++ = (uint8_t)(len >> (8 * --count));
-	return out;
-}
-
-static uint8_t *put_span(uint8_t *out, const struct span *span)
-{
-	memcpy(out, span->bytes, span->len);
-	return out + span->len;
-}
-
-/* The message without its certificates; the caller frees it. */
-static uint8_t *put_together(const struct parts *parts, size_t *len)
-{
-	size_t body_len = parts->front.len + parts->rest.len, data_len = header_len(body_len) + body_len;
-	size_t info_len = parts->type.len + header_len(data_len) + data_len;
-	uint8_t *bytes = malloc(header_len(info_len) + info_len), *p = bytes;
-
-	if (!bytes)
-		abort();
-	p = put_span(put_header(p, TAG_SEQUENCE, info_len), &parts->type);
-	p = put_header(put_header(p, TAG_0, data_len), TAG_SEQUENCE, body_len);
-	p = put_span(put_span(p, &parts->front), &parts->rest);
-	*len = (size_t)(p - bytes);
-	return bytes;
+	der_put(&w, parts->rest.bytes, parts->rest.len);
+	der_put(&w, parts->front.bytes, parts->front.len);
+	der_wrap(&w, DER_SEQUENCE, end);
+	der_wrap(&w, DER_CONTEXT_0, end);
+	der_put(&w, parts->type.bytes, parts->type.len);
+	der_wrap(&w, DER_SEQUENCE, end);
+	return (struct der_span){ w.at, (size_t)(end - w.at) };
 }
 
 static CMS_ContentInfo *decode_plain(OSSL_LIB_CTX *lib, const uint8_t *bytes, size_t len)
@@ -172,16 +109,19 @@ static bool put_back(struct crypto *crypto, CMS_ContentInfo *cms, const struct p
 static CMS_ContentInfo *decode_apart(struct crypto *crypto, const uint8_t *bytes, size_t len)
 {
 	struct parts parts;
-	size_t bare_len;
-	uint8_t *bare;
+	struct der_span bare;
+	uint8_t *buffer;
 	CMS_ContentInfo *cms;
 
-	if (!take_apart((struct span){ bytes, len }, &parts))
+	if (!take_apart((struct der_span){ bytes, len }, &parts))
 		return NULL;
-	bare = put_together(&parts, &bare_len);
-	cms = decode_plain(crypto->lib, bare, bare_len);
-	crypto_wipe(bare, bare_len); /* it may hold a reply key */
-	free(bare);
+	buffer = malloc(len);
+	if (!buffer)
+		abort();
+	bare = put_together(&parts, buffer, len);
+	cms = decode_plain(crypto->lib, bare.bytes, bare.len);
+	crypto_wipe(buffer, len); /* it may hold a reply key */
+	free(buffer);
 	if (cms && !put_back(crypto, cms, &parts)) {
 		CMS_ContentInfo_free(cms);
 		cms = NULL;

@@ -14,8 +14,6 @@
 #include "crypto/pki_internal.h"
 #include "crypto/pkinit_cms.h"
 
-#define SIGN_FLAGS (CMS_PARTIAL | CMS_BINARY | CMS_NOSMIMECAP)
-
 static const char *const content_oids[] = {
 	[PKINIT_AUTH_DATA] = "1.3.6.1.5.2.3.1",
 	[PKINIT_DH_KEY_DATA] = "1.3.6.1.5.2.3.2",
@@ -56,48 +54,11 @@ static bool set_content_type(CMS_ContentInfo *cms, const ASN1_OBJECT *oid)
 
 /* Signing */
 
-static bool set_signing_time(CMS_SignerInfo *signer, int64_t now_s)
-{
-	ASN1_TIME *time = ASN1_TIME_set(NULL, (time_t)now_s);
-	bool ok = time &&
-	          CMS_signed_add1_attr_by_NID(signer, NID_pkcs9_signingTime, ASN1_STRING_type(time), time, -1) > 0;
-	ASN1_TIME_free(time);
-	return ok;
-}
-
-static bool add_extra(struct crypto *crypto, CMS_ContentInfo *cms, const struct der *extra)
-{
-	if (!extra || !extra->len)
-		return true;
-	X509 *x509 = cert_parse(crypto, extra->bytes, extra->len);
-	bool ok = x509 && CMS_add1_cert(cms, x509) > 0;
-	X509_free(x509);
-	return ok;
-}
-
 bool pkinit_sign(struct secure_module *sm, key_handle key, const struct der *cert, const struct der *extra,
                  enum pkinit_content type, const struct der *content, int64_t now_s, struct der *out)
 {
-	struct crypto *crypto = sm_crypto(sm);
 	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
-	X509 *x509 = pkey ? cert_parse(crypto, cert->bytes, cert->len) : NULL;
-	if (!x509)
-		return false;
-	crypto_random_begin(crypto, crypto_blinding(crypto));
-	ASN1_OBJECT *oid = content_oid(type);
-	CMS_ContentInfo *cms = CMS_sign_ex(NULL, NULL, NULL, NULL, SIGN_FLAGS, crypto->lib, NULL);
-	CMS_SignerInfo *signer =
-		cms && set_content_type(cms, oid) ? CMS_add1_signer(cms, x509, pkey, crypto->sha256, SIGN_FLAGS) : NULL;
-	bool ok =
-		signer && add_extra(crypto, cms, extra) && set_signing_time(signer, now_s) && finish(cms, content, out);
-	CMS_ContentInfo_free(cms);
-	ASN1_OBJECT_free(oid);
-	crypto_random_end(crypto);
-	if (ok)
-		crypto_count(crypto, CRYPTO_RSA_SIGN, (uint32_t)EVP_PKEY_get_bits(pkey));
-	ERR_clear_error();
-	X509_free(x509);
-	return ok;
+	return pkey && cms_sign(sm_crypto(sm), pkey, cert, extra, type, content, now_s, out);
 }
 
 /* Reading */

@@ -16,6 +16,10 @@ enum pkinit_content { PKINIT_AUTH_DATA, PKINIT_DH_KEY_DATA, PKINIT_REPLY_KEY_DAT
 /* Exactly one ContentInfo; NULL otherwise. crypto NULL: in OpenSSL's default context. CMS_ContentInfo_free(). */
 CMS_ContentInfo *cms_decode(struct crypto *crypto, const uint8_t *bytes, size_t len);
 
+/* pkinit_sign() with the key object (cms_sign.c). False: the certificate cannot be read, or the key does not sign. */
+bool cms_sign(struct crypto *crypto, EVP_PKEY *pkey, const struct der *cert, const struct der *extra,
+              enum pkinit_content type, const struct der *content, int64_t now_s, struct der *out);
+
 /*
  * ContentInfo(SignedData) over content, signed with the key, SHA-256, signing time now_s. The certificates go along;
  * extra may be NULL or empty.
