@@ -12,7 +12,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include "crypto/internal.h"
 #include "crypto/lean_provider.h"
@@ -44,10 +43,9 @@ static bool fetch_algorithms(struct crypto *crypto)
 	crypto->sha1 = EVP_MD_fetch(crypto->lib, "SHA1", NULL);
 	crypto->sha256 = EVP_MD_fetch(crypto->lib, "SHA256", NULL);
 	crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
-	crypto->krb5kdf = EVP_KDF_fetch(crypto->lib, "KRB5KDF", NULL);
 	crypto->md_scratch = EVP_MD_CTX_new();
 	crypto->hmac_sha1_scratch = crypto->hmac ? EVP_MAC_CTX_new(crypto->hmac) : NULL;
-	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->krb5kdf && crypto->md_scratch &&
+	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->md_scratch &&
 	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
 }
 
@@ -103,7 +101,6 @@ void crypto_free(struct crypto *crypto)
 	signer_cache_free(crypto->signers);
 	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);
-	EVP_KDF_free(crypto->krb5kdf);
 	EVP_MAC_free(crypto->hmac);
 	EVP_MD_free(crypto->sha256);
 	EVP_MD_free(crypto->sha1);

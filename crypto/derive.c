@@ -5,6 +5,7 @@
  * a call and rewound between the blocks. It draws no randomness.
  */
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,19 +34,33 @@ static void hmac_parts(EVP_MAC_CTX *ctx, struct part a, struct part b, uint8_t o
 	}
 }
 
-static EVP_MAC_CTX *hmac_keyed(const uint8_t *key, size_t key_len)
+static EVP_MAC_CTX *keyless;
+static pthread_once_t keyless_once = PTHREAD_ONCE_INIT;
+
+/* Names are looked up once a process. */
+static void make_keyless(void)
 {
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	char digest[] = "SHA1";
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end()
 	};
 
+	keyless = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	EVP_MAC_free(mac);
-	if (!ctx || !EVP_MAC_init(ctx, key, key_len, params)) {
+	if (!keyless || !EVP_MAC_CTX_set_params(keyless, params)) {
 		fprintf(stderr, "crypto: HMAC-SHA-1 is not available\n");
+		abort();
+	}
+}
+
+static EVP_MAC_CTX *hmac_keyed(const uint8_t *key, size_t key_len)
+{
+	EVP_MAC_CTX *ctx = pthread_once(&keyless_once, make_keyless) == 0 ? EVP_MAC_CTX_dup(keyless) : NULL;
+
+	if (!ctx || !EVP_MAC_init(ctx, key, key_len, NULL)) {
+		fprintf(stderr, "crypto: HMAC-SHA-1 failed\n");
 		abort();
 	}
 	return ctx;

@@ -26,7 +26,6 @@ struct crypto {
 	EVP_CIPHER *des3_cbc;
 	EVP_MD *sha1, *sha256;
 	EVP_MAC *hmac;
-	EVP_KDF *krb5kdf;
 	EVP_MD_CTX *md_scratch;
 	EVP_MAC_CTX *hmac_sha1_scratch;
 	/* Sources hidden by nested calls of crypto_random_begin(). */
@@ -63,6 +62,8 @@ EVP_PKEY *crypto_signer_key(struct crypto *crypto, const uint8_t *pkcs8, size_t 
 void signer_cache_free(struct signer_cache *cache);
 /* RSAPublicKey DER of such a private key; OPENSSL_free(). False: not exactly one RSA key. */
 bool crypto_public_numbers(const uint8_t *pkcs8, size_t len, uint8_t **out, int *out_len);
+/* Its SubjectPublicKeyInfo DER, as of a key object; returns the length, 0 or less: not exactly one RSA key. */
+int crypto_spki(const uint8_t *pkcs8, size_t len, uint8_t **out);
 /* Counts an operation for the meter. */
 static inline void crypto_count(const struct crypto *crypto, enum crypto_op op, uint32_t size)
 {

@@ -9,16 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
+#include <openssl/evp.h>
 #include "crypto/derive.h"
 #include "crypto/kerberos_internal.h"
 
 #define BLOCK_LEN 8
 #define MAC_LEN 20
 #define DERIVATION_LEN 24 /* bytes that DK enciphers */
+
+static const uint8_t zero_iv[BLOCK_LEN];
 
 /* Last octet of the constants of RFC 3961 section 5.3. */
 enum { CONSTANT_CHECKSUM = 0x99, CONSTANT_ENCRYPTION = 0xaa, CONSTANT_INTEGRITY = 0x55 };
@@ -30,25 +30,55 @@ static void broken(const char *what)
 	abort();
 }
 
+/* n-fold to one block (RFC 3961 section 5.1): the sum of the repetitions, each turned 13 bits more, with end-around carry. */
+static void n_fold(const uint8_t *in, size_t len, uint8_t out[BLOCK_LEN])
+{
+	const size_t bits = 8 * len;
+	size_t whole = BLOCK_LEN;
+	unsigned sum = 0;
+	while (whole % len != 0)
+		whole += BLOCK_LEN;
+	memset(out, 0, BLOCK_LEN);
+	for (size_t i = whole; i-- > 0;) {
+		/* The first bit of this byte in the repetition that it belongs to. */
+		size_t first = (bits - 1 + (bits + 13) * (i / len) + 8 * (len - i % len)) % bits;
+		unsigned pair = (unsigned)in[(len - 1 - first / 8) % len] << 8 | in[(len - first / 8) % len];
+		sum += (pair >> (first % 8 + 1) & 0xff) + out[i % BLOCK_LEN];
+		out[i % BLOCK_LEN] = (uint8_t)sum;
+		sum >>= 8;
+	}
+	for (size_t i = BLOCK_LEN; sum && i-- > 0;) {
+		sum += out[i];
+		out[i] = (uint8_t)sum;
+		sum >>= 8;
+	}
+}
+
+/*
+ * DK (RFC 3961 section 5.1), by hand: OpenSSL's KRB5KDF looks its cipher up by name each time, which takes longer than
+ * the derivation. As there, a result whose parts are equal, so that it enciphers once, is none.
+ */
 bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uint8_t *constant, size_t len,
                 uint8_t out[KRB_KEY_LEN])
 {
-	char cipher[] = "DES-EDE3-CBC";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_CIPHER, cipher, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, KRB_KEY_LEN),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_CONSTANT, (void *)constant, len),
-		OSSL_PARAM_construct_end()
-	};
-	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(crypto->krb5kdf);
-	if (!ctx)
-		broken("KRB5KDF");
-	bool ok = EVP_KDF_derive(ctx, out, KRB_KEY_LEN, params) > 0;
-	EVP_KDF_CTX_free(ctx);
-	if (!ok)
-		ERR_clear_error();
+	uint8_t bytes[DERIVATION_LEN];
+	if (len == 0 || len > BLOCK_LEN)
+		return false;
+	n_fold(constant, len, bytes);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, NULL, 1, NULL))
+		broken("3DES");
+	for (int at = 0; at < DERIVATION_LEN; at += BLOCK_LEN) {
+		int done = 0;
+		if (!EVP_CipherInit_ex2(ctx, NULL, NULL, zero_iv, 1, NULL) ||
+		    !EVP_CipherUpdate(ctx, bytes + at, &done, bytes + (at ? at - BLOCK_LEN : 0), BLOCK_LEN) || done != BLOCK_LEN)
+			broken("3DES");
+	}
+	EVP_CIPHER_CTX_free(ctx);
+	krb_random_to_key(bytes, out);
+	crypto_wipe(bytes, sizeof(bytes));
 	crypto_count(crypto, CRYPTO_DES3, DERIVATION_LEN);
-	return ok;
+	return !crypto_equal(out, out + 8, 8) && !crypto_equal(out + 8, out + 16, 8);
 }
 
 static bool derive_usage(struct crypto *crypto, const uint8_t *key, uint32_t usage, uint8_t last, uint8_t *out)
@@ -110,10 +140,9 @@ uint32_t krb_fresh_nonce(struct secure_module *sm)
 /* 3DES-CBC, initial vector 0, whole blocks, in place. */
 static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_t *bytes, size_t len)
 {
-	static const uint8_t iv[BLOCK_LEN];
 	int done = 0;
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, iv, encrypt, NULL) ||
+	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, zero_iv, encrypt, NULL) ||
 	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
 	    done != (int)len)
 		broken("3DES");

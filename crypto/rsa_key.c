@@ -172,6 +172,25 @@ bool crypto_public_numbers(const uint8_t *pkcs8, size_t len, uint8_t **out, int 
 	return *out_len > 0;
 }
 
+int crypto_spki(const uint8_t *pkcs8, size_t len, uint8_t **out)
+{
+	X509_PUBKEY *spki = X509_PUBKEY_new();
+	uint8_t *numbers;
+	int numbers_len, out_len = 0;
+
+	*out = NULL;
+	if (!spki)
+		abort();
+	if (crypto_public_numbers(pkcs8, len, &numbers, &numbers_len)) {
+		if (X509_PUBKEY_set0_param(spki, OBJ_nid2obj(NID_rsaEncryption), V_ASN1_NULL, NULL, numbers, numbers_len))
+			out_len = i2d_X509_PUBKEY(spki, out);
+		else
+			OPENSSL_free(numbers);
+	}
+	X509_PUBKEY_free(spki);
+	return out_len;
+}
+
 /* Keys that sign certificates */
 
 #define SIGNERS_MAX 4 /* the authorities */

@@ -136,17 +136,26 @@ static EVP_PKEY *awake(struct crypto *crypto, struct sm_key *key)
 	return key->pkey;
 }
 
+/* A key that sleeps is not woken for its public half. */
 static void find_rsa_id(struct crypto *crypto, struct sm_key *key)
 {
-	if (!key->id_known) {
-		uint8_t *spki = NULL;
-		int len = i2d_PUBKEY(awake(crypto, key), &spki);
+	uint8_t *spki = NULL;
+	size_t pkcs8_len;
+	int len;
 
-		assert(len > 0);
-		key_id_of(crypto, spki, (size_t)len, key->id);
-		OPENSSL_free(spki);
-		key->id_known = true;
+	if (key->id_known)
+		return;
+	if (key->in_token) {
+		len = i2d_PUBKEY(awake(crypto, key), &spki);
+	} else {
+		const uint8_t *pkcs8 = key_pool_get(key->pool, key->pool_name, key->bits, &pkcs8_len);
+
+		len = crypto_spki(pkcs8, pkcs8_len, &spki);
 	}
+	assert(len > 0);
+	key_id_of(crypto, spki, (size_t)len, key->id);
+	OPENSSL_free(spki);
+	key->id_known = true;
 }
 
 static const char *algorithm_name(const struct sm_key *key)
