@@ -34,6 +34,16 @@ key_handle call_key_unwrap(const struct association *a, struct span text)
 	return unwrap(ipsec_module(a->ipsec), a->wrap, text);
 }
 
+key_handle call_key_unwrap_any(const struct association *sa, struct span text)
+{
+	key_handle key = call_key_unwrap(sa, text);
+
+	for (const struct association *a = ipsec_find(sa->ipsec, sa->peer_ip, sa->label); a && !key; a = a->next_peer)
+		if (a != sa && a->peer_ip == sa->peer_ip && strcmp(a->label, sa->label) == 0 && strcmp(a->peer, sa->peer) == 0)
+			key = call_key_unwrap(a, text);
+	return key;
+}
+
 bool call_key_wrap_open(struct secure_module *sm, key_handle subkey, char out[CALL_KEY_TEXT_LEN])
 {
 	key_handle under = sm_install_des3(sm, "wrap.open", "", open_key);

@@ -16,6 +16,8 @@
 #define HEADER_CALL "X-Call"
 #define HEADER_EVENT "X-Event"   /* in an INFO */
 #define EVENT_ANSWERED "answered"
+#define EVENT_PRESENT_ASK "present?" /* a controller to its CTA: do you still know of this call? */
+#define EVENT_PRESENT "present"
 #define CALL_ID_MAX 63
 
 /* Wraps the sub-key for the association's peer as text of k=base64:, which takes CALL_KEY_TEXT_LEN. False: no such key. */
@@ -23,6 +25,11 @@
 bool call_key_wrap(const struct association *association, key_handle subkey, char out[CALL_KEY_TEXT_LEN]);
 /* The sub-key that the association's peer wrapped; 0: not under this association's key. The caller destroys it. */
 key_handle call_key_unwrap(const struct association *association, struct span text);
+/*
+ * The same for what may have been wrapped under another association with the same peer: a message that is repeated goes under the newest
+ * association, with the key in it as it was. Tries those that there are; 0: under none of them.
+ */
+key_handle call_key_unwrap_any(const struct association *association, struct span text);
 /*
  * Between servers without associations (backend.ipsec off) the sub-key travels wrapped under a key that stands in this file's source: in
  * clear, for whoever can read. The module yields no key in any other form.

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "crypto/derive.h"
 #include "models/message.h"
+#include "models/replay_memory.h"
+#include "models/wakings.h"
 #include "models/wire/pktc.h"
 
 struct exchange { /* one under way, at its initiator */
@@ -23,22 +25,6 @@ struct exchange { /* one under way, at its initiator */
 	void *ctx;
 };
 
-struct waking { /* a client that has been asked, at its server */
-	struct waking *next;
-	struct key_management *km;
-	uint32_t client_ip, nonce;
-	unsigned tries;
-	struct event timer;
-	ap_done_fn *done;
-	void *ctx;
-};
-
-struct replay { /* an authenticator that has been accepted */
-	struct replay *next;      /* in its bucket */
-	uint8_t hash[20];
-	int64_t expires_s;
-};
-
 struct job { /* a message waiting for the processor */
 	struct service_job service;
 	struct job *next, **at;   /* at: what points to it */
@@ -47,13 +33,6 @@ struct job { /* a message waiting for the processor */
 	struct udp_from from;
 };
 
-struct newest { /* the newest authenticator accepted from a client address */
-	uint32_t ip, spi;
-	struct krb_time ctime;
-};
-
-#define REPLAY_BUCKETS_FIRST 64
-#define NEWEST_FIRST 16
 #define SERVER_TEXT_LEN (KRB_NAME_MAX + KRB_REALM_MAX + 2) /* "sc/sc1@REALM" */
 
 struct key_management {
@@ -66,14 +45,9 @@ struct key_management {
 	struct udp_socket socket;
 	sim_ns lifetime_ns;
 	struct exchange *exchanges;
-	struct waking *wakings;
+	struct wakings *wakings;      /* NULL: none yet */
 	struct job *jobs;
-	struct replay **replays;
-	uint32_t replay_buckets, replay_count;
-	int64_t replay_cleaned_s;
-	struct newest *newest;    /* open addressing by address */
-	uint32_t newest_size, newest_count;
-	struct rng nonces;
+	struct replay_memory *memory; /* NULL: never an acceptor */
 };
 
 /* Sending */
@@ -108,6 +82,20 @@ static void send_error(struct key_management *km, const struct udp_from *to, int
 		send_frame(km, to->src, to->sport, "KRB-ERROR", &frame, 0);
 	}
 	der_free(&der);
+}
+
+/* One client, or whoever makes one key again and again, does not fill the tables: of many associations the oldest go. */
+static void trim(struct key_management *km, const struct association *newest)
+{
+	struct association *a = ipsec_find(km->ipsec, newest->peer_ip, newest->label), *next;
+	unsigned n = 0;
+
+	for (; a; a = next) {
+		next = a->next_peer;
+		if (a->peer_ip == newest->peer_ip && strcmp(a->label, newest->label) == 0 && strcmp(a->peer, newest->peer) == 0 &&
+		    ++n > AP_ASSOCIATIONS_MAX)
+			ipsec_remove(a);
+	}
 }
 
 /* The initiator */
@@ -225,6 +213,8 @@ static void take_reply(struct key_management *km, const struct udp_from *from, c
 		                                .label = x->label, .peer = x->credentials->server.name,
 		                                .lifetime_ns = m->lifetime_s * NS_PER_S };
 	a = ipsec_add(km->ipsec, &request);
+	if (a)
+		trim(km, a);
 	finish(x, a ? AP_ESTABLISHED : AP_REFUSED, a, 0);
 }
 
@@ -271,140 +261,6 @@ static void take_wake_up(struct key_management *km, const struct udp_from *from,
 		x->nonce = m->server_nonce;
 }
 
-/* The acceptor's memory of authenticators */
-
-static uint32_t replay_bucket(const struct key_management *km, const uint8_t hash[20])
-{
-	return get_be32(hash) & (km->replay_buckets - 1);
-}
-
-static bool replayed(const struct key_management *km, const uint8_t hash[20])
-{
-	if (!km->replay_buckets)
-		return false;
-	for (const struct replay *r = km->replays[replay_bucket(km, hash)]; r; r = r->next)
-		if (memcmp(r->hash, hash, sizeof r->hash) == 0)
-			return true;
-	return false;
-}
-
-/* Moves what is in memory to a table of so many buckets, without what the skew check would refuse anyway. */
-static void replay_rebuild(struct key_management *km, uint32_t buckets, int64_t now_s)
-{
-	struct replay **old = km->replays;
-	uint32_t old_buckets = km->replay_buckets;
-
-	km->replay_buckets = buckets;
-	km->replays = sim_alloc(km->replay_buckets * sizeof *km->replays);
-	for (uint32_t b = 0; b < old_buckets; b++)
-		while (old[b]) {
-			struct replay *r = old[b], **at;
-
-			old[b] = r->next;
-			if (r->expires_s < now_s) {
-				free(r);
-				km->replay_count--;
-				continue;
-			}
-			at = &km->replays[replay_bucket(km, r->hash)];
-			r->next = *at;
-			*at = r;
-		}
-	free(old);
-	km->replay_cleaned_s = now_s;
-}
-
-/* Makes room for one more; at most one cleaning a second when the cache is full of what is still valid. */
-static bool replay_room(struct key_management *km)
-{
-	int64_t now_s = sim_unix_s(km->node->sim);
-
-	if (!km->replay_buckets)
-		replay_rebuild(km, REPLAY_BUCKETS_FIRST, now_s);
-	if (km->replay_count < km->replay_buckets && km->replay_count < REPLAY_CACHE_MAX)
-		return true;
-	if (km->replay_cleaned_s != now_s)
-		replay_rebuild(km, km->replay_buckets, now_s);
-	if (km->replay_count * 2 > km->replay_buckets && km->replay_buckets < REPLAY_CACHE_MAX)
-		replay_rebuild(km, km->replay_buckets * 2, now_s);
-	return km->replay_count < REPLAY_CACHE_MAX;
-}
-
-static bool remember(struct key_management *km, const struct gss_accepted *accepted)
-{
-	struct replay *r, **at;
-
-	if (!replay_room(km))
-		return false;
-	r = sim_alloc(sizeof *r);
-	memcpy(r->hash, accepted->authenticator_hash, sizeof r->hash);
-	r->expires_s = accepted->ctime.s + CLOCK_SKEW_S;
-	at = &km->replays[replay_bucket(km, r->hash)];
-	r->next = *at;
-	*at = r;
-	km->replay_count++;
-	return true;
-}
-
-static struct newest *newest_slot(struct newest *table, uint32_t size, uint32_t ip)
-{
-	uint32_t at = (ip * 0x9e3779b1u) >> 7 & (size - 1);
-
-	while (table[at].ip && table[at].ip != ip)
-		at = (at + 1) & (size - 1);
-	return &table[at];
-}
-
-/* An older authenticator than these is refused by the skew check alone: they may go. */
-static bool newest_outdated(const struct key_management *km, const struct newest *n)
-{
-	return n->ctime.s + CLOCK_SKEW_S < sim_unix_s(km->node->sim);
-}
-
-static void newest_grow(struct key_management *km)
-{
-	struct newest *old = km->newest;
-	uint32_t size = km->newest_size, live = 0;
-
-	for (uint32_t i = 0; i < size; i++)
-		live += old[i].ip && !newest_outdated(km, &old[i]);
-	km->newest_size = !size ? NEWEST_FIRST : live * 4 > size ? size * 2 : size;
-	km->newest_count = live;
-	km->newest = sim_alloc(km->newest_size * sizeof *km->newest);
-	for (uint32_t i = 0; i < size; i++)
-		if (old[i].ip && !newest_outdated(km, &old[i]))
-			*newest_slot(km->newest, km->newest_size, old[i].ip) = old[i];
-	free(old);
-}
-
-static bool older(struct krb_time a, struct krb_time b)
-{
-	return a.s != b.s ? a.s < b.s : a.us < b.us;
-}
-
-/* An authenticator overtaken on the way by a newer one of the same exchange must not undo it. */
-static bool stale(struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
-{
-	const struct newest *n;
-
-	if (!km->newest_size)
-		return false;
-	n = newest_slot(km->newest, km->newest_size, ip);
-	return n->ip == ip && n->spi == accepted->spi && older(accepted->ctime, n->ctime);
-}
-
-static void note_newest(struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
-{
-	struct newest *n;
-
-	if (km->newest_count * 2 >= km->newest_size)
-		newest_grow(km);
-	n = newest_slot(km->newest, km->newest_size, ip);
-	if (!n->ip)
-		km->newest_count++;
-	*n = (struct newest){ ip, accepted->spi, accepted->ctime };
-}
-
 /* The acceptor */
 
 struct refusal {
@@ -424,11 +280,25 @@ static const struct refusal gss_refusals[] = {
 /* While a client is being asked, an answer to somebody else's question is none; 0 is a client that comes by itself. */
 static bool answers_other_wake_up(const struct key_management *km, uint32_t client_ip, uint32_t nonce)
 {
-	const struct waking *w = km->wakings;
+	uint32_t asked;
 
-	while (w && w->client_ip != client_ip)
-		w = w->next;
-	return nonce && w && w->nonce != nonce;
+	return nonce && km->wakings && wakings_nonce(km->wakings, client_ip, &asked) && asked != nonce;
+}
+
+/* An authenticator overtaken on the way by a newer one of the same exchange must not undo it. */
+static bool stale(const struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
+{
+	struct krb_time newest;
+
+	return replay_memory_newest(km->memory, ip, accepted->spi, &newest) && krb_time_older(accepted->ctime, newest);
+}
+
+/* The SPI is that of an association which somebody else has with us from this address. */
+static bool takes_place(const struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
+{
+	const struct association *a = ipsec_find_initiated(km->ipsec, ip, accepted->spi);
+
+	return a && strcmp(a->peer, accepted->ticket.client.name) != 0;
 }
 
 static bool judge(struct key_management *km, const struct udp_from *from, const struct pktc *m, const uint8_t *bytes,
@@ -449,10 +319,15 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 		*refusal = (struct refusal){ "sc.check_expiry", KRB_AP_ERR_TKT_NYV };
 	else if (age_s > CLOCK_SKEW_S || age_s < -CLOCK_SKEW_S)
 		*refusal = (struct refusal){ "sc.skew", KRB_AP_ERR_SKEW };
-	else if (world_on(world_of(km->node->sim), "sc.replay_cache") && replayed(km, accepted->authenticator_hash))
+	else if (world_on(world_of(km->node->sim), "sc.replay_cache") &&
+	         replay_memory_holds(km->memory, accepted->authenticator_hash))
 		*refusal = (struct refusal){ "sc.replay_cache", KRB_AP_ERR_REPEAT };
 	else if (stale(km, from->src, accepted))
 		*refusal = (struct refusal){ "sc.stale_authenticator", KRB_AP_ERR_REPEAT };
+	else if (replay_memory_crowded(km->memory, from->src, now_s))
+		*refusal = (struct refusal){ "sc.client_rate", KRB_ERR_GENERIC };
+	else if (takes_place(km, from->src, accepted))
+		*refusal = (struct refusal){ "sad.spi_in_use", KRB_ERR_GENERIC };
 	else if (answers_other_wake_up(km, from->src, m->server_nonce))
 		*refusal = (struct refusal){ "sc.server_nonce", KRB_ERR_GENERIC };
 	else if (km->owner.authorise && !km->owner.authorise(km->owner.ctx, accepted, from->src, &check))
@@ -462,8 +337,6 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 	return false;
 }
 
-static void waking_done(struct key_management *km, uint32_t client_ip, enum ap_outcome outcome, struct association *a);
-
 /*
  * The client asks again, with a newer authenticator, for what it has been given: its answer was lost or is late. It gets the same
  * sub-key, so that what either end may already have sent under it stays good. An authenticator of before (sc.replay_cache
@@ -472,12 +345,9 @@ static void waking_done(struct key_management *km, uint32_t client_ip, enum ap_o
 static struct association *given_already(struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
 {
 	struct association *a = ipsec_find_initiated(km->ipsec, ip, accepted->spi);
-	const struct newest *n = km->newest_size ? newest_slot(km->newest, km->newest_size, ip) : NULL;
+	struct krb_time newest;
 
-	if (!a || !n || n->ip != ip || n->spi != accepted->spi || !older(n->ctime, accepted->ctime) ||
-	    strcmp(a->peer, accepted->ticket.client.name) != 0)
-		return NULL;
-	return a;
+	return a && replay_memory_newest(km->memory, ip, accepted->spi, &newest) && krb_time_older(newest, accepted->ctime) ? a : NULL;
 }
 
 static void send_reply(struct key_management *km, const struct udp_from *to, const struct association *a,
@@ -497,21 +367,24 @@ static bool commit(struct key_management *km, const struct udp_from *from, const
 		                               .peer = accepted->ticket.client.name, .lifetime_ns = km->lifetime_ns };
 	struct association *a = given_already(km, from->src, accepted);
 	bool given = a != NULL;
+	int64_t now_s = sim_unix_s(km->node->sim);
 	struct der token = { 0 };
 
-	if (!remember(km, accepted))
+	if (!replay_memory_add(km->memory, accepted->authenticator_hash, accepted->ctime, now_s))
 		return false;
 	if (given ? !gss_accept_reply_again(km->sm, accepted, a->subkey, &token)
 	          : !gss_accept_reply(km->sm, accepted, &request.subkey, &token) || !(a = ipsec_add(km->ipsec, &request))) {
 		der_free(&token);
 		return false;
 	}
-	note_newest(km, from->src, accepted);
+	replay_memory_note(km->memory, from->src, accepted->spi, accepted->ctime, now_s);
+	trim(km, a);
 	send_reply(km, from, a, &token);
 	der_free(&token);
 	if (!given && km->owner.accepted)
 		km->owner.accepted(km->owner.ctx, a, &accepted->ticket);
-	waking_done(km, from->src, AP_ESTABLISHED, a);
+	if (km->wakings)
+		wakings_done(km->wakings, from->src, a);
 	return true;
 }
 
@@ -639,67 +512,20 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 
 /* Waking a client */
 
-static void waking_finish(struct waking *w, enum ap_outcome outcome, struct association *a)
+static void send_wake_up(void *ctx, uint32_t client_ip, uint32_t nonce)
 {
-	struct waking **at = &w->km->wakings;
-	ap_done_fn *done = w->done;
-	void *ctx = w->ctx;
+	struct key_management *km = ctx;
+	struct pktc frame = { .kind = PKTC_WAKE_UP, .server_nonce = nonce };
 
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
-	sim_cancel(w->km->node->sim, &w->timer);
-	free(w);
-	done(ctx, outcome, a, 0);
+	snprintf(frame.principal, sizeof frame.principal, "%s", km->principal);
+	send_frame(km, client_ip, PKTC_PORT, "Wake-up", &frame, 0);
 }
 
-static void waking_done(struct key_management *km, uint32_t client_ip, enum ap_outcome outcome, struct association *a)
+void key_management_wake(struct key_management *km, uint32_t client_ip, ap_done_fn *done, void *ctx)
 {
-	for (struct waking *w = km->wakings, *next; w; w = next) {
-		next = w->next;
-		if (w->client_ip == client_ip) {
-			waking_finish(w, outcome, a);
-			return;
-		}
-	}
-}
-
-static void on_wake_timer(struct sim *sim, struct event *event);
-
-static void send_wake_up(struct waking *w)
-{
-	struct pktc frame = { .kind = PKTC_WAKE_UP, .server_nonce = w->nonce };
-
-	snprintf(frame.principal, sizeof frame.principal, "%s", w->km->principal);
-	send_frame(w->km, w->client_ip, PKTC_PORT, "Wake-up", &frame, 0);
-	sim_after(w->km->node->sim, &w->timer, WAKE_UP_RETRANSMIT_NS << w->tries, on_wake_timer, "wake_up.retransmit");
-	w->tries++;
-}
-
-static void on_wake_timer(struct sim *sim, struct event *event)
-{
-	struct waking *w = event_owner(event, struct waking, timer);
-
-	(void)sim;
-	if (w->tries == WAKE_UP_TRIES)
-		waking_finish(w, AP_TIMEOUT, NULL);
-	else
-		send_wake_up(w);
-}
-
-bool key_management_wake(struct key_management *km, uint32_t client_ip, ap_done_fn *done, void *ctx)
-{
-	struct waking *w;
-
-	for (w = km->wakings; w; w = w->next)
-		if (w->client_ip == client_ip)
-			return false;
-	w = sim_alloc(sizeof *w);
-	*w = (struct waking){ .next = km->wakings, .km = km, .client_ip = client_ip, .done = done, .ctx = ctx,
-		              .nonce = (uint32_t)rng_u64(&km->nonces) };
-	km->wakings = w;
-	send_wake_up(w);
-	return true;
+	if (!km->wakings)
+		km->wakings = wakings_new(km->ipsec, km->node, send_wake_up, km);
+	wakings_add(km->wakings, client_ip, done, ctx);
 }
 
 /* Life */
@@ -708,27 +534,12 @@ static void forget(struct key_management *km)
 {
 	while (km->exchanges)
 		drop_exchange(km, &km->exchanges);
-	while (km->wakings) {
-		struct waking *w = km->wakings;
-
-		km->wakings = w->next;
-		sim_cancel(km->node->sim, &w->timer);
-		free(w);
-	}
+	if (km->wakings)
+		wakings_reset(km->wakings);
 	while (km->jobs)
 		job_free(km->jobs);
-	for (uint32_t b = 0; b < km->replay_buckets; b++)
-		while (km->replays[b]) {
-			struct replay *r = km->replays[b];
-
-			km->replays[b] = r->next;
-			free(r);
-		}
-	free(km->replays);
-	free(km->newest);
-	km->replays = NULL;
-	km->newest = NULL;
-	km->replay_buckets = km->replay_count = km->newest_size = km->newest_count = 0;
+	if (km->memory)
+		replay_memory_reset(km->memory);
 }
 
 void key_management_reset(struct key_management *km)
@@ -748,9 +559,9 @@ struct key_management *key_management_new(struct node *node, struct ipsec *ipsec
 	km->sm = ipsec_module(ipsec);
 	km->owner = *owner;
 	km->server_key = server_key;
+	km->memory = server_key ? replay_memory_new() : NULL;
 	km->lifetime_ns = ASSOCIATION_LIFETIME_DEFAULT_NS;
 	snprintf(km->principal, sizeof km->principal, "%s", principal);
-	rng_init(&km->nonces, node->sim->seed, node->name, "wake-up");
 	return km;
 }
 
@@ -760,6 +571,8 @@ void key_management_free(struct key_management *km)
 		return;
 	forget(km);
 	udp_unbind(&km->socket);
+	wakings_free(km->wakings);
+	replay_memory_free(km->memory);
 	free(km);
 }
 

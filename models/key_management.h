@@ -4,9 +4,10 @@
  *
  * The acceptor checks, in this order, each with its own name in the record: "pktc.malformed", "krb.malformed", "sc.not_us",
  * "ticket.integrity", "sc.verify_authenticator", "pktc.hash", "sad.check_spi_range", "sc.check_expiry", "sc.skew",
- * "sc.replay_cache", "sc.stale_authenticator", "sc.server_nonce", then what its owner asks ("sc.check_subscriber", ...), then
- * "sc.limit" (too many associations or authenticators). Nothing is changed before all have passed. The initiator's own:
- * "ap.unexpected_reply", "ap.verify_reply", "pktc.hash", "cta.wake_up".
+ * "sc.replay_cache", "sc.stale_authenticator", "sc.client_rate" (replay_memory.h), "sad.spi_in_use" (by another client at this
+ * address), "sc.server_nonce", then what its owner asks ("sc.check_subscriber", ...), then "sc.limit" (too many associations or
+ * authenticators). Nothing is changed before all have passed. The initiator's own: "ap.unexpected_reply", "ap.verify_reply",
+ * "pktc.hash", "cta.wake_up".
  *
  * A retransmitted AP-REQ carries a new authenticator (RFC 4120 section 3.2.2), so that the replay cache meets no honest one but
  * a copy that the network made. Its answer is the sub-key of before, if that answer was lost.
@@ -19,15 +20,15 @@
 #define TOLLGATE_MODELS_KEY_MANAGEMENT_H
 
 #include "models/ipsec.h"
+#include "models/replay_memory.h"
 #include "sim/service.h"
 
-#define CLOCK_SKEW_S 300                             /* flows.md 1 */
 #define AP_RETRANSMIT_NS (1 * NS_PER_S)              /* doubles each time */
 #define AP_TRIES 5
 #define AP_ERROR_PAUSE_NS (200 * NS_PER_MS)          /* from a first error to the next try, at most */
 #define WAKE_UP_RETRANSMIT_NS (1 * NS_PER_S)
 #define WAKE_UP_TRIES 4
-#define REPLAY_CACHE_MAX 1000000
+#define AP_ASSOCIATIONS_MAX 8                        /* of one peer under one name: of more the oldest go */
 #define ASSOCIATION_LIFETIME_DEFAULT_NS (3600 * NS_PER_S)
 
 struct key_management;
@@ -63,7 +64,10 @@ bool key_management_initiate(struct key_management *km, uint32_t server_ip, cons
                              const char *label, uint32_t nonce, ap_done_fn *done, void *ctx);
 /* Forgets the exchange with a server, if there is one, without done(). */
 void key_management_cancel(struct key_management *km, uint32_t server_ip);
-/* Asks a client for an exchange; done when an association with it stands (or not). False: already asking. */
-bool key_management_wake(struct key_management *km, uint32_t client_ip, ap_done_fn *done, void *ctx);
+/*
+ * Asks a client for an exchange; done, later, when an association with it stands (or not). Several may wait for one client. Whoever waits
+ * stays until it is told or this is reset.
+ */
+void key_management_wake(struct key_management *km, uint32_t client_ip, ap_done_fn *done, void *ctx);
 
 #endif

@@ -1,6 +1,7 @@
 /* The CTAs a signaling controller talks with; see party.h. */
 #include "models/party.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/derive.h"
@@ -14,11 +15,17 @@ struct parties {
 	uint32_t bucket_count, count;
 };
 
-static struct party **place_of(const struct parties *ps, uint32_t ip)
+/* All parties at an address are in its bucket. */
+static struct party **bucket_of(const struct parties *ps, uint32_t ip)
 {
-	struct party **at = &ps->buckets[(ip * 0x9e3779b1u >> 8) & (ps->bucket_count - 1)];
+	return &ps->buckets[(ip * 0x9e3779b1u >> 8) & (ps->bucket_count - 1)];
+}
 
-	while (*at && (*at)->ip != ip)
+static struct party **place_of(const struct parties *ps, uint32_t ip, const char *name)
+{
+	struct party **at = bucket_of(ps, ip);
+
+	while (*at && ((*at)->ip != ip || strcmp((*at)->name, name) != 0))
 		at = &(*at)->next;
 	return at;
 }
@@ -32,7 +39,7 @@ static void grow(struct parties *ps)
 	ps->buckets = sim_alloc(ps->bucket_count * sizeof *ps->buckets);
 	for (uint32_t b = 0; b < count; b++)
 		while (old[b]) {
-			struct party *p = old[b], **at = place_of(ps, p->ip);
+			struct party *p = old[b], **at = place_of(ps, p->ip, p->name);
 
 			old[b] = p->next;
 			p->next = NULL;
@@ -41,15 +48,32 @@ static void grow(struct parties *ps)
 	free(old);
 }
 
-struct party *party_at(const struct parties *ps, uint32_t ip)
+struct party *party_of(const struct parties *ps, uint32_t ip, const char *name)
 {
-	return ps->bucket_count ? *place_of(ps, ip) : NULL;
+	return ps->bucket_count ? *place_of(ps, ip, name) : NULL;
+}
+
+bool parties_other_at(const struct parties *ps, uint32_t ip, const char *name)
+{
+	for (const struct party *p = ps->bucket_count ? *bucket_of(ps, ip) : NULL; p; p = p->next)
+		if (p->ip == ip && p->legs && strcmp(p->name, name) != 0)
+			return true;
+	return false;
+}
+
+struct association *party_association(const struct party *p)
+{
+	struct association *a = ipsec_find(p->parties->ipsec, p->ip, LABEL_CTA_SC);
+
+	while (a && (a->peer_ip != p->ip || strcmp(a->label, LABEL_CTA_SC) != 0 || strcmp(a->peer, p->name) != 0))
+		a = a->next_peer;
+	return a;
 }
 
 static void forget(struct party *p)
 {
 	struct parties *ps = p->parties;
-	struct party **at = place_of(ps, p->ip);
+	struct party **at = place_of(ps, p->ip, p->name);
 
 	*at = p->next;
 	ps->count--;
@@ -59,31 +83,29 @@ static void forget(struct party *p)
 	sim_changed(ps->node->sim, ps->node);
 }
 
-/* The associations that served what has ended; one that was made since is another call's. */
+/* Associations made since the last leg ended, or an exchange was done, have set the time anew: there are none that came later. */
 static void on_closing(struct sim *sim, struct event *event)
 {
 	struct party *p = event_owner(event, struct party, closing);
-	struct ipsec *ipsec = p->parties->ipsec;
 	struct association *a;
 
 	(void)sim;
-	while ((a = ipsec_find(ipsec, p->ip, LABEL_CTA_SC)) && a->born_ns <= p->since_ns)
+	while ((a = party_association(p)))
 		ipsec_remove(a);
-	if (!a)
-		forget(p);
+	forget(p);
 }
 
 /* An association has come to its end by itself, and is still in the tables. */
 static void on_expired(struct association *association)
 {
 	struct parties *ps = association->owner;
-	struct party *p = party_at(ps, association->peer_ip);
+	struct party *p = party_of(ps, association->peer_ip, association->peer);
 
-	if (p && !p->legs && ipsec_find(ps->ipsec, p->ip, LABEL_CTA_SC) == association)
+	if (p && !p->legs && party_association(p) == association)
 		forget(p);
 }
 
-static struct party *party_new(struct parties *ps, uint32_t ip)
+static struct party *party_new(struct parties *ps, uint32_t ip, const char *name)
 {
 	struct party *p;
 
@@ -92,7 +114,8 @@ static struct party *party_new(struct parties *ps, uint32_t ip)
 	p = sim_alloc(sizeof *p);
 	p->parties = ps;
 	p->ip = ip;
-	*place_of(ps, ip) = p;
+	snprintf(p->name, sizeof p->name, "%s", name);
+	*place_of(ps, ip, name) = p;
 	ps->count++;
 	return p;
 }
@@ -102,16 +125,15 @@ static void close_in(struct party *p, sim_ns time_ns)
 	struct sim *sim = p->parties->node->sim;
 
 	sim_cancel(sim, &p->closing);
-	p->since_ns = sim->now_ns;
 	sim_after(sim, &p->closing, time_ns, on_closing, "party.linger");
 }
 
 void parties_enter(struct parties *ps, struct association *association, const struct krb_ticket_facts *ticket)
 {
-	struct party *p = party_at(ps, association->peer_ip);
+	struct party *p = party_of(ps, association->peer_ip, association->peer);
 
 	if (!p)
-		p = party_new(ps, association->peer_ip);
+		p = party_new(ps, association->peer_ip, association->peer);
 	association->owner = ps;
 	association->expired = on_expired;
 	p->restricted = ticket->restricted;

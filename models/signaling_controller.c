@@ -38,11 +38,23 @@ struct controller {
 
 /* Tickets: whom the AP exchange admits */
 
-static bool known_phone(const struct controller *c, const char *name)
+static const struct subscriber *known_phone(const struct controller *c, const char *name)
 {
 	uint8_t id[PHONE_ID_LEN];
 
-	return hex_decode(span_of(name), id, sizeof id) == PHONE_ID_LEN && subscribers_by_phone_id(c->subscribers, id);
+	return hex_decode(span_of(name), id, sizeof id) == PHONE_ID_LEN ? subscribers_by_phone_id(c->subscribers, id) : NULL;
+}
+
+/* What we send to an address goes under the newest association with it: nobody may enter where another is in a call, but its subscriber. */
+static const char *judge_client(const struct controller *c, const struct krb_ticket_facts *ticket, uint32_t from_ip)
+{
+	const struct subscriber *subscriber = known_phone(c, ticket->client.name);
+
+	if (!subscriber && !ticket->restricted)
+		return "sc.check_subscriber";
+	if (!(subscriber && subscriber->ip == from_ip) && parties_other_at(c->parties, from_ip, ticket->client.name))
+		return "sc.check_address";
+	return NULL;
 }
 
 static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t from_ip, const char **check)
@@ -58,8 +70,8 @@ static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t f
 		*check = "sc.check_service";
 		return directory_service_ip(world_directory(world_of(c->node->sim)), ticket->client.name) == from_ip;
 	}
-	*check = "sc.check_subscriber";
-	return ticket->restricted || known_phone(c, ticket->client.name);
+	*check = judge_client(c, ticket, from_ip);
+	return *check == NULL;
 }
 
 static void accepted_association(void *ctx, struct association *association, const struct krb_ticket_facts *ticket)
@@ -268,7 +280,8 @@ bool signaling_controller_subscribe(struct node *node, const char *number, const
 	struct world *world = world_of(node->sim);
 	char digits[SUBSCRIBER_NUMBER_LEN];
 
-	if (!number_digits(number, digits) || !subscribers_put(c->subscribers, world_crypto(world), digits, mac, ip))
+	if (!number_digits(number, digits) || directory_number(world_directory(world), digits) ||
+	    !subscribers_put(c->subscribers, world_crypto(world), digits, mac, ip))
 		return false;
 	directory_number_set(world_directory(world), digits, c->principal);
 	return true;

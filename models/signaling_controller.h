@@ -7,7 +7,8 @@
 
 #include "models/model.h"
 
-/* Enters a subscriber before the run starts, and its number into the operator's directory. False: no number. */
+/* Enters a subscriber before the run starts, and its number into the operator's directory. False: no number, or one that
+ * is somebody's already. */
 bool signaling_controller_subscribe(struct node *controller, const char *number, const uint8_t mac[6], uint32_t ip);
 /* "sc/NAME". Borrowed. */
 const char *signaling_controller_principal(const struct node *controller);

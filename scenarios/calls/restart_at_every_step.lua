@@ -48,7 +48,8 @@ end
 local victims = { { "sc1", net.sc1 }, { "sc2", net.sc2 }, { "kdc1", net.kdc1 }, { "alice", alice }, { "bob", bob } }
 
 run(function()
-  all(ctas):boot()
+  alice:boot()
+  bob:boot()
   all(ctas):expect { telephony = "ProvisionedAccess", within = "5s" }
   for _, victim in ipairs(victims) do
     local name, node = victim[1], victim[2]
