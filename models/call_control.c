@@ -95,6 +95,7 @@ static void finish(struct call *call)
 	if (call_is_source(call) && call->caller[0] && !call->recorded) {
 		call->recorded = true;
 		c->counters.records++;
+		c->counters.answered += call->answer_ns >= 0;
 		trace_record(c->config.node->sim, &record);
 	}
 }

@@ -55,7 +55,7 @@ void call_control_reset(struct call_control *control);
 
 struct call_counters {
 	unsigned active, keys;             /* calls not yet over; call sub-keys held */
-	uint64_t set_up, refused, records;
+	uint64_t set_up, refused, records, answered; /* answered: records of calls that were */
 };
 struct call_counters call_control_counters(const struct call_control *control);
 

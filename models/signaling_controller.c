@@ -302,7 +302,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	struct call_counters calls = call_control_counters(c->calls);
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "calls", calls.active }, { "call_keys", calls.keys }, { "set_up", calls.set_up }, { "refused", calls.refused },
-		{ "records", calls.records }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
+		{ "records", calls.records }, { "answered", calls.answered }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
 		{ "subscribers", subscribers_count(c->subscribers) }, { "exchanges", c->exchanges },
 		{ "keys_released", intercept_released(c->intercept) },
 	};
@@ -321,6 +321,7 @@ static const struct attribute attributes[] = {
 	{ "set_up", VALUE_INT, "calls whose sub-key both ends have proven, so far" },
 	{ "refused", VALUE_INT, "calls refused, so far" },
 	{ "records", VALUE_INT, "call records written" },
+	{ "answered", VALUE_INT, "call records of calls that were answered" },
 	{ "associations", VALUE_INT, "security associations with CTAs and servers" },
 	{ "parties", VALUE_INT, "CTAs it keeps any state of" },
 	{ "subscribers", VALUE_INT, "numbers of its segment" },
