@@ -19,6 +19,7 @@
 static pthread_mutex_t cut_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool cut_done;
 static const OSSL_ALGORITHM *tables[OPERATIONS];
+static OSSL_ALGORITHM kept_digests[TABLE_MAX], kept_ciphers[TABLE_MAX];
 static OSSL_ALGORITHM managers[TABLE_MAX], decoders[TABLE_MAX], encoders[TABLE_MAX];
 static _Thread_local OSSL_PROVIDER *loading; /* the base of the provider that is being loaded */
 
@@ -57,13 +58,18 @@ static bool cut(int operation, const struct kept *kept, OSSL_ALGORITHM out[TABLE
 
 static bool cut_all(void)
 {
+	static const struct kept digests[] = { { "SHA1", "" }, { "SHA2-224", "" }, { "SHA2-256", "" }, { "SHA2-384", "" },
+	                                       { "SHA2-512", "" }, { NULL, NULL } };
+	static const struct kept ciphers[] = { { "DES-EDE3-CBC", "" }, { "AES-128-CBC", "" }, { "AES-192-CBC", "" },
+	                                       { "AES-256-CBC", "" }, { NULL, NULL } };
 	static const struct kept keys[] = { { "RSA", "" }, { "DH", "" }, { "DHX", "" }, { NULL, NULL } };
 	/* Of decoders those for the key in a certificate; private keys are read by rsa_key.c. */
 	static const struct kept read[] = { { "RSA", "structure=SubjectPublicKeyInfo" }, { NULL, NULL } };
 	static const struct kept written[] = { { "RSA", "output=der" }, { "DH", "output=der" }, { "DHX", "output=der" },
 	                                       { NULL, NULL } };
 
-	return cut(OSSL_OP_KEYMGMT, keys, managers) && cut(OSSL_OP_DECODER, read, decoders) &&
+	return cut(OSSL_OP_DIGEST, digests, kept_digests) && cut(OSSL_OP_CIPHER, ciphers, kept_ciphers) &&
+	       cut(OSSL_OP_KEYMGMT, keys, managers) && cut(OSSL_OP_DECODER, read, decoders) &&
 	       cut(OSSL_OP_ENCODER, written, encoders);
 }
 

@@ -8,7 +8,10 @@
  * A position is judged by sequence number and time stamp together: a packet recorded most of 65536 packets (22
  * minutes) ago has a sequence number that looks new, but an old time stamp. RFC 3550 A.1 takes two consecutive
  * packets far off for a source that has begun again; here they are replays, for a stretch of old speech would pass as
- * that.
+ * that. Only the packets of a key press share their time stamp, that of its beginning.
+ *
+ * Keys and text take the place of voice in their packets, keys in as many as they need, text in every
+ * MEDIA_TEXT_EVERY-th, so that losses in a row do not take all MEDIA_TEXT_COPIES of a block.
  *
  * Without MAC about one packet in 1400 that somebody made up without the key looks like voice. So that one of them
  * cannot lock out the true stream by being first, the SSRC is firm with the second packet that has it; a single one
@@ -22,7 +25,9 @@
 #include <string.h>
 #include "crypto/rtp_cipher.h"
 #include "models/message.h"
+#include "models/wire/dtmf.h"
 #include "models/wire/rtp.h"
+#include "models/wire/t140.h"
 #include "sim/service.h"
 
 #define SAMPLE_RATE_HZ 8000
@@ -31,6 +36,8 @@
 #define BLOCK_LEN 8       /* of the cipher */
 #define MAC_LEN 12
 #define CONTEXT_LEN (2 * (IP_TEXT_LEN + 6) + 2)
+#define KEY_DURATION (5 * DTMF_STEP) /* a key is held for 100 ms */
+#define MISSING_LEN (sizeof T140_MISSING - 1)
 
 static_assert(RTP_SEAL_EXTRA_MAX <= PACKET_TAILROOM, "a packet is sealed where it stands");
 static_assert(MEDIA_WINDOW == 64, "seen is a word");
@@ -41,6 +48,21 @@ struct inbound {
 	int64_t first, highest; /* positions */
 	uint64_t packets;       /* of this SSRC; 0: none is known */
 	uint64_t seen;
+	struct dtmf_receiver keys;
+	struct t140_receiver text;
+};
+
+/* What is still to be sent besides voice. */
+struct outgoing {
+	char keys[MEDIA_KEYS_MAX];
+	size_t key_count;
+	bool pressed;               /* press is on its way */
+	struct dtmf_press press;
+	uint32_t press_timestamp;
+	char text[MEDIA_TEXT_MAX];
+	size_t text_len, block_len; /* block_len: of the beginning of text, which is being sent; 0: none */
+	unsigned copies;            /* of that block, sent */
+	uint16_t block;             /* its number */
 };
 
 struct media {
@@ -55,6 +77,7 @@ struct media {
 	uint16_t pitch_step;       /* of a 16-bit phase, a sample */
 	uint8_t (*encode)(int16_t sample);
 	struct inbound inbound;
+	struct outgoing *outgoing; /* NULL: there never was anything */
 	struct media_counters counters, told;
 	uint64_t changed_at;       /* packets counted when sim_changed() was last called */
 };
@@ -77,18 +100,30 @@ static inline int32_t wave(uint32_t phase)
 	return phase & 0x8000 ? -v : v;
 }
 
+/* One harmonic: wave() of the phase, divided by a power of two. */
+static inline int16_t harmonic(uint16_t phase, int shift)
+{
+	uint16_t x = phase & 0x7fff, rest = (uint16_t)(0x8000 - x);
+	int16_t size = (int16_t)((uint32_t)x * rest >> (13 + shift)), sign = (int16_t)phase >> 15;
+
+	return (int16_t)((size ^ sign) - sign);
+}
+
 /*
  * RTP_PAYLOAD_LEN samples from number first on: three harmonics, whose loudness rises and falls in a straight line. Without
- * branches, so that a compiler makes several samples at once.
+ * branches and, as far as it goes, in 16 bits, so that a compiler makes eight samples at once. All periods divide 65536.
  */
-static void tone(uint32_t first, uint32_t step, int16_t out[RTP_PAYLOAD_LEN])
+static void tone(uint32_t first, uint16_t step, int16_t out[RTP_PAYLOAD_LEN])
 {
-	for (uint32_t i = 0; i < RTP_PAYLOAD_LEN; i++) {
-		uint32_t n = first + i, at = n % SYLLABLE_SAMPLES, phase = n * step;
-		int32_t rise = (int32_t)(at < SYLLABLE_RISE ? at : SYLLABLE_SAMPLES - 1 - at);
-		int32_t sound = wave(phase) / 2 + wave(2 * phase) / 4 + wave(3 * phase) / 8;
+	for (uint16_t i = 0; i < RTP_PAYLOAD_LEN; i++) {
+		uint16_t n = (uint16_t)(first + i), at = n % SYLLABLE_SAMPLES, phase = (uint16_t)(n * step);
+		int16_t rise = (int16_t)(at < SYLLABLE_RISE ? at : SYLLABLE_SAMPLES - 1 - at);
+		int16_t sound = (int16_t)(harmonic(phase, 1) + harmonic((uint16_t)(2 * phase), 2) +
+		                          harmonic((uint16_t)(3 * phase), 3));
+		int32_t loud = (int32_t)sound * rise;
+		int16_t sample = (int16_t)(loud / SYLLABLE_RISE);
 
-		out[i] = (int16_t)(n / SYLLABLE_SAMPLES % 4 == 3 ? 0 : sound * rise / SYLLABLE_RISE);
+		out[i] = n / SYLLABLE_SAMPLES % 4 == 3 ? 0 : sample;
 	}
 }
 
@@ -146,8 +181,16 @@ static void adapt(void *ctx, const char *path, const char *value, int class_)
 static void describe(const uint8_t *bytes, size_t len, field_sink *sink, void *ctx)
 {
 	struct adapter a = { sink, ctx };
+	struct rtp_header header;
+	size_t at;
 
 	rtp_describe(bytes, len, adapt, &a);
+	if (!rtp_parse(bytes, len, &header, &at))
+		return;
+	if (header.payload_type == DTMF_PAYLOAD_TYPE)
+		dtmf_describe(bytes + at, len - at, adapt, &a);
+	else if (header.payload_type == T140_PAYLOAD_TYPE)
+		t140_describe(bytes + at, len - at, adapt, &a);
 }
 
 static uint64_t announce(const struct media *m, const struct packet *packet)
@@ -195,18 +238,81 @@ static void charge(const struct media *m, size_t len)
 
 /* Sending */
 
+/* The next packet of a key press instead of the voice that header is about; 0: no key waits. */
+static size_t fill_key(struct outgoing *o, struct rtp_header *header, uint8_t *payload)
+{
+	struct dtmf_packet packet;
+
+	if (!o->pressed && o->key_count > 0) {
+		o->pressed = dtmf_press_start(&o->press, o->keys[0], KEY_DURATION, DTMF_STEP);
+		assert(o->pressed); /* what was queued is keys */
+		memmove(o->keys, o->keys + 1, --o->key_count);
+		o->press_timestamp = header->timestamp;
+	}
+	if (!o->pressed)
+		return 0;
+	if (!dtmf_press_next(&o->press, &packet)) { /* a packet of voice between two keys */
+		o->pressed = false;
+		return 0;
+	}
+	header->payload_type = DTMF_PAYLOAD_TYPE;
+	header->marker = packet.marker;
+	header->timestamp = o->press_timestamp;
+	memcpy(payload, packet.payload, DTMF_PAYLOAD_LEN);
+	return DTMF_PAYLOAD_LEN;
+}
+
+/* A copy of the block of text that is being sent; 0: it is not its turn. */
+static size_t fill_text(struct outgoing *o, uint64_t n, struct rtp_header *header, uint8_t *payload)
+{
+	size_t len;
+
+	if (o->text_len == 0 || n % MEDIA_TEXT_EVERY)
+		return 0;
+	if (o->block_len == 0)
+		o->block_len = utf8_cut((struct span){ o->text, o->text_len }, T140_BLOCK_MAX);
+	header->payload_type = T140_PAYLOAD_TYPE;
+	len = t140_write(o->block, (struct span){ o->text, o->block_len }, payload);
+	if (++o->copies == MEDIA_TEXT_COPIES) {
+		o->text_len -= o->block_len;
+		memmove(o->text, o->text + o->block_len, o->text_len);
+		o->block_len = 0;
+		o->copies = 0;
+		o->block++;
+	}
+	return len;
+}
+
+/* What packet n carries: a key, text, or voice. Returns the payload's length, up to RTP_PAYLOAD_LEN. */
+static size_t fill_payload(struct media *m, uint64_t n, struct rtp_header *header, uint8_t *payload)
+{
+	size_t len = 0;
+
+	if (m->outgoing) {
+		len = fill_key(m->outgoing, header, payload);
+		if (len == 0)
+			len = fill_text(m->outgoing, n, header, payload);
+	}
+	if (len > 0)
+		return len;
+	fill_voice(m, (uint32_t)(n * RTP_PAYLOAD_LEN), payload);
+	return RTP_PAYLOAD_LEN;
+}
+
 static void send_packet(struct media *m)
 {
 	const uint64_t n = m->counters.sent;
 	struct packet *packet = packet_new(m->request.node->sim, RTP_HEADER_LEN + RTP_PAYLOAD_LEN);
 	uint8_t *bytes = packet_append(packet, RTP_HEADER_LEN + RTP_PAYLOAD_LEN);
-	size_t sealed_len;
-
 	/* The marker stays 0 without silence suppression (RFC 3551 section 4.1). */
-	rtp_write(bytes, &(struct rtp_header){ .payload_type = m->request.payload_type, .ssrc = m->ssrc,
-	                                       .sequence = (uint16_t)(m->first_sequence + n),
-	                                       .timestamp = (uint32_t)(m->first_timestamp + n * RTP_PAYLOAD_LEN) });
-	fill_voice(m, (uint32_t)(n * RTP_PAYLOAD_LEN), bytes + RTP_HEADER_LEN);
+	struct rtp_header header = { .payload_type = m->request.payload_type, .ssrc = m->ssrc,
+		                     .sequence = (uint16_t)(m->first_sequence + n),
+		                     .timestamp = (uint32_t)(m->first_timestamp + n * RTP_PAYLOAD_LEN) };
+	size_t len = RTP_HEADER_LEN + fill_payload(m, n, &header, bytes + RTP_HEADER_LEN), sealed_len;
+
+	if (len < packet->len)
+		packet_trim(packet, packet->len - (uint32_t)len);
+	rtp_write(bytes, &header);
 	packet->tag = announce(m, packet);
 	packet->actor = m->request.node;
 	sealed_len = rtp_seal(m->out, bytes, packet->len);
@@ -237,9 +343,30 @@ static bool position_of(const struct inbound *in, const struct rtp_header *h, in
 	const int32_t later = (int32_t)(h->timestamp - in->highest_timestamp);
 
 	*position = in->highest + ahead;
+	if (later == 0 && h->payload_type != DTMF_PAYLOAD_TYPE)
+		return false;
 	if (ahead > 0)
-		return later > 0;
-	return ahead < 0 && later < 0 && ahead > -MEDIA_WINDOW && !(in->seen >> -ahead & 1);
+		return later >= 0;
+	return ahead < 0 && later <= 0 && ahead > -MEDIA_WINDOW && !(in->seen >> -ahead & 1);
+}
+
+static bool payload_type_known(const struct media *m, uint8_t type)
+{
+	return type == m->request.payload_type || type == DTMF_PAYLOAD_TYPE || type == T140_PAYLOAD_TYPE;
+}
+
+/* Whether the payload is what its type says; of voice anything is. NULL: it is. */
+static const char *inspect_payload(uint8_t type, const uint8_t *payload, size_t len)
+{
+	struct dtmf_event event;
+	struct span text;
+	uint16_t number;
+
+	if (type == DTMF_PAYLOAD_TYPE && !dtmf_parse(payload, len, &event))
+		return "rtp.event";
+	if (type == T140_PAYLOAD_TYPE && !t140_parse(payload, len, &number, &text))
+		return "rtp.text";
+	return NULL;
 }
 
 /* Decrypts and judges a packet without changing the stream. The name of the check that refuses it, NULL: it is good. */
@@ -260,14 +387,14 @@ static const char *inspect(struct media *m, struct packet *packet, struct rtp_he
 	packet_trim(packet, (uint32_t)(sealed_len - len));
 	if (!rtp_parse(packet->data, len, h, payload_at) || *payload_at == len || len - *payload_at > PAYLOAD_MAX)
 		return "rtp.malformed";
-	if (h->payload_type != m->request.payload_type)
+	if (!payload_type_known(m, h->payload_type))
 		return "rtp.payload_type";
 	*position = h->sequence;
-	if (in->packets == 0 || (in->packets == 1 && h->ssrc != in->ssrc))
-		return NULL;
-	if (h->ssrc != in->ssrc)
+	if (in->packets > 1 && h->ssrc != in->ssrc)
 		return "rtp.ssrc";
-	return position_of(in, h, position) ? NULL : "rtp.replay";
+	if (in->packets > 0 && h->ssrc == in->ssrc && !position_of(in, h, position))
+		return "rtp.replay";
+	return inspect_payload(h->payload_type, packet->data + *payload_at, len - *payload_at);
 }
 
 static void stream_begin(struct inbound *in, const struct rtp_header *h, int64_t position)
@@ -307,6 +434,40 @@ static void accept_packet(struct media *m, const struct rtp_header *h, int64_t p
 	m->heard_ns = m->request.node->sim->now_ns;
 }
 
+static void hear_key(struct media *m, uint32_t timestamp, const uint8_t *payload, size_t len)
+{
+	char digit;
+
+	if (dtmf_receive(&m->inbound.keys, timestamp, payload, len, &digit) == DTMF_KEY && m->request.digit)
+		m->request.digit(m->request.ctx, digit);
+}
+
+static void hear_text(struct media *m, const uint8_t *payload, size_t len)
+{
+	char whole[MISSING_LEN + PAYLOAD_MAX] = T140_MISSING;
+	struct span text;
+	bool missing;
+
+	if (t140_receive(&m->inbound.text, payload, len, &text, &missing) != T140_TEXT || !m->request.text)
+		return;
+	memcpy(whole + MISSING_LEN, text.at, text.len);
+	if (missing)
+		m->request.text(m->request.ctx, whole, MISSING_LEN + text.len);
+	else
+		m->request.text(m->request.ctx, whole + MISSING_LEN, text.len);
+}
+
+/* What an accepted packet carries. Last of all, for its receiver may stop the media. */
+static void hear(struct media *m, const struct rtp_header *h, const uint8_t *payload, size_t len)
+{
+	if (h->payload_type == DTMF_PAYLOAD_TYPE)
+		hear_key(m, h->timestamp, payload, len);
+	else if (h->payload_type == T140_PAYLOAD_TYPE)
+		hear_text(m, payload, len);
+	else if (m->request.played)
+		m->request.played(m->request.ctx, payload, len, h->timestamp);
+}
+
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
 	struct media *m = socket->ctx;
@@ -325,9 +486,7 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	accept_packet(m, &header, position);
 	message_accept(m->request.node, from->tag);
 	counters_moved(m);
-	if (m->request.played) /* last, for it may stop the media */
-		m->request.played(m->request.ctx, packet->data + payload_at, packet->len - payload_at,
-		                  header.timestamp);
+	hear(m, &header, packet->data + payload_at, packet->len - payload_at);
 }
 
 /* Is not set again with each packet, only when it strikes: the next one is then due so long after the last packet. */
@@ -384,6 +543,7 @@ static void media_free(struct media *m)
 	udp_unbind(&m->socket);
 	rtp_cipher_free(m->out);
 	rtp_cipher_free(m->in);
+	free(m->outgoing);
 	free(m);
 }
 
@@ -424,4 +584,40 @@ void media_stop(struct media *m)
 struct media_counters media_counters(const struct media *m)
 {
 	return m->counters;
+}
+
+/* Besides voice */
+
+static struct outgoing *outgoing(struct media *m)
+{
+	if (!m->outgoing)
+		m->outgoing = sim_alloc(sizeof *m->outgoing);
+	return m->outgoing;
+}
+
+bool media_send_digits(struct media *m, const char *keys)
+{
+	struct outgoing *o = outgoing(m);
+	size_t count = strlen(keys);
+
+	if (count > MEDIA_KEYS_MAX - o->key_count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (dtmf_event_of(keys[i]) < 0)
+			return false;
+	memcpy(o->keys + o->key_count, keys, count);
+	o->key_count += count;
+	return true;
+}
+
+bool media_send_text(struct media *m, const char *text)
+{
+	struct outgoing *o = outgoing(m);
+	struct span bytes = span_of(text);
+
+	if (bytes.len > MEDIA_TEXT_MAX - o->text_len || !utf8_valid(bytes))
+		return false;
+	memcpy(o->text + o->text_len, bytes.at, bytes.len);
+	o->text_len += bytes.len;
+	return true;
 }

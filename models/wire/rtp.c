@@ -75,14 +75,31 @@ uint8_t g711_alaw(int16_t sample)
 	return (uint8_t)((sign | segment << 4 | (v >> (segment ? segment + 3 : 4) & 15)) ^ 0x55);
 }
 
+/*
+ * g711_ulaw() without branches, several at once: segment and mantissa of a code are the exponent and the first four bits
+ * of the mantissa of an IEEE 754 number, and a small integer is such a number exactly.
+ */
+static void ulaw_encode(const int16_t *samples, size_t count, uint8_t *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		int32_t sign = samples[i] >> 15, size = (samples[i] ^ sign) - sign;
+		union {
+			float number;
+			int32_t bits;
+		} v = { .number = (float)((size > 32635 ? 32635 : size) + 132) };
+
+		out[i] = (uint8_t)~((sign & 0x80) | ((v.bits >> 19) - ((127 + 7) << 4)));
+	}
+}
+
 void g711_encode(uint8_t (*law)(int16_t sample), const int16_t *samples, size_t count, uint8_t *out)
 {
-	if (law == g711_ulaw) /* a call a sample costs as much as the sample */
-		for (size_t i = 0; i < count; i++)
-			out[i] = g711_ulaw(samples[i]);
-	else
-		for (size_t i = 0; i < count; i++)
-			out[i] = g711_alaw(samples[i]);
+	if (law == g711_ulaw) {
+		ulaw_encode(samples, count, out);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		out[i] = law(samples[i]);
 }
 
 int16_t g711_alaw_decode(uint8_t code)

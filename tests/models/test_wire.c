@@ -201,6 +201,22 @@ START_TEST(g711_codes_are_stable) /* every code decodes to a sample that encodes
 }
 END_TEST
 
+START_TEST(g711_of_many_samples_is_that_of_each)
+{
+	static int16_t samples[65536];
+	static uint8_t codes[65536];
+
+	for (int i = 0; i < 65536; i++)
+		samples[i] = (int16_t)(i - 32768);
+	g711_encode(g711_ulaw, samples, 65536, codes);
+	for (int i = 0; i < 65536; i++)
+		ck_assert_uint_eq(codes[i], g711_ulaw(samples[i]));
+	g711_encode(g711_alaw, samples, 65536, codes);
+	for (int i = 0; i < 65536; i++)
+		ck_assert_uint_eq(codes[i], g711_alaw(samples[i]));
+}
+END_TEST
+
 static size_t two_byte_message(const uint8_t *bytes, size_t len)
 {
 	return len >= 2 && bytes[0] == 0x6e ? 2u : 0;
@@ -335,6 +351,7 @@ int main(void)
 	tcase_add_test(t, base64_vectors);
 	tcase_add_test(t, rtp_round_trip);
 	tcase_add_test(t, g711_codes_are_stable);
+	tcase_add_test(t, g711_of_many_samples_is_that_of_each);
 	tcase_add_loop_test(t, pktc_round_trip, 0, 4);
 	tcase_add_test(t, pktc_wake_up_without_nonce);
 	tcase_add_test(t, radius_round_trip);
