@@ -5,7 +5,11 @@
  *
  * What comes in is judged in this order, and what fails is refused under that name: "rtp.source" (not the peer's
  * address and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc",
- * "rtp.replay".
+ * "rtp.replay", "rtp.event" and "rtp.text" (a key or text that is none).
+ *
+ * Keys pressed (RFC 2833, models/wire/dtmf.h) and text (RFC 4351, models/wire/t140.h) travel in packets of the same stream, under
+ * the same keys and numbers, each in the place of 20 ms of voice. A key has eight packets, a block of text MEDIA_TEXT_COPIES:
+ * any one of them is enough, and the receiver hears each once and in order. Text of which nothing came is heard as U+FFFD.
  *
  * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is
  * charged to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.
@@ -20,6 +24,10 @@
 #define MEDIA_PCMA 8
 #define MEDIA_WINDOW 64             /* packets: how far behind the newest one may still come */
 #define MEDIA_CHANGED_PACKETS 10    /* how many pass between two sim_changed(); one more at the stop */
+#define MEDIA_KEYS_MAX 64           /* that wait to be sent */
+#define MEDIA_TEXT_MAX 1024         /* bytes of text, likewise */
+#define MEDIA_TEXT_COPIES 3
+#define MEDIA_TEXT_EVERY 2
 
 struct media;
 
@@ -47,7 +55,11 @@ struct media_request {
 	void (*lost)(void *ctx);
 	/* Each packet's voice as it comes, in the order in which it comes; borrowed. NULL: it is thrown away. */
 	void (*played)(void *ctx, const uint8_t *payload, size_t len, uint32_t timestamp);
-	void *ctx;                /* of lost and played, which may both stop the media */
+	/* A key, once a press: '0'..'9' '*' '#' 'A'..'D', '!' for a hook flash. NULL: keys are not heard. */
+	void (*digit)(void *ctx, char digit);
+	/* Text as it comes, whole characters of UTF-8, not ended by a NUL; borrowed. NULL: it is not heard. */
+	void (*text)(void *ctx, const char *bytes, size_t len);
+	void *ctx;                /* of all four, which may stop the media */
 };
 
 struct media_counters { /* packets since the start */
@@ -69,5 +81,9 @@ struct media *media_start(const struct media_request *request);
  */
 void media_stop(struct media *media);
 struct media_counters media_counters(const struct media *media);
+/* Presses keys, 100 ms each, after those that wait. False, and none is pressed: no such key, or too many. */
+bool media_send_digits(struct media *media, const char *keys);
+/* Sends text behind what waits. False, and nothing is sent: not UTF-8, or more than MEDIA_TEXT_MAX bytes would wait. */
+bool media_send_text(struct media *media, const char *text);
 
 #endif
