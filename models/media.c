@@ -151,6 +151,9 @@ static void fill_voice(const struct media *m, uint32_t first, uint8_t out[RTP_PA
 	case MEDIA_SILENCE:
 		memset(out, m->encode(0), RTP_PAYLOAD_LEN);
 		break;
+	case MEDIA_OWNER:
+		m->request.fill(m->request.ctx, out);
+		break;
 	}
 }
 
@@ -356,16 +359,20 @@ static bool payload_type_known(const struct media *m, uint8_t type)
 }
 
 /* Whether the payload is what its type says; of voice anything is. NULL: it is. */
-static const char *inspect_payload(uint8_t type, const uint8_t *payload, size_t len)
+static const char *inspect_payload(const struct inbound *in, const struct rtp_header *h, const uint8_t *payload, size_t len)
 {
-	struct dtmf_event event;
+	struct dtmf_receiver keys = { 0 };
 	struct span text;
 	uint16_t number;
+	char digit;
 
-	if (type == DTMF_PAYLOAD_TYPE && !dtmf_parse(payload, len, &event))
-		return "rtp.event";
-	if (type == T140_PAYLOAD_TYPE && !t140_parse(payload, len, &number, &text))
-		return "rtp.text";
+	if (h->payload_type == DTMF_PAYLOAD_TYPE) {
+		if (in->packets > 0 && h->ssrc == in->ssrc)
+			keys = in->keys;
+		return dtmf_receive(&keys, h->timestamp, payload, len, &digit) == DTMF_REFUSED ? "rtp.event" : NULL;
+	}
+	if (h->payload_type == T140_PAYLOAD_TYPE)
+		return t140_parse(payload, len, &number, &text) ? NULL : "rtp.text";
 	return NULL;
 }
 
@@ -394,7 +401,7 @@ static const char *inspect(struct media *m, struct packet *packet, struct rtp_he
 		return "rtp.ssrc";
 	if (in->packets > 0 && h->ssrc == in->ssrc && !position_of(in, h, position))
 		return "rtp.replay";
-	return inspect_payload(h->payload_type, packet->data + *payload_at, len - *payload_at);
+	return inspect_payload(in, h, packet->data + *payload_at, len - *payload_at);
 }
 
 static void stream_begin(struct inbound *in, const struct rtp_header *h, int64_t position)

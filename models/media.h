@@ -8,7 +8,7 @@
  * "rtp.replay", "rtp.event" and "rtp.text" (a key or text that is none).
  *
  * Keys pressed (RFC 2833, models/wire/dtmf.h) and text (RFC 4351, models/wire/t140.h) travel in packets of the same stream, under
- * the same keys and numbers, each in the place of 20 ms of voice. A key has eight packets, a block of text MEDIA_TEXT_COPIES:
+ * the same keys and numbers, each in the place of 20 ms of voice. A key has seven packets, a block of text MEDIA_TEXT_COPIES:
  * any one of them is enough, and the receiver hears each once and in order. Text of which nothing came is heard as U+FFFD.
  *
  * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is
@@ -34,7 +34,8 @@ struct media;
 enum media_source {
 	MEDIA_TONE,         /* syllables of a voiced sound; the pitch follows from the node's name alone */
 	MEDIA_ANNOUNCEMENT, /* the three tones that precede a recorded announcement (ITU-T E.180), again and again */
-	MEDIA_SILENCE       /* packets of silence; there is no suppression of it (attack R4) */
+	MEDIA_SILENCE,      /* packets of silence; there is no suppression of it (attack R4) */
+	MEDIA_OWNER         /* what fill() gives: a gateway's voice from elsewhere */
 };
 
 struct media_request {
@@ -59,7 +60,9 @@ struct media_request {
 	void (*digit)(void *ctx, char digit);
 	/* Text as it comes, whole characters of UTF-8, not ended by a NUL; borrowed. NULL: it is not heard. */
 	void (*text)(void *ctx, const char *bytes, size_t len);
-	void *ctx;                /* of all four, which may stop the media */
+	/* MEDIA_OWNER: the next RTP_PAYLOAD_LEN octets of voice, in the law of payload_type; may not stop the media. */
+	void (*fill)(void *ctx, uint8_t *payload);
+	void *ctx;                /* of them all; but for fill() they may stop the media */
 };
 
 struct media_counters { /* packets since the start */

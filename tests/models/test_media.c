@@ -10,7 +10,9 @@
 #include "crypto/derive.h"
 #include "crypto/rtp_cipher.h"
 #include "models/media.h"
+#include "models/wire/dtmf.h"
 #include "models/wire/rtp.h"
+#include "models/wire/t140.h"
 #include "sim/service.h"
 #include "tests/crypto/fixture.h"
 #undef LINE_MAX /* POSIX's, by way of libcrypto's headers; the fixture has its own */
@@ -46,6 +48,8 @@ struct ear {
 	uint32_t timestamps[FRAMES_MAX];
 	uint8_t payload[FRAMES_MAX][RTP_PAYLOAD_LEN];
 	sim_ns last_ns, lost_ns;
+	char keys[MEDIA_KEYS_MAX + 1], text[2 * MEDIA_TEXT_MAX];
+	size_t key_count, text_len;
 	struct sim *sim;
 };
 
@@ -234,13 +238,32 @@ static void heard_nothing(void *ctx)
 	}
 }
 
+static void heard_key(void *ctx, char digit)
+{
+	struct ear *ear = ctx;
+
+	ck_assert_uint_lt(ear->key_count, MEDIA_KEYS_MAX);
+	ear->keys[ear->key_count++] = digit;
+}
+
+static void heard_text(void *ctx, const char *bytes, size_t len)
+{
+	struct ear *ear = ctx;
+
+	ck_assert(len > 0 && utf8_valid((struct span){ bytes, len }));
+	ck_assert_uint_lt(ear->text_len + len, sizeof ear->text);
+	memcpy(ear->text + ear->text_len, bytes, len);
+	ear->text_len += len;
+}
+
 /* What end i asks for; the key is of end i's module. */
 static struct media_request request_of(struct talk *t, unsigned i, bool mac)
 {
 	return (struct media_request){
 		.node = t->line.node[i], .sm = t->sm[i], .label = LABEL_RTP, .initiator = i == 0,
 		.local_port = i ? PORT_B : PORT_A, .peer_port = i ? PORT_A : PORT_B, .peer_ip = line_ip(1, i ? 1 : 2),
-		.mac = mac, .payload_type = MEDIA_PCMU, .source = MEDIA_TONE, .played = heard, .ctx = t->ear[i],
+		.mac = mac, .payload_type = MEDIA_PCMU, .source = MEDIA_TONE, .played = heard, .digit = heard_key,
+		.text = heard_text, .ctx = t->ear[i],
 	};
 }
 
@@ -1019,6 +1042,306 @@ START_TEST(repeatable)
 }
 END_TEST
 
+/* Keys and text among the voice */
+
+#define ALL_KEYS "1234567890*#ABCD"
+/* Characters of one to four bytes, in several blocks, which would end inside them if they could. */
+#define VERSE "name=J\xc3\xb6rg M\xc3\xbc\xc3\x9fig;address=1 Elm St;note=\xe2\x82\xac 20 \xf0\x9f\x93\x9e\n"
+#define LONG_TEXT VERSE VERSE VERSE VERSE VERSE VERSE
+
+static void says_all(struct talk *t)
+{
+	ck_assert(media_send_digits(t->media[0], ALL_KEYS));
+	ck_assert(media_send_text(t->media[0], LONG_TEXT));
+}
+
+static void heard_all(const struct talk *t)
+{
+	ck_assert_str_eq(t->ear[1]->keys, ALL_KEYS);
+	ck_assert_str_eq(t->ear[1]->text, LONG_TEXT);
+}
+
+START_TEST(keys_and_text_are_heard)
+{
+	struct link_params params = { .delay_ns = 7 * NS_PER_MS };
+	struct media_counters c;
+	struct talk t;
+
+	talk_make(&t, &params, 30, TRACE_PACKET | TRACE_REFUSAL);
+	start_both(&t, _i);
+	run_for(&t, NS_PER_S / 2);
+	says_all(&t);
+	run_for(&t, 5 * NS_PER_S);
+	heard_all(&t);
+	ck_assert_uint_eq(t.ear[0]->key_count + t.ear[0]->text_len, 0);
+	c = media_counters(t.media[1]);
+	ck_assert_uint_eq(c.lost + c.refused + c.late, 0);
+	ck_assert_uint_eq(c.received, 275);
+	ck_assert_uint_lt(t.ear[1]->count, 275 - 16 * 7); /* the rest was no voice */
+	for (unsigned n = 0; n < t.out_count; n++)
+		ck_assert_int_eq(t.out[n].at_ns, START_NS + n * RTP_PACKET_NS);
+	talk_free(&t);
+}
+END_TEST
+
+/* One packet less, whichever: nothing is missing. The tap takes the _i-th. */
+static enum tap_verdict take_one(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+{
+	int *left = ctx;
+
+	(void)link, (void)to;
+	if (from->node->index != 0 || (*left)-- != 0)
+		return TAP_PASS;
+	packet_free(frame);
+	return TAP_TAKEN;
+}
+
+START_TEST(one_lost_packet_loses_nothing)
+{
+	struct link_params params = { .delay_ns = NS_PER_MS };
+	int left = _i;
+	struct talk t;
+
+	talk_make(&t, &params, 31, 0);
+	start_both(&t, true);
+	t.line.link[0]->tap = take_one;
+	t.line.link[0]->tap_ctx = &left;
+	says_all(&t);
+	run_for(&t, 4 * NS_PER_S);
+	heard_all(&t);
+	ck_assert_uint_eq(media_counters(t.media[1]).lost, _i > 0); /* before the first nothing is missing */
+	talk_free(&t);
+}
+END_TEST
+
+START_TEST(keys_and_text_on_a_bad_line)
+{
+	struct link_params params = { .delay_ns = 5 * NS_PER_MS, .loss_ppm = 20000, .duplicate_ppm = 100000,
+		                      .reorder_ppm = 100000, .reorder_ns = 30 * NS_PER_MS };
+	struct talk t;
+
+	talk_make(&t, &params, 100 + (uint64_t)_i, 0);
+	start_both(&t, true);
+	for (unsigned n = 0; n < 10; n++) {
+		says_all(&t);
+		run_for(&t, 5 * NS_PER_S);
+		heard_all(&t);
+		memset(t.ear[1]->keys, 0, sizeof t.ear[1]->keys);
+		memset(t.ear[1]->text, 0, sizeof t.ear[1]->text);
+		t.ear[1]->key_count = t.ear[1]->text_len = 0;
+	}
+	talk_free(&t);
+}
+END_TEST
+
+/* When all copies of a block are lost the gap is heard, and the text goes on behind it. */
+START_TEST(text_that_is_lost_leaves_a_mark)
+{
+	struct link_params params = { 0 };
+	struct talk t;
+
+	talk_make(&t, &params, 32, 0);
+	start_both(&t, true);
+	ck_assert(media_send_text(t.media[0], "one "));
+	run_for(&t, NS_PER_S);
+	t.line.link[0]->down = true;
+	ck_assert(media_send_text(t.media[0], "two "));
+	run_for(&t, NS_PER_S);
+	t.line.link[0]->down = false;
+	ck_assert(media_send_text(t.media[0], "three"));
+	run_for(&t, NS_PER_S);
+	ck_assert_str_eq(t.ear[1]->text, "one " T140_MISSING "three");
+	talk_free(&t);
+}
+END_TEST
+
+/* RFC 2833 section 3.6 and RFC 4351, read with libcrypto alone. */
+START_TEST(others_can_read_keys_and_text)
+{
+	struct link_params params = { .delay_ns = NS_PER_MS };
+	struct derived_keys keys;
+	uint8_t seen[FRAME_MAX];
+	unsigned press = 0, ends = 0, copies = 0;
+	uint32_t press_timestamp = 0, first = 0;
+	struct talk t;
+
+	talk_make(&t, &params, 33, TRACE_PACKET);
+	start_both(&t, false);
+	ck_assert(media_send_digits(t.media[0], "#") && media_send_text(t.media[0], "caf\xc3\xa9"));
+	run_for(&t, NS_PER_S);
+	derive_keys(subkey_bytes, 24, LABEL_RTP, &keys);
+	for (unsigned n = 0; n < t.out_count; n++) {
+		des3_open(keys.up.cipher_key, t.out[n].bytes + RTP_AT, t.out[n].len - RTP_AT, seen);
+		if (n == 0)
+			first = get_be32(seen + 4);
+		if ((seen[1] & 127) == 101) {
+			if (press == 0)
+				press_timestamp = get_be32(seen + 4);
+			ck_assert_uint_eq(get_be32(seen + 4), press_timestamp);
+			ck_assert_uint_eq(seen[1] >> 7, press == 0);
+			ck_assert_uint_eq(seen[12], 11);
+			ends += seen[13] >> 7;
+			ck_assert_uint_eq(get_be16(seen + 14), press < 5 ? 160 * (press + 1) : 800);
+			press++;
+			continue;
+		}
+		ck_assert_uint_eq(get_be32(seen + 4), first + 160 * n); /* all others are where they would be without keys */
+		if (seen[1] == 98) {
+			ck_assert_uint_eq(t.out[n].len, RTP_AT + 24); /* 12 + 2 + 5, padded */
+			ck_assert_mem_eq(seen + 12, "\0\0caf\xc3\xa9", 7);
+			copies++;
+		}
+	}
+	ck_assert_uint_eq(press, 7);
+	ck_assert_uint_eq(ends, 3);
+	ck_assert_uint_eq(copies, 3);
+	talk_free(&t);
+}
+END_TEST
+
+/* Packet n with this payload. True: it was accepted. */
+static bool hand_payload(struct hand *hand, int64_t n, uint8_t type, const void *payload, size_t len)
+{
+	const uint64_t before = media_counters(hand->t->media[1]).received;
+	uint8_t bytes[HAND_MAX];
+
+	hand->header.payload_type = type;
+	hand->header.sequence = (uint16_t)n;
+	hand->header.timestamp = (uint32_t)(n * 160);
+	rtp_write(bytes, &hand->header);
+	memcpy(bytes + RTP_HEADER_LEN, payload, len);
+	hand_bytes(hand, bytes, rtp_seal(hand->cipher, bytes, RTP_HEADER_LEN + len));
+	return media_counters(hand->t->media[1]).received > before;
+}
+
+START_TEST(what_is_no_key_and_no_text)
+{
+	static const char *const bad_texts[] = { "\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+		                                 "\xe2\x82", "a\xff" };
+	struct link_params params = { 0 };
+	struct hand hand;
+	struct talk t;
+	uint8_t payload[64] = { 0 };
+
+	talk_make(&t, &params, 34, TRACE_REFUSAL);
+	hand_make(&hand, &t, false);
+	ck_assert(hand_send(&hand, 1) && hand_send(&hand, 2));
+	ck_assert(!hand_payload(&hand, 3, 102, "\1\0\0\240", 4));
+	ck_assert_uint_eq(refused(&t, "rtp.payload_type"), 1);
+	ck_assert(!hand_payload(&hand, 3, 101, "\1\0\0", 3) && !hand_payload(&hand, 3, 101, "\1\0\0\240\1\0\0\240", 8));
+	ck_assert_uint_eq(refused(&t, "rtp.event"), 2);
+	ck_assert(hand_payload(&hand, 3, 101, "\1\0\0\240", 4));
+	ck_assert(hand_payload(&hand, 4, 101, "\24\0\0\240", 4)); /* a modem's tone: no key, no harm */
+	ck_assert(!hand_payload(&hand, 5, 98, "\0", 1) && !hand_payload(&hand, 5, 98, "\0\0", 2));
+	ck_assert(!hand_payload(&hand, 5, 98, "\0\0a\0b", 5)); /* NUL */
+	for (unsigned i = 0; i < sizeof bad_texts / sizeof *bad_texts; i++) {
+		memcpy(payload + 2, bad_texts[i], strlen(bad_texts[i]));
+		ck_assert(!hand_payload(&hand, 5, 98, payload, 2 + strlen(bad_texts[i])));
+	}
+	ck_assert_uint_eq(refused(&t, "rtp.text"), 3 + sizeof bad_texts / sizeof *bad_texts);
+	ck_assert(hand_payload(&hand, 5, 98, "\0\0ok", 4));
+	ck_assert(hand_payload(&hand, 6, 98, "\0\0ok", 4)); /* repeated */
+	ck_assert(!hand_payload(&hand, 6, 98, "\0\1no", 4) && refused(&t, "rtp.replay") == 1);
+	ck_assert_str_eq(t.ear[1]->keys, "1");
+	ck_assert_str_eq(t.ear[1]->text, "ok");
+	hand_free(&hand);
+	talk_free(&t);
+}
+END_TEST
+
+/* Another key with the time stamp of the one that was heard: the packets of one press agree. */
+START_TEST(a_press_is_one_key)
+{
+	struct link_params params = { 0 };
+	struct hand hand;
+	struct talk t;
+
+	talk_make(&t, &params, 35, TRACE_REFUSAL);
+	hand_make(&hand, &t, true);
+	ck_assert(hand_send(&hand, 1) && hand_send(&hand, 2));
+	ck_assert(hand_payload(&hand, 3, 101, "\1\0\0\240", 4));
+	hand.ahead = -1;
+	hand.payload_len = 0;
+	hand.header.payload_type = 101;
+	for (uint8_t event = 1; event < 3; event++) { /* number 4 with the time stamp of number 3 */
+		uint8_t bytes[HAND_MAX], payload[4] = { event, 0, 1, 0x40 };
+
+		hand_packet(&hand, 4, bytes);
+		rtp_write(bytes, &hand.header);
+		memcpy(bytes + RTP_HEADER_LEN, payload, sizeof payload);
+		hand_bytes(&hand, bytes, rtp_seal(hand.cipher, bytes, RTP_HEADER_LEN + sizeof payload));
+		ck_assert_uint_eq(media_counters(t.media[1]).received, 4);
+		ck_assert_uint_eq(t.refusals, event - 1u);
+	}
+	ck_assert_uint_eq(refused(&t, "rtp.replay"), 1); /* its number was taken by the first */
+	hand_packet(&hand, 5, (uint8_t[HAND_MAX]){ 0 });
+	hand.header.timestamp -= 160;
+	{
+		uint8_t bytes[HAND_MAX] = { 0 };
+
+		rtp_write(bytes, &hand.header);
+		memcpy(bytes + RTP_HEADER_LEN, "\2\0\1\340", 4);
+		hand_bytes(&hand, bytes, rtp_seal(hand.cipher, bytes, RTP_HEADER_LEN + 4));
+	}
+	ck_assert_uint_eq(refused(&t, "rtp.event"), 1);
+	ck_assert_str_eq(t.ear[1]->keys, "1");
+	hand_free(&hand);
+	talk_free(&t);
+}
+END_TEST
+
+/* A peer with the right key that sends anything: what is heard is whole characters and keys, and the stream goes on. */
+START_TEST(any_payload)
+{
+	struct link_params params = { 0 };
+	struct rng rng;
+	struct hand hand;
+	struct talk t;
+	uint8_t payload[64];
+
+	talk_make(&t, &params, 36, 0);
+	hand_make(&hand, &t, _i);
+	rng_init(&rng, 36, "peer", "payloads");
+	for (int64_t n = 1; n < 4000; n++) {
+		size_t len = (size_t)rng_below(&rng, 8);
+
+		rng_bytes(&rng, payload, sizeof payload);
+		payload[0] &= 0x1f;
+		if (rng_chance(&rng, 500000))
+			for (size_t i = 2; i < len; i++)
+				payload[i] &= 0x7f;
+		hand_payload(&hand, n, rng_chance(&rng, 500000) ? 101 : 98, payload, len);
+		t.ear[1]->key_count = t.ear[1]->text_len = 0;
+	}
+	ck_assert(hand_payload(&hand, 4000, MEDIA_PCMU, payload, sizeof payload));
+	hand_free(&hand);
+	talk_free(&t);
+}
+END_TEST
+
+START_TEST(what_cannot_be_said)
+{
+	struct link_params params = { 0 };
+	char text[MEDIA_TEXT_MAX + 2] = "", keys[MEDIA_KEYS_MAX + 2] = "";
+	struct talk t;
+
+	talk_make(&t, &params, 37, 0);
+	start_both(&t, true);
+	memset(text, 'x', MEDIA_TEXT_MAX + 1);
+	memset(keys, '7', MEDIA_KEYS_MAX + 1);
+	ck_assert(!media_send_text(t.media[0], text) && !media_send_digits(t.media[0], keys));
+	ck_assert(!media_send_text(t.media[0], "\xc3(") && !media_send_digits(t.media[0], "12x"));
+	text[MEDIA_TEXT_MAX] = keys[MEDIA_KEYS_MAX] = '\0';
+	ck_assert(media_send_text(t.media[0], text) && media_send_digits(t.media[0], keys));
+	ck_assert(!media_send_text(t.media[0], "x") && !media_send_digits(t.media[0], "7"));
+	run_for(&t, 15 * NS_PER_S);
+	ck_assert_str_eq(t.ear[1]->text, text);
+	ck_assert_str_eq(t.ear[1]->keys, keys);
+	ck_assert(media_send_text(t.media[0], "x") && media_send_digits(t.media[0], "7"));
+	talk_free(&t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("media");
@@ -1047,6 +1370,15 @@ int main(void)
 	tcase_add_loop_test(t, voices, 0, 2);
 	tcase_add_test(t, announcement_is_the_tone_of_the_book);
 	tcase_add_test(t, repeatable);
+	tcase_add_loop_test(t, keys_and_text_are_heard, 0, 2);
+	tcase_add_loop_test(t, one_lost_packet_loses_nothing, 0, 150);
+	tcase_add_loop_test(t, keys_and_text_on_a_bad_line, 0, 4);
+	tcase_add_test(t, text_that_is_lost_leaves_a_mark);
+	tcase_add_test(t, others_can_read_keys_and_text);
+	tcase_add_test(t, what_is_no_key_and_no_text);
+	tcase_add_test(t, a_press_is_one_key);
+	tcase_add_loop_test(t, any_payload, 0, 2);
+	tcase_add_test(t, what_cannot_be_said);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
