@@ -14,6 +14,7 @@ struct waiter {
 	struct waiter *next;
 	backend_ready_fn *ready;
 	void *ctx;
+	bool outcome; /* that it is about to be told */
 };
 
 enum peer_state { PEER_IDLE, PEER_TICKET, PEER_EXCHANGE };
@@ -29,6 +30,7 @@ struct peer {
 	struct krb_as_client request;
 	struct krb_credentials credentials;
 	struct waiter *waiters, **waiters_tail;
+	struct waiter *telling;     /* who is being told one by one */
 	sim_ns keyed_ns;            /* when this server last keyed because of an unknown SPI */
 	bool keyed;
 };
@@ -65,20 +67,30 @@ static struct peer *peer_new(struct backend *b, uint32_t ip)
 	return p;
 }
 
-/* Tells everybody who waits; each may ask again at once. */
+/*
+ * Tells everybody who waits; each may ask again at once, take back another's question, or restart this server, with which the peer goes: so
+ * the peer is found anew each time. Who asked in the middle waits for the next outcome, which may come from inside too.
+ */
 static void finish(struct peer *p, bool ready)
 {
-	struct waiter *w = p->waiters;
+	struct backend *b = p->backend;
+	uint32_t ip = p->ip;
+	struct waiter **tail = &p->telling;
 
+	for (struct waiter *w = p->waiters; w; w = w->next)
+		w->outcome = ready;
+	while (*tail)
+		tail = &(*tail)->next;
+	*tail = p->waiters;
 	p->state = PEER_IDLE;
 	p->waiters = NULL;
 	p->waiters_tail = &p->waiters;
-	while (w) {
-		struct waiter done = *w;
+	while ((p = peer_at(b, ip)) && p->telling) {
+		struct waiter *w = p->telling, told = *w;
 
+		p->telling = told.next;
 		free(w);
-		w = done.next;
-		done.ready(done.ctx, ready);
+		told.ready(told.ctx, told.outcome);
 	}
 }
 
@@ -216,29 +228,34 @@ void backend_ensure(struct backend *b, uint32_t ip, backend_ready_fn *ready, voi
 		return;
 	}
 	w = sim_alloc(sizeof *w);
-	*w = (struct waiter){ NULL, ready, ctx };
+	*w = (struct waiter){ .ready = ready, .ctx = ctx };
 	*p->waiters_tail = w;
 	p->waiters_tail = &w->next;
 	if (p->state == PEER_IDLE)
 		start(p);
 }
 
+/* Takes a ctx's waiters out of a list; returns its end. */
+static struct waiter **take_out(struct waiter **at, const void *ctx)
+{
+	while (*at) {
+		struct waiter *w = *at;
+
+		if (w->ctx != ctx) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		free(w);
+	}
+	return at;
+}
+
 void backend_cancel(struct backend *b, const void *ctx)
 {
 	for (struct peer *p = b->peers; p; p = p->next) {
-		struct waiter **at = &p->waiters;
-
-		while (*at) {
-			struct waiter *w = *at;
-
-			if (w->ctx != ctx) {
-				at = &w->next;
-				continue;
-			}
-			*at = w->next;
-			free(w);
-		}
-		p->waiters_tail = at;
+		p->waiters_tail = take_out(&p->waiters, ctx);
+		take_out(&p->telling, ctx);
 	}
 }
 
@@ -268,6 +285,16 @@ static void on_unknown_spi(void *ctx, uint32_t ip)
 
 /* Life */
 
+static void free_waiters(struct waiter *w)
+{
+	while (w) {
+		struct waiter *next = w->next;
+
+		free(w);
+		w = next;
+	}
+}
+
 static void peer_free(struct peer *p)
 {
 	struct backend *b = p->backend;
@@ -275,12 +302,8 @@ static void peer_free(struct peer *p)
 	key_management_cancel(b->config.km, p->ip);
 	kdc_client_free(p->kdc);
 	krb_credentials_free(b->sm, &p->credentials);
-	while (p->waiters) {
-		struct waiter *w = p->waiters;
-
-		p->waiters = w->next;
-		free(w);
-	}
+	free_waiters(p->waiters);
+	free_waiters(p->telling);
 	free(p);
 }
 

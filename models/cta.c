@@ -20,7 +20,6 @@
 
 #define PKINIT_RETRY_NS (5 * NS_PER_S)      /* doubles up to PKINIT_RETRY_MAX_NS */
 #define PKINIT_RETRY_MAX_NS (300 * NS_PER_S)
-#define CTA_REKEY_PAUSE_NS (1 * NS_PER_S)
 #define CTA_IDLE_NS (60 * NS_PER_S)         /* as PARTY_IDLE_NS of the controller */
 #define CTA_RSA_BITS_DEFAULT 1024
 
@@ -167,7 +166,7 @@ static void pkinit_done(struct cta *cta, struct krb_credentials *got)
 	cta->ticket = *got;
 	sim_after(cta->node->sim, &cta->ticket_timer, left_ns > 0 ? left_ns : 0, on_expiry, "ticket.expiry");
 	happen(cta, cta->operator_cert.len ? TEL_PKINIT_OPERATOR : TEL_PKINIT_MANUFACTURER);
-	if (cta->call)
+	if (cta_call_waits(cta))
 		cta_secure(cta);
 	sm_sleep(cta->sm);
 }
@@ -249,18 +248,37 @@ static void pkinit_start(struct cta *cta)
 
 /* AP exchange (FIG. 3, lower half) */
 
+/* The last one's end is what the telephony machine calls the end of the association. */
 static void on_association_expired(struct association *association)
 {
 	struct cta *cta = association->owner;
+	const struct association *a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC);
 
-	happen(cta, TEL_ASSOCIATION_ENDED);
+	while (a && (a == association || a->peer_ip != cta->sc_ip || strcmp(a->label, LABEL_CTA_SC) != 0))
+		a = a->next_peer;
+	if (!a)
+		happen(cta, TEL_ASSOCIATION_ENDED);
+}
+
+void cta_associations_drop(struct cta *cta, sim_ns until_ns)
+{
+	struct association *a;
+
+	while ((a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC)) && a->born_ns <= until_ns) {
+		if (a->expired)
+			a->expired(a);
+		ipsec_remove(a);
+	}
 }
 
 static void on_idle(struct sim *sim, struct event *event)
 {
 	struct cta *cta = event_owner(event, struct cta, idle_timer);
 
-	cta_associations_done(cta, sim->now_ns);
+	if (cta->call || cta->ending) /* a call's own end may leave what came after it */
+		sim_after(sim, &cta->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
+	else
+		cta_associations_done(cta, sim->now_ns);
 	sim_changed(sim, cta->node);
 }
 
@@ -280,7 +298,8 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 		return;
 	}
 	happen(cta, TEL_AP_FAILED);
-	if (outcome == AP_REFUSED && cta->call) { /* perhaps a ticket of other days: another one, and once more */
+	if (outcome == AP_REFUSED && cta_call_waits(cta) && !cta->renewed) { /* perhaps a ticket of other days: another one, and once more */
+		cta->renewed = true;
 		drop_ticket(cta);
 		happen(cta, TEL_TICKET_REFUSED);
 		pkinit_start(cta);
@@ -304,15 +323,45 @@ bool cta_secure(struct cta *cta)
 	return false;
 }
 
-/* A0: only its own signaling controller may wake it. */
+/* Whoever makes it key again needs no key for that: the packets are anybody's. So it lets itself be made to a few times only. */
+static bool may_rekey(struct cta *cta)
+{
+	sim_ns now_ns = cta->node->sim->now_ns, *oldest = &cta->keyed_ns[cta->keyed_next];
+
+	if (*oldest && now_ns - *oldest < CTA_REKEY_WINDOW_NS)
+		return false;
+	*oldest = now_ns;
+	cta->keyed_next = (cta->keyed_next + 1) % CTA_REKEYS_MAX;
+	return true;
+}
+
+static void on_rekey(struct sim *sim, struct event *event)
+{
+	struct cta *cta = event_owner(event, struct cta, rekey_timer);
+
+	(void)sim;
+	if (may_rekey(cta))
+		exchange(cta, 0);
+}
+
+/*
+ * A0: only its own signaling controller may wake it. What came too soon is followed later, of its own accord: the controller takes an
+ * exchange without its nonce from one that has not been told it.
+ */
 static bool on_wake_up(void *ctx, uint32_t server_ip, const char *principal, uint32_t nonce)
 {
 	struct cta *cta = ctx;
+	struct sim *sim = cta->node->sim;
 
 	if (server_ip != cta->sc_ip || strcmp(principal, cta_sc_principal(cta)) != 0 || !cta->ticket.ticket.len)
 		return false;
 	cta->wake_ups++;
-	exchange(cta, nonce);
+	if (cta->exchange_running)
+		return true;
+	if (may_rekey(cta))
+		exchange(cta, nonce);
+	else if (!event_pending(&cta->rekey_timer))
+		sim_at(sim, &cta->rekey_timer, cta->keyed_ns[cta->keyed_next] + CTA_REKEY_WINDOW_NS, on_rekey, "wake_up.later");
 	return true;
 }
 
@@ -320,12 +369,9 @@ static bool on_wake_up(void *ctx, uint32_t server_ip, const char *principal, uin
 static void on_unknown_spi(void *ctx, uint32_t peer_ip)
 {
 	struct cta *cta = ctx;
-	sim_ns now_ns = cta->node->sim->now_ns;
 
-	if (peer_ip != cta->sc_ip || (cta->keyed_ns && now_ns - cta->keyed_ns < CTA_REKEY_PAUSE_NS))
-		return;
-	cta->keyed_ns = now_ns;
-	exchange(cta, 0);
+	if (peer_ip == cta->sc_ip && !cta->exchange_running && cta->ticket.ticket.len && may_rekey(cta))
+		exchange(cta, 0);
 }
 
 /* Power */
@@ -334,6 +380,7 @@ static void power_off(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
 	sim_cancel(cta->node->sim, &cta->idle_timer);
+	sim_cancel(cta->node->sim, &cta->rekey_timer);
 	service_cancel(&cta->pkinit_job);
 	packet_free(cta->reply);
 	cta->reply = NULL;

@@ -1,6 +1,6 @@
 /*
- * A cable telephony adapter, as its two files share it: cta.c (power, PKINIT, AP exchange, the telephony machine of FIG. 5B) and
- * cta_call.c (the line and its calls). Nobody else looks in here.
+ * A cable telephony adapter, as its files share it: cta.c (power, PKINIT, AP exchange, the telephony machine of FIG. 5B), cta_call.c,
+ * cta_call_message.c and cta_call_object.c (the line and its calls). Nobody else looks in here.
  */
 #ifndef TOLLGATE_MODELS_CTA_H
 #define TOLLGATE_MODELS_CTA_H
@@ -14,6 +14,9 @@
 #include "sim/machine.h"
 
 struct cta_call;
+
+#define CTA_REKEYS_MAX 4           /* AP exchanges that others can make it begin (a wake-up, an unknown SPI) in ... */
+#define CTA_REKEY_WINDOW_NS (4 * NS_PER_S)
 
 struct cta {
 	struct node *node;
@@ -37,10 +40,13 @@ struct cta {
 	struct packet *reply;              /* a KDC's answer waiting for the processor */
 	uint64_t reply_tag;
 	bool pkinit_running, exchange_running;
+	bool renewed;                      /* the line's call has cost a new ticket already */
 	unsigned pkinit_failures;          /* in a row */
 	struct event ticket_timer;         /* its expiry, or the next try */
 	struct event idle_timer;           /* until an association that no call takes up is given up */
-	sim_ns keyed_ns;                   /* when an unknown SPI last made it key again */
+	sim_ns keyed_ns[CTA_REKEYS_MAX];   /* when somebody else last made it key again, in turn; 0: never */
+	unsigned keyed_next;
+	struct event rekey_timer;          /* for a wake-up that came too soon after others */
 
 	struct cta_call *call;             /* the line's; NULL: idle */
 	struct cta_call *last;             /* the call before, for scenarios; NULL: none */
@@ -59,6 +65,8 @@ struct cta {
 /* cta.c: an association with the signaling controller is wanted for an outgoing call; cta_call_secured() tells. */
 /* False: nothing could be begun now. */
 bool cta_secure(struct cta *cta);
+/* Drops those that were made up to then. */
+void cta_associations_drop(struct cta *cta, sim_ns until_ns);
 const char *cta_sc_principal(const struct cta *cta);
 key_handle cta_call_direct_key(const struct cta_call *call);
 
@@ -75,6 +83,8 @@ void cta_hang_up(struct cta *cta);
 void cta_calls_forget(struct cta *cta);
 /* Gives the controller's associations made up to then up, when no call needs one. */
 void cta_associations_done(struct cta *cta, sim_ns until_ns);
+/* The line's call waits for an association with the controller. */
+bool cta_call_waits(const struct cta *cta);
 void cta_call_unref(struct cta_call *call); /* NULL is harmless */
 struct object *cta_call_object(struct cta_call *call);
 bool cta_line_get(const struct cta *cta, const char *attribute, struct value *out);

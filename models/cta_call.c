@@ -6,13 +6,12 @@
  * later its keys are gone whatever the network did with the farewells. Refusals: "cta.not_our_sc", "cta.busy",
  * "subkey.unwrap", "cta.unknown_call".
  */
-#include "models/cta.h"
+#include "models/cta_call.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/derive.h"
-#include "models/media.h"
 
 #define CALL_KEYS_LINGER_NS (800 * NS_PER_MS)   /* for repetitions of the farewell between the CTAs */
 #define CALL_SETUP_GUARD_NS (45 * NS_PER_S)     /* longer than a signaling controller waits */
@@ -21,36 +20,9 @@
 #define CALL_ASSOCIATION_NS (24 * 3600 * NS_PER_S)
 #define RTP_PORT_FIRST 16384
 #define RTP_PORTS 64                            /* even ones, in turn: voice of the call before finds no new ear */
-#define HEADERS_LEN 192
-#define BODY_LEN 512
-
-struct cta_call {
-	struct object object;          /* first: the host sees this */
-	struct cta *cta;
-	struct world *world;
-	struct cta_call *next;         /* in cta->ending */
-	bool caller, over, retried, rekeyed;
-	char id[CALL_ID_MAX + 1], number[SUBSCRIBER_NUMBER_LEN]; /* number: the other end's */
-	struct sip_leg *sc_leg, *peer_leg;
-	struct association *direct;    /* with the other end; its sub-key is the call's */
-	const char *label;
-	uint32_t spi, peer_ip;
-	struct sdp peer_media;
-	uint16_t local_port;
-	struct media *media;
-	struct media_counters counted; /* of media that has stopped */
-	bool key_known, watching, keys_gone;
-	uint8_t key_id[KEY_ID_LEN];
-	int status;                    /* of what refused it; 0 */
-	const char *reason;
-	sim_ns dialled_ns, ringing_ns, answered_ns, ended_ns; /* < 0: not yet */
-	struct event guard, answer_timer;
-};
 
 /* The line as a table */
 
-enum line_state { LINE_IDLE, LINE_SECURING, LINE_CALLING, LINE_SETTING_UP, LINE_RINGBACK, LINE_OFFERED, LINE_RINGING, LINE_TALKING,
-	          LINE_STATES };
 enum line_event { LN_DIAL, LN_SECURED, LN_NOT_SECURED, LN_KEYED, LN_REFUSED, LN_SILENCE, LN_OFFER, LN_PEER_CALLS, LN_PEER_RINGS,
 	          LN_ANSWER, LN_ANSWERED, LN_HANG_UP, LN_PEER_ENDS, LN_SC_ENDS, LN_MEDIA_LOST, LN_TIMEOUT, LINE_EVENTS };
 static const char *const line_states[] = { "Idle", "Securing", "Calling", "SettingUp", "Ringback", "Offered", "Ringing", "Talking" };
@@ -142,6 +114,7 @@ static void tell(const struct cta_call *call, const char *event)
 
 /* Life of a call */
 
+static void end_with(struct cta_call *call, enum line_event event, int status, const char *reason);
 static void on_guard(struct sim *sim, struct event *event);
 static void on_answer_timer(struct sim *sim, struct event *event);
 
@@ -184,7 +157,7 @@ static void on_keys_gone(void *ctx)
 	changed(call);
 }
 
-static void free_call(struct object *object)
+void cta_call_free(struct object *object)
 {
 	struct cta_call *call = (struct cta_call *)object;
 
@@ -208,11 +181,14 @@ static void detach(struct cta_call *call)
 	call->direct = NULL;
 }
 
+/* Without its keys nothing of a call can go on. */
 static void on_direct_expired(struct association *association)
 {
 	struct cta_call *call = association->owner;
 
 	call->direct = NULL;
+	if (!call->over && call->cta->line.state == LINE_TALKING)
+		end_with(call, LN_MEDIA_LOST, 0, "association ended");
 }
 
 /* The sub-key has come: an association with the other end. False: the key is destroyed. */
@@ -236,29 +212,13 @@ static bool take_key(struct cta_call *call, key_handle key, uint32_t spi, uint32
 	return true;
 }
 
-/*
- * What a peer says of its voice that can be used: a place that is not our own or our controller's (an association "with the controller"
- * would take that one's signaling), and one of the two laws of G.711.
- */
-static bool media_usable(const struct cta *cta, struct span body, struct sdp *out)
-{
-	return sdp_parse(body, out) && out->ip && out->ip != cta->ip && out->ip != cta->sc_ip && out->port && out->spi &&
-	       (out->payload_type == MEDIA_PCMU || out->payload_type == MEDIA_PCMA);
-}
-
 /* The end */
 
 void cta_associations_done(struct cta *cta, sim_ns until_ns)
 {
-	struct association *a;
-
 	if (cta->call || cta->ending)
 		return;
-	while ((a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC)) && a->born_ns <= until_ns) {
-		if (a->expired)
-			a->expired(a);
-		ipsec_remove(a);
-	}
+	cta_associations_drop(cta, until_ns);
 	sm_sleep(cta->sm);
 }
 
@@ -355,40 +315,13 @@ static void do_secure(struct node *node, struct machine *machine, void *ctx)
 	cta_secure(call->cta);
 }
 
-static void media_offer(const struct cta_call *call, char body[BODY_LEN])
-{
-	struct text t = { body, BODY_LEN, 0, false };
-	struct sdp sdp = { .ip = call->cta->ip, .port = call->local_port, .payload_type = call->cta->payload_type };
-
-	if (call->peer_media.ip)
-		sdp.payload_type = call->peer_media.payload_type; /* as offered */
-	sdp_write(&t, &sdp, 1);
-	text_put(&t, "", 1);
-}
-
-/* An INVITE to the controller or, under the call's own key, to the other end. */
-static struct sip_leg *invite(struct cta_call *call, uint32_t to_ip, const char *leg)
-{
-	struct cta *cta = call->cta;
-	char id[SIP_CALL_ID_MAX + 1], headers[HEADERS_LEN], body[BODY_LEN], own[SUBSCRIBER_NUMBER_LEN] = "0";
-	struct sip_invite request = { .peer_ip = to_ip, .call_id = id, .from_user = own, .to_user = call->number, .headers = headers,
-		                      .body = body };
-
-	if (cta->number)
-		number_digits(cta->number, own);
-	snprintf(id, sizeof id, "%s%s", call->id, leg);
-	snprintf(headers, sizeof headers, HEADER_CALL ": %s\r\n", call->id);
-	media_offer(call, body);
-	return sip_leg_invite(cta->sip, &request, call);
-}
-
 static void do_invite(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
 
 	(void)node;
 	(void)machine;
-	call->sc_leg = invite(call, call->cta->sc_ip, call->retried ? ";2" : "");
+	call->sc_leg = cta_call_invite(call, call->cta->sc_ip, call->retried ? ";2" : "");
 	if (!call->sc_leg)
 		end_with(call, LN_REFUSED, 500, "too many legs");
 }
@@ -404,8 +337,8 @@ static void take_answer(struct cta_call *call, const struct sip_message *respons
 
 	if (span_is(sip_header(response, "X-Peer"), "server"))
 		call->label = LABEL_CTA_SERVER;
-	if (a && media_usable(cta, response->body, &sdp))
-		key = call_key_unwrap(a, sdp.key);
+	if (a && cta_media_usable(cta, response->body, &sdp))
+		key = call_key_unwrap_any(a, sdp.key);
 	if (!key || !call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp.ip)) {
 		trace_refuse(cta->node, "subkey.unwrap", cta->sc_ip, 0, call->id);
 		sip_leg_ack(call->sc_leg, "");
@@ -424,7 +357,7 @@ static void do_call_peer(struct node *node, struct machine *machine, void *ctx)
 
 	(void)node;
 	(void)machine;
-	call->peer_leg = invite(call, call->peer_ip, ";d");
+	call->peer_leg = cta_call_invite(call, call->peer_ip, ";d");
 	if (!call->peer_leg)
 		end_with(call, LN_REFUSED, 500, "too many legs");
 }
@@ -466,6 +399,8 @@ static void do_talk(struct node *node, struct machine *machine, void *ctx)
 	if (call->sc_leg) /* for the call record: the answer itself passes the controllers by (C6) */
 		sip_leg_inform(call->sc_leg, HEADER_EVENT ": " EVENT_ANSWERED "\r\n");
 	call->media = media_start(&request);
+	if (!call->media)
+		end_with(call, LN_MEDIA_LOST, 0, "no voice");
 }
 
 key_handle cta_call_direct_key(const struct cta_call *call)
@@ -489,13 +424,13 @@ static bool take_offer(struct cta *cta, struct sip_leg *leg, const struct sip_me
 	struct cta_call *call;
 	struct sdp sdp;
 	key_handle key;
-	char proof[CALL_PROOF_LEN], body[BODY_LEN];
+	char proof[CALL_PROOF_LEN], body[CALL_BODY_LEN];
 
 	if (from->src != cta->sc_ip)
 		return refuse(cta, leg, from, "cta.not_our_sc", 403);
 	if (cta->line.state != LINE_IDLE)
 		return refuse(cta, leg, from, "cta.busy", 486);
-	if (!media_usable(cta, message->body, &sdp) || !(key = call_key_unwrap(a, sdp.key)))
+	if (!cta_media_usable(cta, message->body, &sdp) || !(key = call_key_unwrap_any(a, sdp.key)))
 		return refuse(cta, leg, from, "subkey.unwrap", 488);
 	call = call_new(cta, false);
 	span_copy(sip_user(message->from), call->number, sizeof call->number);
@@ -512,7 +447,7 @@ static bool take_offer(struct cta *cta, struct sip_leg *leg, const struct sip_me
 	call->peer_media = (struct sdp){ .ip = sdp.ip, .port = sdp.port, .payload_type = sdp.payload_type };
 	guard(call, CALL_OFFER_GUARD_NS);
 	happen(call, LN_OFFER);
-	media_offer(call, body);
+	cta_call_describe(call, body);
 	sip_leg_answer(leg, 200, proof, body);
 	return true;
 }
@@ -562,9 +497,9 @@ static void do_ring(struct node *node, struct machine *machine, void *ctx)
 static void do_answer(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
-	char body[BODY_LEN];
+	char body[CALL_BODY_LEN];
 
-	media_offer(call, body);
+	cta_call_describe(call, body);
 	sip_leg_answer(call->peer_leg, 200, "", body);
 	do_talk(node, machine, call);
 }
@@ -609,13 +544,11 @@ static void leg_gone(struct cta_call *call, struct sip_leg *leg)
 static bool try_again(struct cta_call *call)
 {
 	struct cta *cta = call->cta;
-	struct association *a;
 
 	if (call->retried || call->over || cta->line.state != LINE_CALLING)
 		return false;
 	call->retried = true;
-	while ((a = ipsec_find(cta->ipsec, cta->sc_ip, LABEL_CTA_SC)))
-		ipsec_remove(a);
+	cta_associations_drop(cta, cta->node->sim->now_ns);
 	happen(call, LN_SILENCE);
 	return true;
 }
@@ -666,23 +599,36 @@ static void on_ended(struct sip_leg *leg, bool timed_out)
 	settle(call);
 }
 
+/* The controller asks whether this call is still known. */
+static void on_informed(struct sip_leg *leg, const struct sip_message *info)
+{
+	struct cta_call *call = sip_leg_owner(leg);
+
+	if (leg == call->sc_leg && !call->over && span_is(sip_header(info, HEADER_EVENT), EVENT_PRESENT_ASK))
+		sip_leg_inform(leg, HEADER_EVENT ": " EVENT_PRESENT "\r\n");
+}
+
 const struct sip_owner cta_sip_owner = {
 	.invited = on_invited, .progress = on_progress, .answered = on_answered, .rejected = on_rejected,
 	.acknowledged = on_acknowledged, .cancelled = on_cancelled, .hung_up = on_hung_up, .ended = on_ended,
+	.informed = on_informed,
 };
 
 /* What the element asks */
 
+bool cta_call_waits(const struct cta *cta)
+{
+	return cta->call && cta->line.state == LINE_SECURING;
+}
+
 void cta_call_secured(struct cta *cta, bool ok, const char *reason)
 {
-	struct cta_call *call = cta->call;
-
-	if (!call || cta->line.state != LINE_SECURING)
+	if (!cta_call_waits(cta))
 		return;
 	if (ok)
-		happen(call, LN_SECURED);
+		happen(cta->call, LN_SECURED);
 	else if (!cta->pkinit_running)
-		end_with(call, LN_NOT_SECURED, 0, reason);
+		end_with(cta->call, LN_NOT_SECURED, 0, reason);
 }
 
 struct cta_call *cta_dial(struct cta *cta, const char *digits)
@@ -692,6 +638,7 @@ struct cta_call *cta_dial(struct cta *cta, const char *digits)
 
 	if (cta->call)
 		return NULL;
+	cta->renewed = false;
 	call = call_new(cta, true);
 	snprintf(call->number, sizeof call->number, "%s", digits);
 	snprintf(call->id, sizeof call->id, "%016llx@%s", (unsigned long long)rng_u64(&cta->call_ids), ip_text(cta->ip, ip));
@@ -710,9 +657,14 @@ void cta_answer(struct cta *cta, sim_ns after_ns)
 	cta->answer_after_ns = after_ns;
 }
 
+void cta_call_hang_up(struct cta_call *call)
+{
+	end_with(call, LN_HANG_UP, 0, "hung up");
+}
+
 void cta_hang_up(struct cta *cta)
 {
-	end_with(cta->call, LN_HANG_UP, 0, "hung up");
+	cta_call_hang_up(cta->call);
 }
 
 static void forget_call(struct cta_call *call)
@@ -745,120 +697,3 @@ void cta_calls_forget(struct cta *cta)
 	sip_endpoint_reset(cta->sip);
 	machine_start(&cta->line, &cta_line_machine, LINE_IDLE);
 }
-
-/* What a scenario may ask */
-
-static const char *state_of(const struct cta_call *call)
-{
-	static const char *const names[LINE_STATES] = { "over", "securing", "calling", "setting up", "ringing", "offered", "ringing",
-		                                        "talking" };
-
-	if (!call->over)
-		return names[call->cta->line.state];
-	return call->answered_ns >= 0 ? "over" : "failed";
-}
-
-static struct media_counters counters(const struct cta_call *call)
-{
-	return call->media ? media_counters(call->media) : call->counted;
-}
-
-static bool get_time(const struct cta_call *call, const char *attribute, struct value *out)
-{
-	sim_ns from_ns = call->dialled_ns, to_ns = -1;
-
-	if (strcmp(attribute, "post_dial_delay") == 0) {
-		to_ns = call->ringing_ns;
-	} else if (strcmp(attribute, "setup_time") == 0) {
-		to_ns = call->answered_ns;
-	} else if (strcmp(attribute, "talk_time") == 0 && call->answered_ns >= 0) {
-		from_ns = call->answered_ns;
-		to_ns = call->ended_ns;
-	}
-	if (to_ns >= 0)
-		*out = value_time(to_ns - from_ns);
-	return to_ns >= 0;
-}
-
-static bool get_call(struct object *object, const char *attribute, struct value *out)
-{
-	const struct cta_call *call = (const struct cta_call *)object;
-	struct media_counters count = counters(call);
-
-	*out = value_nil();
-	if (strcmp(attribute, "state") == 0)
-		*out = value_text(state_of(call));
-	else if (strcmp(attribute, "reason") == 0)
-		*out = value_text(call->reason);
-	else if (strcmp(attribute, "status") == 0)
-		*out = value_int(call->status);
-	else if (strcmp(attribute, "id") == 0)
-		*out = value_text(call->id);
-	else if (strcmp(attribute, "peer") == 0)
-		*out = value_text(call->number);
-	else if (strcmp(attribute, "ready") == 0)
-		*out = value_bool(call->answered_ns >= 0);
-	else if (strcmp(attribute, "rtp_sent") == 0)
-		*out = value_int((int64_t)count.sent);
-	else if (strcmp(attribute, "rtp_received") == 0)
-		*out = value_int((int64_t)count.received);
-	else if (strcmp(attribute, "rtp_lost") == 0)
-		*out = value_int((int64_t)count.lost);
-	else if (strcmp(attribute, "rtp_refused") == 0)
-		*out = value_int((int64_t)count.refused);
-	else if (strcmp(attribute, "keys_destroyed") == 0 && call->key_known)
-		*out = value_bool(call->watching ? call->keys_gone : world_key_holders(call->world, call->key_id) == 0);
-	else if (strcmp(attribute, "from") == 0 && call->peer_media.ip)
-		*out = (struct value){ .type = VALUE_NODE, .node = node_by_ip(object->node->sim, call->peer_media.ip) };
-	else
-		return get_time(call, attribute, out);
-	return out->type != VALUE_NIL;
-}
-
-bool cta_line_get(const struct cta *cta, const char *attribute, struct value *out)
-{
-	if (strcmp(attribute, "line") == 0)
-		*out = value_text(machine_state_name(&cta->line));
-	else if (strcmp(attribute, "calls") == 0)
-		*out = value_int((int64_t)cta->calls_made);
-	else if (strcmp(attribute, "call") == 0 && cta->last)
-		*out = value_object(&cta->last->object);
-	return out->type != VALUE_NIL;
-}
-
-static void verb_hangup(struct object *object, const struct args *args, struct verb_result *result)
-{
-	struct cta_call *call = (struct cta_call *)object;
-
-	(void)args;
-	if (call->over)
-		snprintf(result->error, sizeof result->error, "the call is over already: %s", call->reason);
-	else
-		end_with(call, LN_HANG_UP, 0, "hung up");
-}
-
-static const struct attribute call_attributes[] = {
-	{ "state", VALUE_TEXT, "securing, calling, setting up, offered, ringing, talking; over, failed" },
-	{ "ready", VALUE_BOOL, "it has been answered" },
-	{ "reason", VALUE_TEXT, "why it ended or failed" },
-	{ "status", VALUE_INT, "SIP status that refused it, 0 if none did" },
-	{ "id", VALUE_TEXT, "the call's identifier" },
-	{ "peer", VALUE_TEXT, "the other end's number" },
-	{ "from", VALUE_NODE, "the element that the voice comes from" },
-	{ "rtp_sent", VALUE_INT, "voice packets sent" },
-	{ "rtp_received", VALUE_INT, "voice packets received that decrypted to what the other end may send" },
-	{ "rtp_lost", VALUE_INT, "voice packets missing by their sequence numbers" },
-	{ "rtp_refused", VALUE_INT, "voice packets refused" },
-	{ "post_dial_delay", VALUE_TIME, "from dialling to ringing" },
-	{ "setup_time", VALUE_TIME, "from dialling to the answer" },
-	{ "talk_time", VALUE_TIME, "from the answer to the end" },
-	{ "keys_destroyed", VALUE_BOOL, "of a call that had a sub-key: nobody holds the call's sub-key or a key derived from it any more" },
-	{ NULL, VALUE_NIL, NULL },
-};
-static const struct object_verb call_verbs[] = {
-	{ "hangup", "hangs up", NULL, "", verb_hangup }, { NULL, NULL, NULL, NULL, NULL },
-};
-const struct object_class cta_call_class = {
-	.name = "call", .doc = "a call as its end sees it", .attributes = call_attributes, .get = get_call, .verbs = call_verbs,
-	.free = free_call,
-};

@@ -1,6 +1,8 @@
 /* The operator's directory; see directory.h. */
 #include "models/directory.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "models/subscriber.h"
@@ -111,7 +113,7 @@ uint32_t directory_service_ip(const struct directory *d, const char *principal)
 
 const char *directory_service_at(const struct directory *d, uint32_t ip)
 {
-	for (const struct service *s = d->services; s; s = s->next)
+	for (const struct service *s = d->services; s && ip; s = s->next)
 		if (s->ip == ip)
 			return s->principal;
 	return NULL;
@@ -130,10 +132,12 @@ void directory_head_end_add(struct directory *d, uint32_t prefix, uint8_t prefix
 
 const char *directory_head_end_of(const struct directory *d, uint32_t ip)
 {
+	const struct head_end *best = NULL;
+
 	for (const struct head_end *h = d->head_ends; h; h = h->next)
-		if ((ip & h->mask) == h->prefix)
-			return h->principal;
-	return NULL;
+		if ((ip & h->mask) == h->prefix && (!best || h->mask > best->mask))
+			best = h;
+	return best ? best->principal : NULL;
 }
 
 /* Numbers */
@@ -184,6 +188,7 @@ void directory_number_set(struct directory *d, const char *digits, const char *p
 {
 	struct number **at;
 
+	assert(strlen(digits) < SUBSCRIBER_NUMBER_LEN);
 	if (!principal) {
 		number_remove(d, digits);
 		return;
@@ -193,7 +198,7 @@ void directory_number_set(struct directory *d, const char *digits, const char *p
 	at = place_of(d, digits);
 	if (!*at) {
 		*at = sim_alloc(sizeof **at);
-		strncpy((*at)->digits, digits, sizeof (*at)->digits - 1);
+		snprintf((*at)->digits, sizeof (*at)->digits, "%s", digits);
 		d->number_count++;
 	}
 	(*at)->principal = service_named(d, principal)->principal;

@@ -23,7 +23,7 @@ const char *directory_service_at(const struct directory *directory, uint32_t ip)
 
 /* principal (copied) is the head-end of a subnet. */
 void directory_head_end_add(struct directory *directory, uint32_t prefix, uint8_t prefix_len, const char *principal);
-/* The head-end that gave out this address; NULL: none of ours. */
+/* The head-end that gave out this address: of several subnets the smallest; NULL: none of ours. */
 const char *directory_head_end_of(const struct directory *directory, uint32_t ip);
 
 /* The service ("sc/sc1", "ns/announce") that answers for a number (digits); principal NULL removes it. */
