@@ -354,7 +354,11 @@ static bool sdp_attribute(struct span v, struct sdp *out)
 	struct span name;
 	uint8_t spi[4];
 
-	if (!split(&v, ':', &name) || !span_is(name, "X-spi"))
+	if (!split(&v, ':', &name))
+		return true;
+	if (span_is(name, "X-signaling"))
+		return !out->signaling_ip && parse_ip(v, &out->signaling_ip) && out->signaling_ip;
+	if (!span_is(name, "X-spi"))
 		return true;
 	if (hex_decode(v, spi, sizeof spi) != 4)
 		return false;
@@ -413,4 +417,7 @@ void sdp_write(struct text *t, const struct sdp *sdp, uint64_t session)
 	text_printf(t, "a=rtpmap:%u %s/8000\r\na=ptime:20\r\n", sdp->payload_type, sdp->payload_type == 8 ? "PCMA" : "PCMU");
 	if (sdp->spi)
 		text_printf(t, "a=X-spi:%08x\r\n", sdp->spi);
+	if (sdp->signaling_ip)
+		text_printf(t, "a=X-signaling:%u.%u.%u.%u\r\n", sdp->signaling_ip >> 24, sdp->signaling_ip >> 16 & 255,
+		            sdp->signaling_ip >> 8 & 255, sdp->signaling_ip & 255);
 }

@@ -55,7 +55,13 @@ struct sdp {
 	uint8_t payload_type;        /* 0 PCMU, 8 PCMA */
 	struct span key;             /* k=base64:... without the prefix; at NULL when absent */
 	uint32_t spi;                /* a=X-spi:, 0 when absent */
+	uint32_t signaling_ip;       /* a=X-signaling:, who speaks for that place when it is not the same address; 0 when absent */
 };
+/* Whom the call's direct signaling is with. */
+static inline uint32_t sdp_signaling(const struct sdp *sdp)
+{
+	return sdp->signaling_ip ? sdp->signaling_ip : sdp->ip;
+}
 bool sdp_parse(struct span body, struct sdp *out);
 /* key may be NULL; session names the o= line. */
 void sdp_write(struct text *t, const struct sdp *sdp, uint64_t session);

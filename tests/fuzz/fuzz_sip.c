@@ -53,7 +53,7 @@ static void check_sdp(struct span body, const uint8_t *bytes, size_t len)
 	sdp_write(&t, &sdp, 7);
 	fuzz_require(!t.full && sdp_parse((struct span){ at, t.len }, &again));
 	fuzz_require(again.ip == sdp.ip && again.port == sdp.port && again.payload_type == sdp.payload_type);
-	fuzz_require(again.spi == sdp.spi && span_equal(again.key, sdp.key));
+	fuzz_require(again.spi == sdp.spi && span_equal(again.key, sdp.key) && again.signaling_ip == sdp.signaling_ip);
 }
 
 static void take_field(void *ctx, const char *path, const char *value, int class_)

@@ -131,7 +131,8 @@ START_TEST(sdp_round_trip)
 {
 	char at[512];
 	struct text t = { at, sizeof at, 0, false };
-	struct sdp in = { .ip = 0x0a020304, .port = 50000, .payload_type = 8, .key = span_of("c3ViLWtleQ=="), .spi = 0x1234abcc };
+	struct sdp in = { .ip = 0x0a020304, .port = 50000, .payload_type = 8, .key = span_of("c3ViLWtleQ=="), .spi = 0x1234abcc,
+		          .signaling_ip = 0x0a020309 };
 	struct sdp out;
 
 	sdp_write(&t, &in, 7);
@@ -142,6 +143,15 @@ START_TEST(sdp_round_trip)
 	ck_assert_uint_eq(out.payload_type, in.payload_type);
 	ck_assert_uint_eq(out.spi, in.spi);
 	ck_assert(span_equal(out.key, in.key));
+	ck_assert_uint_eq(sdp_signaling(&out), in.signaling_ip);
+	text_put(&t, "a=X-signaling:10.2.3.9\r\n", 24);
+	ck_assert(!sdp_parse((struct span){ at, t.len }, &out)); /* said twice */
+	t.len = 0;
+	in.signaling_ip = 0;
+	sdp_write(&t, &in, 7);
+	ck_assert(sdp_parse((struct span){ at, t.len }, &out));
+	ck_assert_uint_eq(out.signaling_ip, 0);
+	ck_assert_uint_eq(sdp_signaling(&out), in.ip);
 }
 END_TEST
 
