@@ -31,23 +31,23 @@ static void broken(const char *what)
 }
 
 /* n-fold to one block (RFC 3961 section 5.1): the sum of the repetitions, each turned 13 bits more, with end-around carry. */
-static void n_fold(const uint8_t *in, size_t len, uint8_t out[BLOCK_LEN])
+static void n_fold(const uint8_t *in, unsigned len, uint8_t out[BLOCK_LEN])
 {
-	const size_t bits = 8 * len;
-	size_t whole = BLOCK_LEN;
+	const unsigned bits = 8 * len;
+	unsigned whole = BLOCK_LEN;
 	unsigned sum = 0;
 	while (whole % len != 0)
 		whole += BLOCK_LEN;
 	memset(out, 0, BLOCK_LEN);
-	for (size_t i = whole; i-- > 0;) {
+	for (unsigned i = whole; i-- > 0;) {
 		/* The first bit of this byte in the repetition that it belongs to. */
-		size_t first = (bits - 1 + (bits + 13) * (i / len) + 8 * (len - i % len)) % bits;
+		unsigned first = (bits - 1 + (bits + 13) * (i / len) + 8 * (len - i % len)) % bits;
 		unsigned pair = (unsigned)in[(len - 1 - first / 8) % len] << 8 | in[(len - first / 8) % len];
 		sum += (pair >> (first % 8 + 1) & 0xff) + out[i % BLOCK_LEN];
 		out[i % BLOCK_LEN] = (uint8_t)sum;
 		sum >>= 8;
 	}
-	for (size_t i = BLOCK_LEN; sum && i-- > 0;) {
+	for (unsigned i = BLOCK_LEN; sum && i-- > 0;) {
 		sum += out[i];
 		out[i] = (uint8_t)sum;
 		sum >>= 8;
@@ -64,7 +64,7 @@ bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uin
 	uint8_t bytes[DERIVATION_LEN];
 	if (len == 0 || len > BLOCK_LEN)
 		return false;
-	n_fold(constant, len, bytes);
+	n_fold(constant, (unsigned)len, bytes);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, NULL, 1, NULL))
 		broken("3DES");

@@ -213,12 +213,9 @@ static bool set_subject(X509 *cert, const struct cert_request *request)
 {
 	char text[2 * PHONE_ID_LEN + 1];
 	const char *cn = common_name(request, text);
-	X509_NAME *name = X509_NAME_new();
-	bool ok = cn && name && (!request->organisation || add_name(name, "O", request->organisation)) &&
-	          add_name(name, "CN", cn) && X509_set_subject_name(cert, name);
+	X509_NAME *name = X509_get_subject_name(cert); /* filled where it is: to set one means to decode a copy */
 
-	X509_NAME_free(name);
-	return ok;
+	return cn && (!request->organisation || add_name(name, "O", request->organisation)) && add_name(name, "CN", cn);
 }
 
 static bool set_validity(X509 *cert, const struct cert_request *request)
