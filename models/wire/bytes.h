@@ -1,6 +1,7 @@
 /*
- * What the binary formats share: integers in network order read from bytes and put into a bounded buffer, and fields handed
- * to the record. The buffer under construction is struct text (span.h): the first thing that does not fit makes it full.
+ * What the binary formats share: integers in network order read from bytes and put into a bounded buffer, and fields
+ * handed to the record. The buffer under construction is struct text (span.h): the first thing that does not fit makes
+ * it full.
  */
 #ifndef TOLLGATE_WIRE_BYTES_H
 #define TOLLGATE_WIRE_BYTES_H

@@ -1,10 +1,10 @@
 /*
- * DHCP (RFC 2131, options of RFC 2132) and the CableLabs client configuration (RFC 3495): how a cable device gets its address,
- * its configuration file and the names of its servers from the head-end. Bytes <-> struct, nothing else.
+ * DHCP (RFC 2131, options of RFC 2132) and the CableLabs client configuration (RFC 3495): how a cable device gets its
+ * address, its configuration file and the names of its servers from the head-end. Bytes <-> struct, nothing else.
  *
- * Read strictly: Ethernet addresses only, each option once (RFC 3396 fragments are not read), no option overload (so that
- * the fields sname and file are what they say), END present and nothing but padding behind it. Options nobody here uses are
- * skipped. Spans point into the bytes that were parsed.
+ * Read strictly: Ethernet addresses only, each option once (RFC 3396 fragments are not read), no option overload (so
+ * that the fields sname and file are what they say), END present and nothing but padding behind it. Options nobody here
+ * uses are skipped. Spans point into the bytes that were parsed.
  */
 #ifndef TOLLGATE_WIRE_DHCP_H
 #define TOLLGATE_WIRE_DHCP_H
@@ -54,7 +54,10 @@ struct dhcp {
 };
 
 bool dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp *out);
-/* Returns the length, padded to DHCP_MESSAGE_MIN; 0: no room, or the struct holds what no message can (a span too long). */
+/*
+ * Returns the length, padded to DHCP_MESSAGE_MIN; 0: no room, or the struct holds what no message can (a span too long)
+ * or lacks what a message of its type must have.
+ */
 size_t dhcp_write(const struct dhcp *message, uint8_t *out, size_t size);
 /* "DHCPDISCOVER": what a ladder shows. */
 const char *dhcp_kind(enum dhcp_type type);

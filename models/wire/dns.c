@@ -82,8 +82,8 @@ static bool known_type(unsigned type)
 
 static bool take_question(struct reader *r, struct dns *m)
 {
-	if (!take_name(r, m->question) || !m->question[0] || r->len - r->at < 4 || !known_type(be16(r->bytes + r->at)) ||
-	    be16(r->bytes + r->at + 2) != CLASS_IN)
+	if (!take_name(r, m->question) || !m->question[0] || r->len - r->at < 4 ||
+	    !known_type(be16(r->bytes + r->at)) || be16(r->bytes + r->at + 2) != CLASS_IN)
 		return false;
 	m->type = (enum dns_type)be16(r->bytes + r->at);
 	r->at += 4;

@@ -1,10 +1,11 @@
 /*
- * DNS (RFC 1035): the questions that a CTA asks of its head-end: A (who is this server), PTR (whose address is this) and SRV
- * (RFC 2782: where is the KDC of a realm, RFC 4120 section 7.2.3.2). Bytes <-> struct, nothing else.
+ * DNS (RFC 1035): the questions that a CTA asks of its head-end: A (who is this server), PTR (whose address is this)
+ * and SRV (RFC 2782: where is the KDC of a realm, RFC 4120 section 7.2.3.2). Bytes <-> struct, nothing else.
  *
  * Read strictly: one question, class IN, names of letters, digits, '-' and '_' (their case is folded, RFC 4343); a
- * compression pointer must point before the name that holds it and to no header, so no loop is possible, and their number is
- * bounded as well. Records of other types, and the authority and additional sections, are checked for form and skipped.
+ * compression pointer must point before the name that holds it and to no header, so no loop is possible, and their
+ * number is bounded as well. Records of other types, and the authority and additional sections, are checked for form
+ * and skipped.
  */
 #ifndef TOLLGATE_WIRE_DNS_H
 #define TOLLGATE_WIRE_DNS_H
@@ -41,7 +42,7 @@ struct dns {
 };
 
 bool dns_parse(const uint8_t *bytes, size_t len, struct dns *out);
-/* Names equal to the question are compressed, nothing else. 0: no room in size or in DNS_MESSAGE_MAX, or a name is none. */
+/* Names equal to the question are compressed, no others. 0: no room in size or DNS_MESSAGE_MAX, or a name is none. */
 size_t dns_write(const struct dns *message, uint8_t *out, size_t size);
 /* True when the response has the query's ID and question. */
 bool dns_answers(const struct dns *query, const struct dns *response);

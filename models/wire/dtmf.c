@@ -76,7 +76,8 @@ static bool is_segment(const struct dtmf_receiver *r, uint32_t timestamp, const 
 	       timestamp - r->timestamp == DTMF_DURATION_MAX;
 }
 
-enum dtmf_result dtmf_receive(struct dtmf_receiver *r, uint32_t timestamp, const uint8_t *payload, size_t len, char *digit)
+enum dtmf_result dtmf_receive(struct dtmf_receiver *r, uint32_t timestamp, const uint8_t *payload, size_t len,
+                              char *digit)
 {
 	struct dtmf_event e;
 	bool segment;

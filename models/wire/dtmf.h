@@ -1,9 +1,10 @@
 /*
- * Telephone events (RFC 2833): keys pressed on a phone, as RTP payloads among the packets of the voice. Here are the payload,
- * the packets of one key press, and a receiver that makes keys of payloads again. Bytes <-> struct; RTP itself is rtp.h.
+ * Telephone events (RFC 2833): keys pressed on a phone, as RTP payloads among the packets of the voice. Here are the
+ * payload, the packets of one key press, and a receiver that makes keys of payloads again. Bytes <-> struct; RTP itself
+ * is rtp.h.
  *
- * All packets of a press have the RTP time stamp of its beginning: that is what tells one press from the next. Hence any one
- * packet of a press that arrives gives the key, once, in whatever order and however often they come.
+ * All packets of a press have the RTP time stamp of its beginning: that is what tells one press from the next. Hence
+ * any one packet of a press that arrives gives the key, once, in whatever order and however often they come.
  */
 #ifndef TOLLGATE_WIRE_DTMF_H
 #define TOLLGATE_WIRE_DTMF_H

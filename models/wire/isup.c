@@ -12,8 +12,8 @@
 /* Parameter codes, Q.763 table 5. */
 enum {
 	CODE_MEDIUM = 0x02, CODE_CALLED = 0x04, CODE_CONNECTION = 0x06, CODE_FORWARD = 0x07, CODE_CATEGORY = 0x09,
-	CODE_CALLING = 0x0a, CODE_BACKWARD = 0x11, CODE_CAUSE = 0x12, CODE_RANGE = 0x16, CODE_SUSPEND = 0x22, CODE_EVENT = 0x24,
-	CODE_OPTIONAL_BACKWARD = 0x29
+	CODE_CALLING = 0x0a, CODE_BACKWARD = 0x11, CODE_CAUSE = 0x12, CODE_RANGE = 0x16, CODE_SUSPEND = 0x22,
+	CODE_EVENT = 0x24, CODE_OPTIONAL_BACKWARD = 0x29
 };
 
 #define FIXED_MAX 4
@@ -25,7 +25,8 @@ static const struct layout {
 	uint8_t fixed[FIXED_MAX], variable, optional[OPTIONAL_MAX];
 	bool no_optional_part;
 } layouts[] = {
-	{ ISUP_IAM, "IAM", { CODE_CONNECTION, CODE_FORWARD, CODE_CATEGORY, CODE_MEDIUM }, CODE_CALLED, { CODE_CALLING }, false },
+	{ ISUP_IAM, "IAM", { CODE_CONNECTION, CODE_FORWARD, CODE_CATEGORY, CODE_MEDIUM }, CODE_CALLED, { CODE_CALLING },
+	  false },
 	{ ISUP_ACM, "ACM", { CODE_BACKWARD }, 0, { CODE_OPTIONAL_BACKWARD, CODE_CAUSE }, false },
 	{ ISUP_CON, "CON", { CODE_BACKWARD }, 0, { CODE_OPTIONAL_BACKWARD }, false },
 	{ ISUP_ANM, "ANM", { 0 }, 0, { CODE_OPTIONAL_BACKWARD }, false },
@@ -168,7 +169,8 @@ static bool take_optional(struct isup *m, const struct layout *layout, const uin
 		if (!n || n > len - at - 2 || seen[code / 8] & 1 << code % 8)
 			return false;
 		seen[code / 8] |= (uint8_t)(1 << code % 8);
-		if ((code == layout->optional[0] || code == layout->optional[1]) && !take_parameter(m, code, bytes + at + 2, n))
+		if ((code == layout->optional[0] || code == layout->optional[1]) &&
+		    !take_parameter(m, code, bytes + at + 2, n))
 			return false;
 		at += n + 2;
 	}

@@ -1,7 +1,7 @@
 /*
- * ISUP (ITU-T Q.763) in MTP level 3 (Q.704 section 2.2, 14.2): how the POTS signaling gateway and the PSTN set up and release
- * calls on the circuits between them. The bytes are the service information octet, the routing label (ITU, 14-bit point
- * codes) and the ISUP message, as a TALI "mtp3" frame carries them. Bytes <-> struct, nothing else.
+ * ISUP (ITU-T Q.763) in MTP level 3 (Q.704 section 2.2, 14.2): how the POTS signaling gateway and the PSTN set up and
+ * release calls on the circuits between them. The bytes are the service information octet, the routing label (ITU,
+ * 14-bit point codes) and the ISUP message, as a TALI "mtp3" frame carries them. Bytes <-> struct, nothing else.
  *
  * Read strictly: the parts of a message follow each other without gap or overlap, its end is the end of the bytes, a
  * parameter has a length that Q.763 gives it and stands once. Optional parameters that are not named here are skipped.
@@ -20,8 +20,9 @@
 
 /* Q.763 table 4. */
 enum isup_type {
-	ISUP_IAM = 0x01, ISUP_ACM = 0x06, ISUP_CON = 0x07, ISUP_ANM = 0x09, ISUP_REL = 0x0c, ISUP_SUS = 0x0d, ISUP_RES = 0x0e,
-	ISUP_RLC = 0x10, ISUP_RSC = 0x12, ISUP_GRS = 0x17, ISUP_GRA = 0x29, ISUP_CPG = 0x2c, ISUP_UCIC = 0x2e
+	ISUP_IAM = 0x01, ISUP_ACM = 0x06, ISUP_CON = 0x07, ISUP_ANM = 0x09, ISUP_REL = 0x0c, ISUP_SUS = 0x0d,
+	ISUP_RES = 0x0e, ISUP_RLC = 0x10, ISUP_RSC = 0x12, ISUP_GRS = 0x17, ISUP_GRA = 0x29,
+	ISUP_CPG = 0x2c, ISUP_UCIC = 0x2e
 };
 
 /* Network indicator of the service information octet. */

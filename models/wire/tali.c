@@ -61,7 +61,8 @@ size_t tali_write(const struct tali *frame, uint8_t *out, size_t size)
 	struct text t = { (char *)out, size, 0, false };
 	size_t payload = frame->payload.len;
 
-	if ((unsigned)frame->kind >= TALI_KIND_COUNT || payload < kinds[frame->kind].min || payload > kinds[frame->kind].max)
+	if ((unsigned)frame->kind >= TALI_KIND_COUNT || payload < kinds[frame->kind].min ||
+	    payload > kinds[frame->kind].max)
 		return 0;
 	text_put(&t, SYNC, SYNC_LEN);
 	text_put(&t, kinds[frame->kind].opcode, OPCODE_LEN);

@@ -1,10 +1,11 @@
 /*
- * TALI (RFC 3094), the Transport Adapter Layer Interface of 2000: frames on a TCP connection that carry SS7 messages between
- * the POTS signaling gateway and the PSTN. Bytes <-> struct, nothing else.
+ * TALI (RFC 3094), the Transport Adapter Layer Interface of 2000: frames on a TCP connection that carry SS7 messages
+ * between the POTS signaling gateway and the PSTN. Bytes <-> struct, nothing else.
  *
- * A frame is "TALI", an operation code of four letters, the length of what follows (two bytes, low byte first) and that.
- * ISUP goes in TALI_MTP3 frames as a whole MTP3 message (isup.h), routing label and all, so that both ends and decoders
- * see the point codes. (TALI_ISOT frames are known too; decoders read ISUP in them from the circuit code on, without the label.)
+ * A frame is "TALI", an operation code of four letters, the length of what follows (two bytes, low byte first) and
+ * that. ISUP goes in TALI_MTP3 frames as a whole MTP3 message (isup.h), routing label and all, so that both ends and
+ * decoders see the point codes. (TALI_ISOT frames are known too; decoders read ISUP in them from the circuit code on,
+ * without the label.)
  */
 #ifndef TOLLGATE_WIRE_TALI_H
 #define TOLLGATE_WIRE_TALI_H

@@ -1,9 +1,9 @@
 /*
- * TFTP (RFC 1350) with its options (RFC 2347; block size RFC 2348, timeout and transfer size RFC 2349): how a cable device
- * gets its configuration file and its software image. Bytes <-> struct, nothing else.
+ * TFTP (RFC 1350) with its options (RFC 2347; block size RFC 2348, timeout and transfer size RFC 2349): how a cable
+ * device gets its configuration file and its software image. Bytes <-> struct, nothing else.
  *
- * Read strictly: an option once, its value a number within the RFC's bounds; in a request unknown options are skipped (the
- * server does not acknowledge them), in an OACK they are refused, as nothing here asks for them.
+ * Read strictly: an option once, its value a number within the RFC's bounds; in a request unknown options are skipped
+ * (the server does not acknowledge them), in an OACK they are refused, as nothing here asks for them.
  */
 #ifndef TOLLGATE_WIRE_TFTP_H
 #define TOLLGATE_WIRE_TFTP_H

@@ -20,7 +20,8 @@ static void check_same(const struct dhcp *a, const struct dhcp *b)
 {
 	fuzz_require(a->type == b->type && a->xid == b->xid && a->secs == b->secs && a->hops == b->hops);
 	fuzz_require(a->broadcast == b->broadcast && memcmp(a->chaddr, b->chaddr, sizeof a->chaddr) == 0);
-	fuzz_require(a->ciaddr == b->ciaddr && a->yiaddr == b->yiaddr && a->siaddr == b->siaddr && a->giaddr == b->giaddr);
+	fuzz_require(a->ciaddr == b->ciaddr && a->yiaddr == b->yiaddr && a->siaddr == b->siaddr &&
+	             a->giaddr == b->giaddr);
 	fuzz_require(a->mask == b->mask && a->router == b->router && memcmp(a->dns, b->dns, sizeof a->dns) == 0);
 	fuzz_require(a->requested_ip == b->requested_ip && a->lease_s == b->lease_s && a->server_id == b->server_id);
 	fuzz_require(a->renew_s == b->renew_s && a->rebind_s == b->rebind_s);
@@ -66,21 +67,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #define TEXT(s) { s, sizeof s - 1 }
 static const struct dhcp seeds[] = {
 	{ .type = DHCP_DISCOVER, .xid = 0x3903f326, .broadcast = true, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 },
-	  .class_id = TEXT("pktc1.0:0501"), .client_id = TEXT("\1\0\x10\x18\1\2\3"), .parameters = TEXT("\1\3\6\14\17\173"),
-	  .vendor_specific = TEXT("\2\5ECMTA") },
+	  .class_id = TEXT("pktc1.0:0501"), .client_id = TEXT("\1\0\x10\x18\1\2\3"),
+	  .parameters = TEXT("\1\3\6\14\17\173"), .vendor_specific = TEXT("\2\5ECMTA") },
 	{ .type = DHCP_OFFER, .xid = 0x3903f326, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .yiaddr = 0x0a010002,
 	  .siaddr = 0x0a010001, .file = TEXT("unprov.cfg"), .mask = 0xffff0000, .router = 0x0a010001,
-	  .dns = { 0x0a010001, 0x0a020001 }, .lease_s = 3600, .renew_s = 1800, .rebind_s = 3150, .server_id = 0x0a010001,
-	  .domain = TEXT("tollgate.example"), .tftp_server = TEXT("10.1.0.1"), .boot_file = TEXT("unprov.cfg"),
+	  .dns = { 0x0a010001, 0x0a020001 }, .lease_s = 3600, .renew_s = 1800, .rebind_s = 3150,
+	  .server_id = 0x0a010001, .domain = TEXT("tollgate.example"),
+	  .tftp_server = TEXT("10.1.0.1"), .boot_file = TEXT("unprov.cfg"),
 	  .provisioning_ip = 0x0a030001, .realm = "TOLLGATE.EXAMPLE" },
 	{ .type = DHCP_REQUEST, .xid = 0x3903f326, .secs = 2, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 },
 	  .requested_ip = 0x0a010002, .server_id = 0x0a010001, .host_name = TEXT("cta1"), .class_id = TEXT("pktc1.0") },
-	{ .type = DHCP_ACK, .xid = 0x3903f326, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .yiaddr = 0x0a010002, .giaddr = 0x0a010003,
-	  .hops = 1, .lease_s = DHCP_LEASE_INFINITE, .server_id = 0x0a010001, .sname = TEXT("head-end"),
-	  .provisioning_name = "pca.tollgate.example", .realm = "TOLLGATE.EXAMPLE" },
+	{ .type = DHCP_ACK, .xid = 0x3903f326, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .yiaddr = 0x0a010002,
+	  .giaddr = 0x0a010003, .hops = 1, .lease_s = DHCP_LEASE_INFINITE, .server_id = 0x0a010001,
+	  .sname = TEXT("head-end"), .provisioning_name = "pca.tollgate.example", .realm = "TOLLGATE.EXAMPLE" },
 	{ .type = DHCP_NAK, .xid = 7, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .server_id = 0x0a010001,
 	  .message = TEXT("address in use") },
-	{ .type = DHCP_RELEASE, .xid = 8, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .ciaddr = 0x0a010002, .server_id = 0x0a010001 },
+	{ .type = DHCP_RELEASE, .xid = 8, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .ciaddr = 0x0a010002,
+	  .server_id = 0x0a010001 },
 	{ .type = DHCP_INFORM, .xid = 9, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .ciaddr = 0x0a010002,
 	  .parameters = TEXT("\173") },
 	{ .type = DHCP_DECLINE, .xid = 10, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 }, .requested_ip = 0x0a010002,

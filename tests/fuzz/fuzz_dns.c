@@ -1,8 +1,8 @@
 /*
  * Fuzzing of DNS. Input: a message, as it comes in a datagram.
  *
- * What must hold: any bytes are parsed or refused; what is accepted says the same when it is written and read again, if it
- * still fits into a message (names that were compressed grow).
+ * What must hold: any bytes are parsed or refused; what is accepted says the same when it is written and read again, if
+ * it still fits into a message (names that were compressed grow).
  */
 #include "models/wire/dns.h"
 #include "tests/fuzz/fuzz.h"
@@ -71,13 +71,16 @@ static const struct dns seeds[] = {
 		{ .name = "kdc1.tollgate.example", .type = DNS_A, .ttl_s = 3600, .ip = 0x0a030002 } } },
 	{ .id = 2, .response = true, .question = "_kerberos._udp.tollgate.example", .type = DNS_SRV,
 	  .answer_count = 2, .answers = {
-		{ .name = "_kerberos._udp.tollgate.example", .type = DNS_SRV, .ttl_s = 60, .target = "kdc1.tollgate.example",
+		{ .name = "_kerberos._udp.tollgate.example", .type = DNS_SRV, .ttl_s = 60,
+		  .target = "kdc1.tollgate.example",
 		  .priority = 1, .weight = 2, .port = 88 },
-		{ .name = "_kerberos._udp.tollgate.example", .type = DNS_SRV, .ttl_s = 60, .target = "kdc2.tollgate.example",
+		{ .name = "_kerberos._udp.tollgate.example", .type = DNS_SRV, .ttl_s = 60,
+		  .target = "kdc2.tollgate.example",
 		  .priority = 2, .weight = 2, .port = 88 } } },
 	{ .id = 3, .response = true, .recursion_available = true, .question = "1.0.3.10.in-addr.arpa", .type = DNS_PTR,
 	  .answer_count = 1, .answers = {
-		{ .name = "1.0.3.10.in-addr.arpa", .type = DNS_PTR, .ttl_s = 60, .target = "kdc1.tollgate.example" } } },
+		{ .name = "1.0.3.10.in-addr.arpa", .type = DNS_PTR, .ttl_s = 60,
+		  .target = "kdc1.tollgate.example" } } },
 	{ .id = 4, .response = true, .rcode = DNS_NAME_ERROR, .question = "nobody.tollgate.example", .type = DNS_A },
 };
 

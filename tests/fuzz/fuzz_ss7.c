@@ -1,8 +1,8 @@
 /*
  * Fuzzing of TALI and ISUP. Input: bytes of a TALI connection, from the beginning of a frame on; or an MTP3 message.
  *
- * What must hold: any bytes are frames, the beginning of one, or refused, and that does not depend on how many of them have
- * come; what is accepted says the same when it is written and read again.
+ * What must hold: any bytes are frames, the beginning of one, or refused, and that does not depend on how many of them
+ * have come; what is accepted says the same when it is written and read again.
  */
 #include "models/wire/isup.h"
 #include "models/wire/tali.h"
@@ -18,9 +18,11 @@ static void check_number(const struct isup_number *a, const struct isup_number *
 static void check_same(const struct isup *a, const struct isup *b)
 {
 	fuzz_require(a->network == b->network && a->dpc == b->dpc && a->opc == b->opc && a->sls == b->sls);
-	fuzz_require(a->cic == b->cic && a->type == b->type && a->connection == b->connection && a->forward == b->forward);
+	fuzz_require(a->cic == b->cic && a->type == b->type && a->connection == b->connection &&
+	             a->forward == b->forward);
 	fuzz_require(a->category == b->category && a->medium == b->medium && a->backward == b->backward);
-	fuzz_require(a->has_optional_backward == b->has_optional_backward && a->optional_backward == b->optional_backward);
+	fuzz_require(a->has_optional_backward == b->has_optional_backward &&
+	             a->optional_backward == b->optional_backward);
 	fuzz_require(a->event == b->event && a->location == b->location && a->cause == b->cause);
 	fuzz_require(a->range == b->range && a->status == b->status && a->suspend == b->suspend);
 	check_number(&a->called, &b->called);
@@ -73,7 +75,8 @@ static size_t run_frame(const uint8_t *data, size_t size)
 		fuzz_require(tali_parse(bytes, (size_t)n, &part) == 0);
 	if (taken > 0) {
 		fuzz_require(tali_write(&frame, again, sizeof again) == (size_t)taken &&
-		             memcmp(again, bytes, (size_t)taken) == 0 && tali_write(&frame, again, (size_t)taken - 1) == 0);
+		             memcmp(again, bytes, (size_t)taken) == 0);
+		fuzz_require(tali_write(&frame, again, (size_t)taken - 1) == 0);
 		if (frame.kind == TALI_MTP3)
 			run_isup((const uint8_t *)frame.payload.at, frame.payload.len);
 	}
@@ -96,14 +99,17 @@ static const struct isup seeds[] = {
 	  .forward = ISUP_FORWARD_ISUP_ALL_THE_WAY | ISUP_FORWARD_ISDN_ACCESS, .category = ISUP_ORDINARY_SUBSCRIBER,
 	  .medium = ISUP_AUDIO_3K1,
 	  .called = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, 0, 0, "6105550102f" },
-	  .calling = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, ISUP_ALLOWED, ISUP_NETWORK_PROVIDED, "2155550101" } },
+	  .calling = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, ISUP_ALLOWED, ISUP_NETWORK_PROVIDED,
+	               "2155550101" } },
 	{ .opc = 1001, .dpc = 2002, .cic = 4095, .type = ISUP_IAM, .called = { true, 3, 1, true, 0, 0, "911" } },
 	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_ACM, .backward = 0x1416, .has_optional_backward = true,
-	  .optional_backward = ISUP_OPTIONAL_IN_BAND, .location = ISUP_LOCATION_LOCAL_PUBLIC, .cause = ISUP_CAUSE_BUSY },
+	  .optional_backward = ISUP_OPTIONAL_IN_BAND, .location = ISUP_LOCATION_LOCAL_PUBLIC,
+	  .cause = ISUP_CAUSE_BUSY },
 	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_CON, .backward = 0x1416 },
 	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_ANM },
 	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_CPG, .event = ISUP_EVENT_ALERTING },
-	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_REL, .location = ISUP_LOCATION_LOCAL_PUBLIC, .cause = ISUP_CAUSE_NORMAL },
+	{ .opc = 2, .dpc = 1, .cic = 5, .type = ISUP_REL, .location = ISUP_LOCATION_LOCAL_PUBLIC,
+	  .cause = ISUP_CAUSE_NORMAL },
 	{ .opc = 1, .dpc = 2, .cic = 5, .type = ISUP_RLC },
 	{ .opc = 1, .dpc = 2, .cic = 5, .type = ISUP_SUS, .suspend = ISUP_BY_NETWORK },
 	{ .opc = 1, .dpc = 2, .cic = 5, .type = ISUP_RES, .suspend = ISUP_BY_NETWORK },
@@ -129,7 +135,7 @@ size_t fuzz_seed_input(unsigned nth, uint8_t *out, size_t size)
 	if (nth > 2 * SEED_COUNT)
 		return 0;
 	for (int kind = 0; kind < TALI_KIND_COUNT; kind++)
-		len += tali_write(&(struct tali){ (enum tali_kind)kind, { "12345", kind < TALI_MONITOR ? 0 : 5 } }, out + len,
-		                  size - len);
+		len += tali_write(&(struct tali){ (enum tali_kind)kind, { "12345", kind < TALI_MONITOR ? 0 : 5 } },
+		                  out + len, size - len);
 	return len;
 }

@@ -17,7 +17,8 @@ static void check_packet(const struct tftp *p, size_t size)
 	/* The long form of a number or mode ("007", "OCTET") becomes the short one, so that there is always room. */
 	fuzz_require(written > 0 && written <= size && tftp_parse(room, written, &again));
 	fuzz_require(p->kind == again.kind && span_equal(p->file, again.file) && p->netascii == again.netascii);
-	fuzz_require(p->block_len == again.block_len && p->timeout_s == again.timeout_s && p->has_size == again.has_size);
+	fuzz_require(p->block_len == again.block_len && p->timeout_s == again.timeout_s &&
+	             p->has_size == again.has_size);
 	fuzz_require(p->size == again.size && p->block == again.block && span_equal(p->data, again.data));
 	fuzz_require(p->error == again.error && span_equal(p->message, again.message));
 	exact = malloc(written);

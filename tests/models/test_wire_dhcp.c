@@ -8,8 +8,8 @@
 /* DISCOVER and OFFER of the sample capture dhcp.pcap of the Wireshark wiki (xid 0x3d1d, 00:0b:82:01:fc:42). */
 static const char discover[] = "01 01 06 00 00003d1d 0000 0000 00*16 000b8201fc42 00*10" HEADER_ZEROS
 	"35 01 01 3d 07 01000b8201fc42 32 04 00000000 37 04 0103062a ff 00*7";
-static const char offer[] = "02 01 06 00 00003d1d 0000 0000 00000000 c0a8000a c0a80001 00000000 000b8201fc42 00*10" HEADER_ZEROS
-	"35 01 02 01 04 ffffff00 3a 04 00000708 3b 04 00000c4e 33 04 00000e10 36 04 c0a80001 ff 00*26";
+static const char offer[] = "02 01 06 00 00003d1d 0000 0000 00000000 c0a8000a c0a80001 00000000 000b8201fc42 00*10"
+	HEADER_ZEROS "35 01 02 01 04 ffffff00 3a 04 00000708 3b 04 00000c4e 33 04 00000e10 36 04 c0a80001 ff 00*26";
 /* Put together by hand after RFC 2132 and RFC 3495; tshark 4.0 reads it without complaint. Options begin at 240. */
 static const char ack[] = "02 01 06 01 3903f326 0002 8000 00000000 0a010002 0a010001 0a010003 001018010203 00*10 00*64 "
 	"756e70726f762e636667 00*118 63825363"
@@ -70,7 +70,8 @@ END_TEST
 
 START_TEST(written_bytes_are_golden)
 {
-	struct dhcp m = { .type = DHCP_ACK, .xid = 0x3903f326, .secs = 2, .hops = 1, .broadcast = true, .yiaddr = 0x0a010002,
+	struct dhcp m = { .type = DHCP_ACK, .xid = 0x3903f326, .secs = 2, .hops = 1, .broadcast = true,
+	                  .yiaddr = 0x0a010002,
 		          .siaddr = 0x0a010001, .giaddr = 0x0a010003, .chaddr = { 0, 0x10, 0x18, 1, 2, 3 },
 		          .file = span_of("unprov.cfg"), .mask = 0xffff0000, .router = 0x0a010001,
 		          .dns = { 0x0a010001, 0x0a020001 }, .host_name = span_of("cta1"), .lease_s = 3600,
@@ -91,18 +92,22 @@ static void check_spans(const struct dhcp *a, const struct dhcp *b)
 	ck_assert(span_equal(a->vendor_specific, b->vendor_specific) && span_equal(a->parameters, b->parameters));
 	ck_assert(span_equal(a->message, b->message) && span_equal(a->class_id, b->class_id));
 	ck_assert(span_equal(a->client_id, b->client_id) && span_equal(a->tftp_server, b->tftp_server));
-	ck_assert(span_equal(a->boot_file, b->boot_file) && span_equal(a->sname, b->sname) && span_equal(a->file, b->file));
+	ck_assert(span_equal(a->boot_file, b->boot_file) && span_equal(a->sname, b->sname) &&
+	          span_equal(a->file, b->file));
 }
 
 START_TEST(every_field_comes_back) /* in a message of every type */
 {
-	struct dhcp in = { .type = (enum dhcp_type)_i, .xid = 0xfffffffe, .secs = 65535, .hops = 2, .ciaddr = 1, .yiaddr = 2,
-		           .siaddr = 3, .giaddr = 4, .chaddr = { 1, 2, 3, 4, 5, 6 }, .sname = span_of("head-end"),
+	struct dhcp in = { .type = (enum dhcp_type)_i, .xid = 0xfffffffe, .secs = 65535, .hops = 2, .ciaddr = 1,
+	                   .yiaddr = 2, .siaddr = 3, .giaddr = 4, .chaddr = { 1, 2, 3, 4, 5, 6 },
+	                   .sname = span_of("head-end"),
 		           .file = span_of("a.cfg"), .mask = 5, .router = 6, .dns = { 7, 8, 9 }, .requested_ip = 10,
 		           .lease_s = DHCP_LEASE_INFINITE, .server_id = 11, .renew_s = 12, .rebind_s = 13,
-		           .host_name = span_of("cta1"), .domain = span_of("tollgate.example"), .vendor_specific = { "\0\1", 2 },
+		           .host_name = span_of("cta1"), .domain = span_of("tollgate.example"),
+	                   .vendor_specific = { "\0\1", 2 },
 		           .parameters = { "\1\3", 2 }, .message = span_of("no"), .class_id = span_of("pktc1.0"),
-		           .client_id = { "\0\0x", 3 }, .tftp_server = span_of("10.1.0.1"), .boot_file = span_of("b.cfg"),
+		           .client_id = { "\0\0x", 3 }, .tftp_server = span_of("10.1.0.1"),
+	                   .boot_file = span_of("b.cfg"),
 		           .provisioning_name = "pca.tollgate.example", .realm = "R" };
 	struct dhcp out;
 	uint8_t bytes[DHCP_MESSAGE_MAX];
@@ -112,9 +117,12 @@ START_TEST(every_field_comes_back) /* in a message of every type */
 	ck_assert(dhcp_parse(bytes, len, &out));
 	check_spans(&in, &out);
 	ck_assert(out.type == in.type && out.xid == in.xid && out.secs == 65535 && out.hops == 2 && !out.broadcast);
-	ck_assert(out.ciaddr == 1 && out.yiaddr == 2 && out.siaddr == 3 && out.giaddr == 4 && out.mask == 5 && out.router == 6);
-	ck_assert(out.dns[0] == 7 && out.dns[1] == 8 && out.dns[2] == 9 && out.requested_ip == 10 && out.server_id == 11);
-	ck_assert(out.lease_s == DHCP_LEASE_INFINITE && out.renew_s == 12 && out.rebind_s == 13 && !out.provisioning_ip);
+	ck_assert(out.ciaddr == 1 && out.yiaddr == 2 && out.siaddr == 3 && out.giaddr == 4 && out.mask == 5 &&
+	          out.router == 6);
+	ck_assert(out.dns[0] == 7 && out.dns[1] == 8 && out.dns[2] == 9 && out.requested_ip == 10 &&
+	          out.server_id == 11);
+	ck_assert(out.lease_s == DHCP_LEASE_INFINITE && out.renew_s == 12 && out.rebind_s == 13 &&
+	          !out.provisioning_ip);
 	ck_assert_str_eq(out.provisioning_name, in.provisioning_name);
 	ck_assert_str_eq(out.realm, "R");
 }
@@ -186,7 +194,8 @@ START_TEST(needs_of_each_type)
 		{ .type = DHCP_OFFER, .lease_s = 1, .server_id = 1 }, { .type = DHCP_ACK, .yiaddr = 1, .lease_s = 1 },
 		{ .type = DHCP_NAK }, { .type = DHCP_RELEASE, .ciaddr = 1 }, { .type = DHCP_RELEASE, .server_id = 1 },
 		{ .type = DHCP_INFORM }, { .type = DHCP_DECLINE, .server_id = 1 }, { .type = (enum dhcp_type)0 },
-		{ .type = DHCP_TYPE_COUNT }, { .type = DHCP_DISCOVER, .realm = "a..b" }, { .type = DHCP_DISCOVER, .realm = "." },
+		{ .type = DHCP_TYPE_COUNT }, { .type = DHCP_DISCOVER, .realm = "a..b" },
+		{ .type = DHCP_DISCOVER, .realm = "." },
 	};
 	uint8_t bytes[DHCP_MESSAGE_MAX], *block;
 	char text[257];
@@ -202,7 +211,8 @@ START_TEST(needs_of_each_type)
 	m.file.len = 0;
 	m.host_name.len = 256;
 	ck_assert_uint_eq(dhcp_write(&m, bytes, sizeof bytes), 0);
-	ck_assert(parse("01 01 06 00 00*4 0000 0000 00*16 00*6 00*10" HEADER_ZEROS "00 00 35 01 01 00 fe 00 ff", &m, &block));
+	ck_assert(parse("01 01 06 00 00*4 0000 0000 00*16 00*6 00*10" HEADER_ZEROS "00 00 35 01 01 00 fe 00 ff", &m,
+	                &block));
 	free(block);
 }
 END_TEST
@@ -234,8 +244,10 @@ START_TEST(describes)
 	char all[FIXTURE_MAX] = "";
 
 	dhcp_describe(bytes, bytes_of(ack, bytes), collect, all);
-	ck_assert_str_eq(all, "xid=3903f326;secs=2;chaddr=00:10:18:01:02:03;yiaddr=10.1.0.2;siaddr=10.1.0.1;giaddr=10.1.0.3;"
-	                 "provisioning-server=10.3.0.1;file=unprov.cfg;subnet-mask=255.255.0.0;router=10.1.0.1;dns=10.1.0.1;"
+	ck_assert_str_eq(all,
+	                 "xid=3903f326;secs=2;chaddr=00:10:18:01:02:03;yiaddr=10.1.0.2;siaddr=10.1.0.1;giaddr=10.1.0.3;"
+	                 "provisioning-server=10.3.0.1;file=unprov.cfg;subnet-mask=255.255.0.0;router=10.1.0.1;"
+	                 "dns=10.1.0.1;"
 	                 "host-name=cta1;lease-s=3600;server-id=10.1.0.1;realm=TOLLGATE.EXAMPLE;");
 }
 END_TEST

@@ -280,7 +280,8 @@ START_TEST(describes)
 	char all[FIXTURE_MAX] = "";
 
 	dns_describe(bytes, bytes_of(service, bytes), collect, all);
-	ck_assert_str_eq(all, "id=2;question=_kerberos._udp.tollgate.example;type=SRV;rcode=0;answer=kdc1.tollgate.example;"
+	ck_assert_str_eq(all,
+	                 "id=2;question=_kerberos._udp.tollgate.example;type=SRV;rcode=0;answer=kdc1.tollgate.example;"
 	                 "port=88;ttl-s=60;");
 }
 END_TEST

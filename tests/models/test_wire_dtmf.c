@@ -1,6 +1,6 @@
 /*
- * Telephone events: the example of RFC 2833 (a caller dials 911), the packets of a press, a receiver under loss, repetition and
- * reordering, mutations.
+ * Telephone events: the example of RFC 2833 (a caller dials 911), the packets of a press, a receiver under loss,
+ * repetition and reordering, mutations.
  */
 #include "models/wire/dtmf.h"
 #include "tests/models/wire_fixture.h"
@@ -14,7 +14,8 @@ START_TEST(events_of_rfc2833) /* "911" dialled, seen while the last 1 is held */
 		{ "09 87 0640", { 9, true, 7, 1600 } },
 		{ "01 8a 07d0", { 1, true, 10, 2000 } },
 		{ "01 14 0190", { 1, false, 20, 400 } },
-		{ "05 0a 0140", { 5, false, 10, 320 } }, /* put together by hand; tshark 4.0: DTMF Five 5, volume 10, duration 320 */
+		/* put together by hand; tshark 4.0: DTMF Five 5, volume 10, duration 320 */
+		{ "05 0a 0140", { 5, false, 10, 320 } },
 	};
 
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -29,7 +30,8 @@ START_TEST(events_of_rfc2833) /* "911" dialled, seen while the last 1 is held */
 		ck_assert_mem_eq(out, bytes, len);
 		bytes[1] |= 0x40; /* the reserved bit */
 		ck_assert(dtmf_parse(bytes, len, &e) && e.volume == events[i].e.volume);
-		ck_assert(!dtmf_parse(bytes, len - 1, &e) && !dtmf_parse(bytes, len + 1, &e) && !dtmf_parse(bytes, 0, &e));
+		ck_assert(!dtmf_parse(bytes, len - 1, &e) && !dtmf_parse(bytes, len + 1, &e) &&
+		          !dtmf_parse(bytes, 0, &e));
 	}
 	ck_assert(!dtmf_write(&(struct dtmf_event){ .volume = 64 }, (uint8_t[DTMF_PAYLOAD_LEN]){ 0 }));
 }
@@ -88,7 +90,8 @@ START_TEST(presses_at_the_limits)
 	ck_assert(!dtmf_press_start(&press, '1', 0, DTMF_STEP));
 	ck_assert(!dtmf_press_start(&press, '1', 1600, 0));
 	ck_assert(!dtmf_press_start(&press, '1', DTMF_DURATION_MAX + 1, DTMF_STEP));
-	ck_assert(dtmf_press_start(&press, '#', 1, DTMF_STEP)); /* over before the first report: three ends, the first marked */
+	/* over before the first report: three ends, the first marked */
+	ck_assert(dtmf_press_start(&press, '#', 1, DTMF_STEP));
 	while (dtmf_press_next(&press, &packet)) {
 		ck_assert(packet.marker == (count == 0) && packet.payload[1] & 0x80);
 		ck_assert_uint_eq(packet.at, 1 + count++ * DTMF_STEP);
@@ -192,7 +195,8 @@ START_TEST(what_is_no_key)
 	struct dtmf_receiver r = { 0 };
 	char digit = '\0';
 
-	ck_assert_int_eq(dtmf_receive(&r, 0, (const uint8_t *)"\x20\x8a\0\1", 4, &digit), DTMF_NO_KEY); /* answer tone */
+	/* answer tone */
+	ck_assert_int_eq(dtmf_receive(&r, 0, (const uint8_t *)"\x20\x8a\0\1", 4, &digit), DTMF_NO_KEY);
 	ck_assert_int_eq(dtmf_receive(&r, 0, (const uint8_t *)"\1\x0a\0", 3, &digit), DTMF_REFUSED);
 	ck_assert(!r.heard && !digit);
 	ck_assert_int_eq(dtmf_receive(&r, 0, (const uint8_t *)"\1\x0a\0\xa0", 4, &digit), DTMF_KEY);

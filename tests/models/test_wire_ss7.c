@@ -1,6 +1,6 @@
 /*
- * TALI frames and the ISUP messages in them: bytes put together by hand after Q.763 (tshark 4.0 reads every one of them down
- * to its digits and causes, as mtp3 and isup in tali), round trips, streams, what is refused, mutations.
+ * TALI frames and the ISUP messages in them: bytes put together by hand after Q.763 (tshark 4.0 reads every one of them
+ * down to its digits and causes, as mtp3 and isup in tali), round trips, streams, what is refused, mutations.
  */
 #include "models/wire/isup.h"
 #include "models/wire/tali.h"
@@ -20,22 +20,28 @@ static const struct {
 } messages[] = {
 	{ iam, { .type = ISUP_IAM, .forward = 0x0120, .category = ISUP_ORDINARY_SUBSCRIBER, .medium = ISUP_AUDIO_3K1,
 	         .called = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, 0, 0, "6105550102f" },
-	         .calling = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, 0, ISUP_NETWORK_PROVIDED, "2155550101" } } },
+	         .calling = { true, ISUP_NATIONAL_NUMBER, ISUP_PLAN_E164, false, 0, ISUP_NETWORK_PROVIDED,
+	                      "2155550101" } } },
 	{ LABEL "01 10 6001 0d 00 02 00 04 83 90 19 01",
-	  { .type = ISUP_IAM, .connection = 0x10, .forward = ISUP_FORWARD_ISUP_ALL_THE_WAY | ISUP_FORWARD_ISUP_NOT_REQUIRED |
+	  { .type = ISUP_IAM, .connection = 0x10,
+	    .forward = ISUP_FORWARD_ISUP_ALL_THE_WAY | ISUP_FORWARD_ISUP_NOT_REQUIRED |
 	    ISUP_FORWARD_ISDN_ACCESS, .category = ISUP_TEST_CALL, .called = { true, 3, 1, true, 0, 0, "911" } } },
 	{ LABEL "01 00 0000 00 00 02 05 03 04 10 bc 0a 02 00 0b 00",
-	  { .type = ISUP_IAM, .called = { true, 4, 1, false, 0, 0, "cb" }, .calling = { true, 0, 0, false, 2, 3, "" } } },
+	  { .type = ISUP_IAM, .called = { true, 4, 1, false, 0, 0, "cb" },
+	    .calling = { true, 0, 0, false, 2, 3, "" } } },
 	{ LABEL "06 1614 00", { .type = ISUP_ACM, .backward = 0x1416 } },
 	{ LABEL "06 1614 01 29 01 01 12 02 82 91 00",
-	  { .type = ISUP_ACM, .backward = 0x1416, .has_optional_backward = true, .optional_backward = ISUP_OPTIONAL_IN_BAND,
+	  { .type = ISUP_ACM, .backward = 0x1416, .has_optional_backward = true,
+	    .optional_backward = ISUP_OPTIONAL_IN_BAND,
 	    .location = ISUP_LOCATION_LOCAL_PUBLIC, .cause = ISUP_CAUSE_BUSY } },
 	{ LABEL "07 1614 00", { .type = ISUP_CON, .backward = 0x1416 } },
 	{ LABEL "09 00", { .type = ISUP_ANM } },
 	{ LABEL "09 01 29 01 00 00", { .type = ISUP_ANM, .has_optional_backward = true } },
 	{ LABEL "2c 01 00", { .type = ISUP_CPG, .event = ISUP_EVENT_ALERTING } },
-	{ LABEL "0c 02 00 02 82 90", { .type = ISUP_REL, .location = ISUP_LOCATION_LOCAL_PUBLIC, .cause = ISUP_CAUSE_NORMAL } },
-	{ LABEL "0c 02 00 02 8a a2", { .type = ISUP_REL, .location = ISUP_LOCATION_BEYOND, .cause = ISUP_CAUSE_NO_CIRCUIT } },
+	{ LABEL "0c 02 00 02 82 90",
+	  { .type = ISUP_REL, .location = ISUP_LOCATION_LOCAL_PUBLIC, .cause = ISUP_CAUSE_NORMAL } },
+	{ LABEL "0c 02 00 02 8a a2",
+	  { .type = ISUP_REL, .location = ISUP_LOCATION_BEYOND, .cause = ISUP_CAUSE_NO_CIRCUIT } },
 	{ LABEL "10 00", { .type = ISUP_RLC } },
 	{ LABEL "0d 01 00", { .type = ISUP_SUS, .suspend = ISUP_BY_NETWORK } },
 	{ LABEL "0e 00 00", { .type = ISUP_RES, .suspend = ISUP_BY_SUBSCRIBER } },
@@ -69,7 +75,8 @@ static void check_number(const struct isup_number *a, const struct isup_number *
 
 static void check_same(const struct isup *a, const struct isup *b)
 {
-	ck_assert(a->network == b->network && a->dpc == b->dpc && a->opc == b->opc && a->sls == b->sls && a->cic == b->cic);
+	ck_assert(a->network == b->network && a->dpc == b->dpc && a->opc == b->opc && a->sls == b->sls &&
+	          a->cic == b->cic);
 	ck_assert(a->type == b->type && a->connection == b->connection && a->forward == b->forward);
 	ck_assert(a->category == b->category && a->medium == b->medium && a->backward == b->backward);
 	ck_assert(a->has_optional_backward == b->has_optional_backward && a->optional_backward == b->optional_backward);
@@ -124,16 +131,19 @@ START_TEST(no_shorter_or_longer_message_is_accepted)
 }
 END_TEST
 
-START_TEST(label_of_a_capture) /* "Protocols/isup", Wireshark wiki: DPC 12163, OPC 11522, network 3, CIC 213; here before an ANM */
+/* "Protocols/isup", Wireshark wiki: DPC 12163, OPC 11522, network 3, CIC 213; here before an ANM */
+START_TEST(label_of_a_capture)
 {
 	struct isup m;
 
 	ck_assert(parse("c5 83af400b d500 09 00", &m));
-	ck_assert(m.network == 3 && m.dpc == 12163 && m.opc == 11522 && m.sls == 0 && m.cic == 213 && m.type == ISUP_ANM);
+	ck_assert(m.network == 3 && m.dpc == 12163 && m.opc == 11522 && m.sls == 0 && m.cic == 213 &&
+	          m.type == ISUP_ANM);
 }
 END_TEST
 
-START_TEST(unknown_optional_parameters_are_skipped) /* hop counter (61) and user-to-user information (32), Q.763 table 5 */
+/* hop counter (61) and user-to-user information (32), Q.763 table 5 */
+START_TEST(unknown_optional_parameters_are_skipped)
 {
 	struct isup m;
 
@@ -236,8 +246,8 @@ END_TEST
 START_TEST(values_that_do_not_fit_are_not_written)
 {
 	const struct isup good = labelled(0);
-	struct isup bad[] = { good, good, good, good, good, good, good, good, good, labelled(9), labelled(9), labelled(15),
-		              labelled(17), good };
+	struct isup bad[] = { good, good, good, good, good, good, good, good, good, labelled(9), labelled(9),
+	                      labelled(15), labelled(17), good };
 	uint8_t bytes[FIXTURE_MAX];
 
 	bad[0].network = 4;
@@ -262,7 +272,8 @@ END_TEST
 
 START_TEST(frames) /* RFC 3094 section 3.2: TALI, operation, length with its low byte first */
 {
-	static const char codes[][5] = { "test", "allo", "proh", "proa", "moni", "mona", "sccp", "isot", "mtp3", "saal" };
+	static const char codes[][5] = { "test", "allo", "proh", "proa", "moni", "mona", "sccp", "isot", "mtp3",
+	                                 "saal" };
 	static char payload[TALI_PAYLOAD_MAX + 1];
 	size_t max = _i < TALI_MONITOR ? 0 : _i < TALI_SCCP ? TALI_MONITOR_MAX : TALI_PAYLOAD_MAX;
 	struct tali in = { (enum tali_kind)_i, { payload, max } }, out;
@@ -293,7 +304,8 @@ END_TEST
 START_TEST(streams)
 {
 	uint8_t all[FIXTURE_MAX], message[FIXTURE_MAX];
-	size_t len = bytes_of("54414c49 74657374 0000 54414c49 6d747033 2200", all), message_len = bytes_of(iam, message), at = 0;
+	size_t len = bytes_of("54414c49 74657374 0000 54414c49 6d747033 2200", all);
+	size_t message_len = bytes_of(iam, message), at = 0;
 	struct tali frame;
 	struct isup m;
 	unsigned frames_seen = 0;
@@ -308,7 +320,8 @@ START_TEST(streams)
 
 		ck_assert_int_ge(taken, 0);
 		if (taken) {
-			ck_assert_uint_eq(frame.kind, ((enum tali_kind[]){ TALI_TEST, TALI_MTP3, TALI_ALLOW })[frames_seen++]);
+			ck_assert_uint_eq(frame.kind,
+			                  ((enum tali_kind[]){ TALI_TEST, TALI_MTP3, TALI_ALLOW })[frames_seen++]);
 			if (frame.kind == TALI_MTP3)
 				ck_assert(isup_parse((const uint8_t *)frame.payload.at, frame.payload.len, &m));
 			at += (size_t)taken;
@@ -326,7 +339,8 @@ START_TEST(no_frames) /* refused with the first byte that is wrong */
 		const char *hex;
 		size_t enough;
 	} bad[] = {
-		{ "54414c48 74657374 0000", 4 }, { "00", 1 }, { "54414c49 54657374 0000", 5 }, { "54414c49 74657378 0000", 8 },
+		{ "54414c48 74657374 0000", 4 }, { "00", 1 }, { "54414c49 54657374 0000", 5 },
+		{ "54414c49 74657378 0000", 8 },
 		{ "54414c49 74657374 0100 00", 10 }, { "54414c49 6d747033 0000", 10 }, { "54414c49 6d747033 1201", 10 },
 	};
 
@@ -336,7 +350,8 @@ START_TEST(no_frames) /* refused with the first byte that is wrong */
 		struct tali frame;
 
 		for (size_t n = 0; n <= len; n++)
-			ck_assert_msg(tali_parse(bytes, n, &frame) == (n < bad[i].enough ? 0 : -1), "%s, %zu", bad[i].hex, n);
+			ck_assert_msg(tali_parse(bytes, n, &frame) == (n < bad[i].enough ? 0 : -1), "%s, %zu",
+			              bad[i].hex, n);
 	}
 }
 END_TEST

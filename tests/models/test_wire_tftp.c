@@ -84,7 +84,8 @@ START_TEST(blocks_and_errors) /* RFC 1350 figures 5-2 to 5-4 */
 		struct tftp p;
 
 		ck_assert(parse((const char *)bytes, len, &p, &block));
-		ck_assert(p.kind == packets[i].p.kind && p.block == packets[i].p.block && p.error == packets[i].p.error);
+		ck_assert(p.kind == packets[i].p.kind && p.block == packets[i].p.block &&
+		          p.error == packets[i].p.error);
 		ck_assert(span_equal(p.data, packets[i].p.data) && span_equal(p.message, packets[i].p.message));
 		check_written(&packets[i].p, (const char *)bytes, len);
 		free(block);
@@ -198,7 +199,8 @@ START_TEST(describes)
 	tftp_describe((const uint8_t *)RRQ_ALL, sizeof RRQ_ALL, collect, all);
 	tftp_describe((const uint8_t *)"\0\3\0\2abc", 7, collect, all);
 	tftp_describe((const uint8_t *)"\0\5\0\1no", 7, collect, all);
-	ck_assert_str_eq(all, "file=cta.img;mode=octet;blksize=1400;timeout=2;tsize=0;block=2;length=3;error=1;message=no;");
+	ck_assert_str_eq(all,
+	                 "file=cta.img;mode=octet;blksize=1400;timeout=2;tsize=0;block=2;length=3;error=1;message=no;");
 	ck_assert_str_eq(tftp_name(TFTP_OPTIONS), "OACK");
 }
 END_TEST

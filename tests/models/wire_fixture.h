@@ -1,6 +1,7 @@
 /*
- * What the tests of the wire formats share: bytes out of hex text, messages with one thing changed, and mutations from a
- * fixed seed. Every message is parsed from a heap block of exactly its length, so that the sanitizers see a read past it.
+ * What the tests of the wire formats share: bytes out of hex text, messages with one thing changed, and mutations from
+ * a fixed seed. Every message is parsed from a heap block of exactly its length, so that the sanitizers see a read past
+ * it.
  */
 #ifndef TOLLGATE_TESTS_WIRE_FIXTURE_H
 #define TOLLGATE_TESTS_WIRE_FIXTURE_H
@@ -33,7 +34,8 @@ static inline size_t bytes_of(const char *hex, uint8_t out[FIXTURE_MAX])
 			memset(out + len, out[len - 1], count - 1);
 			len += count - 1;
 		} else {
-			ck_assert_msg(sscanf(hex, "%2x%n", &value, &read) == 1 && read == 2 && len < FIXTURE_MAX, "hex: %s", hex);
+			ck_assert_msg(sscanf(hex, "%2x%n", &value, &read) == 1 && read == 2 && len < FIXTURE_MAX,
+			              "hex: %s", hex);
 			out[len++] = (uint8_t)value;
 			hex += 2;
 		}
