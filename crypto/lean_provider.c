@@ -58,8 +58,10 @@ static bool cut(int operation, const struct kept *kept, OSSL_ALGORITHM out[TABLE
 
 static bool cut_all(void)
 {
-	static const struct kept digests[] = { { "SHA1", "" }, { "SHA2-224", "" }, { "SHA2-256", "" }, { "SHA2-384", "" },
-	                                       { "SHA2-512", "" }, { NULL, NULL } };
+	/* MD5 is there to be known and refused. */
+	static const struct kept digests[] = { { "MD5", "" }, { "SHA1", "" }, { "SHA2-224", "" },
+	                                       { "SHA2-256", "" }, { "SHA2-384", "" }, { "SHA2-512", "" },
+	                                       { NULL, NULL } };
 	static const struct kept ciphers[] = { { "DES-EDE3-CBC", "" }, { "AES-128-CBC", "" }, { "AES-192-CBC", "" },
 	                                       { "AES-256-CBC", "" }, { NULL, NULL } };
 	static const struct kept keys[] = { { "RSA", "" }, { "DH", "" }, { "DHX", "" }, { NULL, NULL } };
