@@ -40,7 +40,8 @@ static bool take_apart(struct der_span message, struct parts *parts)
 
 	*parts = (struct parts){ .cert_count = 0 };
 	if (!der_take(&message, DER_SEQUENCE, NULL, &info) || message.len ||
-	    !der_take(&info, DER_OID, &parts->type, &oid) || !is_signed_data(&oid) || !der_take(&info, DER_CONTEXT_0, NULL, &explicit_content) || info.len ||
+	    !der_take(&info, DER_OID, &parts->type, &oid) || !is_signed_data(&oid) ||
+	    !der_take(&info, DER_CONTEXT_0, NULL, &explicit_content) || info.len ||
 	    !der_take(&explicit_content, DER_SEQUENCE, NULL, &body) || explicit_content.len)
 		return false;
 	parts->front.bytes = body.bytes;

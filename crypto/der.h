@@ -1,9 +1,9 @@
 /*
- * DER by hand (ITU-T X.690), for the few frames that are taken apart or put together on the way of every device: tags of one
- * byte, definite lengths.
+ * DER by hand (ITU-T X.690), for the few frames that are taken apart or put together on the way of every device: tags
+ * of one byte, definite lengths.
  *
- * Internal to crypto/. Reading goes forwards in what lies there; writing goes backwards, so that a header is written when
- * the length of its content is known.
+ * Internal to crypto/. Reading goes forwards in what lies there; writing goes backwards, so that a header is written
+ * when the length of its content is known.
  */
 #ifndef TOLLGATE_CRYPTO_DER_H
 #define TOLLGATE_CRYPTO_DER_H
@@ -23,8 +23,8 @@ struct der_span { /* borrowed */
 };
 
 /*
- * Takes an element with this tag from the front of in. whole: with its header; content: without; NULL: not asked. False:
- * another tag, or no DER; in is untouched then.
+ * Takes an element with this tag from the front of in. whole: with its header; content: without; NULL: not asked.
+ * False: another tag, or no DER; in is untouched then.
  */
 bool der_take(struct der_span *in, uint8_t tag, struct der_span *whole, struct der_span *content);
 

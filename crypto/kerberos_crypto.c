@@ -30,7 +30,7 @@ static void broken(const char *what)
 	abort();
 }
 
-/* n-fold to one block (RFC 3961 section 5.1): the sum of the repetitions, each turned 13 bits more, with end-around carry. */
+/* n-fold to one block (RFC 3961 section 5.1): the repetitions' sum, each turned 13 bits more, with end-around carry. */
 static void n_fold(const uint8_t *in, unsigned len, uint8_t out[BLOCK_LEN])
 {
 	const unsigned bits = 8 * len;
@@ -71,7 +71,8 @@ bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uin
 	for (int at = 0; at < DERIVATION_LEN; at += BLOCK_LEN) {
 		int done = 0;
 		if (!EVP_CipherInit_ex2(ctx, NULL, NULL, zero_iv, 1, NULL) ||
-		    !EVP_CipherUpdate(ctx, bytes + at, &done, bytes + (at ? at - BLOCK_LEN : 0), BLOCK_LEN) || done != BLOCK_LEN)
+		    !EVP_CipherUpdate(ctx, bytes + at, &done, bytes + (at ? at - BLOCK_LEN : 0), BLOCK_LEN) ||
+		    done != BLOCK_LEN)
 			broken("3DES");
 	}
 	EVP_CIPHER_CTX_free(ctx);

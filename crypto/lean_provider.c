@@ -103,7 +103,8 @@ static const OSSL_DISPATCH provider_functions[] = {
 };
 
 static OSSL_provider_init_fn provider_init;
-static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **provctx)
+static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
+                         void **provctx)
 {
 	(void)handle;
 	(void)in;

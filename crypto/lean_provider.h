@@ -1,6 +1,6 @@
 /*
- * OpenSSL's default provider without what nothing here uses: of key types only RSA and Diffie-Hellman, of digests SHA-1,
- * SHA-2 and MD5, of ciphers 3DES and AES in CBC.
+ * OpenSSL's default provider without what nothing here uses: of key types only RSA and Diffie-Hellman, of digests
+ * SHA-1, SHA-2 and MD5, of ciphers 3DES and AES in CBC.
  *
  * Internal to crypto/. Whenever OpenSSL 3.0 parses a certificate it decodes the key in it, and for each it goes through
  * the decoders of every key type there is, which costs several RSA verifications. A library context that knows RSA and

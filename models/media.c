@@ -110,8 +110,9 @@ static inline int16_t harmonic(uint16_t phase, int shift)
 }
 
 /*
- * RTP_PAYLOAD_LEN samples from number first on: three harmonics, whose loudness rises and falls in a straight line. Without
- * branches and, as far as it goes, in 16 bits, so that a compiler makes eight samples at once. All periods divide 65536.
+ * RTP_PAYLOAD_LEN samples from number first on: three harmonics, whose loudness rises and falls in a straight line.
+ * Without branches and, as far as it goes, in 16 bits, so that a compiler makes eight samples at once. All periods
+ * divide 65536.
  */
 static void tone(uint32_t first, uint16_t step, int16_t out[RTP_PAYLOAD_LEN])
 {

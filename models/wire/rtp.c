@@ -76,8 +76,8 @@ uint8_t g711_alaw(int16_t sample)
 }
 
 /*
- * g711_ulaw() without branches, several at once: segment and mantissa of a code are the exponent and the first four bits
- * of the mantissa of an IEEE 754 number, and a small integer is such a number exactly.
+ * g711_ulaw() without branches, several at once: segment and mantissa of a code are the exponent and the first four
+ * bits of the mantissa of an IEEE 754 number, and a small integer is such a number exactly.
  */
 static void ulaw_encode(const int16_t *samples, size_t count, uint8_t *out)
 {

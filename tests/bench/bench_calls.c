@@ -1,16 +1,17 @@
 /*
- * What a whole run costs beyond its cryptography: scenarios/scale/thousand_calls.lua, without recording and with level "flow", against
- * the same cryptographic operations done bare.
+ * What a whole run costs beyond its cryptography: scenarios/scale/thousand_calls.lua, without recording and with level
+ * "flow", against the same cryptographic operations done bare.
  *
- * A first run counts the operations by kind and size. The floor does as many of each with this machine's libcrypto: key objects and
- * contexts are made before, nothing is parsed, encoded or allocated. What libcrypto does once for each key object is in both, so the
- * floor has as many objects as the run has keys:
- * - RSA with 1024 bits: one a CTA, new in each round, the operations evenly spread; the first private one sets up the blinding;
+ * A first run counts the operations by kind and size. The floor does as many of each with this machine's libcrypto: key
+ * objects and contexts are made before, nothing is parsed, encoded or allocated. What libcrypto does once for each key
+ * object is in both, so the floor has as many objects as the run has keys:
+ * - RSA with 1024 bits: one a CTA, new in each round, the operations evenly spread; the first private one sets up the
+ *   blinding;
  * - RSA with 2048 bits: root, operator's CA and KDC;
- * - 3DES and HMAC: in each call twelve times a context gets a new key (ESP of both CTAs and the stream of media, each both ways and at
- *   both ends).
- * Not in the floor: derivation of Kerberos keys, the identifiers of keys for the observers, and all that is no cryptography.
- * Processor time is measured; the best of several rounds of each counts, taken in turn.
+ * - 3DES and HMAC: in each call twelve times a context gets a new key (ESP of both CTAs and the stream of media, each
+ *   both ways and at both ends).
+ * Not in the floor: derivation of association keys, key set-ups of Kerberos, the identifiers of keys for observers, and
+ * all that is no cryptography. Processor time is measured; the best of several rounds of each counts, taken in turn.
  *
  *   bench_calls [calls] [rounds]     from the top folder: scenarios are found in ./scenarios
  */
@@ -64,7 +65,8 @@ static double run(const char *calls, const char *database, bool meter)
 {
 	const struct host_setting settings[] = { { "calls", calls } };
 	FILE *nowhere = fopen("/dev/null", "w");
-	struct host_options options = { .models = model_registry, .script = SCRIPT, .seed = 1, .settings = settings, .setting_count = 1,
+	struct host_options options = { .models = model_registry, .script = SCRIPT, .seed = 1,
+		                        .settings = settings, .setting_count = 1,
 		                        .database = database, .level = RECORD_FLOW, .out = nowhere, .err = stderr,
 		                        .cache_dir = getenv("TOLLGATE_CACHE") ? getenv("TOLLGATE_CACHE") : "build/cache",
 		                        .meter = meter ? count : NULL };
@@ -171,7 +173,8 @@ struct floor {
 /* A key into the contexts of 3DES and HMAC. */
 static void keys_do(struct floor *f)
 {
-	static const uint8_t key[24] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x23\x45\x67\x89\xab\xcd\xef\x01\x45\x67\x89\xab\xcd\xef\x01\x23";
+	static const uint8_t key[24] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x23, 0x45, 0x67, 0x89,
+		                         0xab, 0xcd, 0xef, 0x01, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23 };
 	uint8_t pad[64];
 
 	require(EVP_EncryptInit_ex2(f->des3, f->des3_cbc, key, key, NULL), "3DES");
@@ -327,7 +330,7 @@ int main(int argc, char **argv)
 	floor_free(&f);
 	unlink(database);
 	print_counts();
-	printf("calls=%s bare=%.2fs none=%.2fs flow=%.2fs ratio none=%.2f (to reach %.2f) flow=%.2f (to reach %.2f)\n", calls, bare, none,
-	       flow, none / bare, NONE_TO_REACH, flow / bare, FLOW_TO_REACH);
+	printf("calls=%s bare=%.2fs none=%.2fs flow=%.2fs ratio none=%.2f (to reach %.2f) flow=%.2f (to reach %.2f)\n",
+	       calls, bare, none, flow, none / bare, NONE_TO_REACH, flow / bare, FLOW_TO_REACH);
 	return none / bare <= NONE_TO_REACH && flow / bare <= FLOW_TO_REACH ? 0 : 1;
 }

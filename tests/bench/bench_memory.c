@@ -1,14 +1,16 @@
 /*
- * What an idle provisioned CTA takes of the heap: tests/bench/idle_ctas.lua with N and with 2 N of them; the difference of
- * the bytes in use, divided by N, at three moments: made, all booted, ten minutes later.
+ * What an idle provisioned CTA takes of the heap: tests/bench/idle_ctas.lua with N and with 2 N of them; the difference
+ * of the bytes in use, divided by N, at three moments: made, all booted, ten minutes later.
  *
  * Everything that grows with a CTA is counted, also what others keep for it (node, addresses and routes, subscriber,
- * lease, the controller's association, the scenario's own object). The key pool's cache is filled before and does not count:
- * it is a file in memory. The bytes are what the allocator has given out, with its overhead.
+ * lease, the controller's association, events, the observers' books, the scenario's own object). The key pool's cache
+ * is filled before and does not count: it is a file in memory. The bytes are what the allocator has given out, with its
+ * overhead.
  *
  *   bench_memory [N]     from the top folder
  */
 #define _GNU_SOURCE
+#define _GNU_SOURCE /* fopencookie() */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +42,8 @@ static void run(unsigned ctas)
 	char count[16];
 	const struct host_setting settings[] = { { "ctas", count } };
 	FILE *out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = on_write });
-	struct host_options options = { .models = model_registry, .script = SCRIPT, .seed = 1, .settings = settings, .setting_count = 1,
+	struct host_options options = { .models = model_registry, .script = SCRIPT, .seed = 1,
+		                        .settings = settings, .setting_count = 1,
 		                        .out = out, .err = stderr, .memory_limit = (size_t)8 << 30,
 		                        .cache_dir = getenv("TOLLGATE_CACHE") ? getenv("TOLLGATE_CACHE") : "build/cache" };
 	struct host_result result;
