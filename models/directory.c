@@ -27,7 +27,14 @@ struct number {
 	char digits[SUBSCRIBER_NUMBER_LEN];
 };
 
+struct prefix { /* longest first */
+	struct prefix *next;
+	const char *principal; /* of a service */
+	char digits[SUBSCRIBER_NUMBER_LEN];
+};
+
 struct directory {
+	struct prefix *prefixes;
 	struct service *services, **services_tail;
 	struct head_end *head_ends, **head_ends_tail;
 	struct number **numbers;
@@ -72,6 +79,12 @@ void directory_free(struct directory *d)
 		d->head_ends = h->next;
 		free(h->principal);
 		free(h);
+	}
+	while (d->prefixes) {
+		struct prefix *p = d->prefixes;
+
+		d->prefixes = p->next;
+		free(p);
 	}
 	free_numbers(d);
 	free(d);
@@ -204,9 +217,27 @@ void directory_number_set(struct directory *d, const char *digits, const char *p
 	(*at)->principal = service_named(d, principal)->principal;
 }
 
+void directory_prefix_add(struct directory *d, const char *digits, const char *principal)
+{
+	struct prefix **at = &d->prefixes, *p = sim_alloc(sizeof *p);
+	size_t len = strlen(digits);
+
+	strncpy(p->digits, digits, sizeof p->digits - 1);
+	p->principal = service_named(d, principal)->principal;
+	while (*at && strlen((*at)->digits) >= len)
+		at = &(*at)->next;
+	p->next = *at;
+	*at = p;
+}
+
 const char *directory_number(const struct directory *d, const char *digits)
 {
 	const struct number *n = d->bucket_count ? *place_of(d, digits) : NULL;
 
-	return n ? n->principal : NULL;
+	if (n)
+		return n->principal;
+	for (const struct prefix *p = d->prefixes; p; p = p->next)
+		if (strncmp(digits, p->digits, strlen(p->digits)) == 0)
+			return p->principal;
+	return NULL;
 }

@@ -28,6 +28,8 @@ const char *directory_head_end_of(const struct directory *directory, uint32_t ip
 
 /* The service ("sc/sc1", "ns/announce") that answers for a number (digits); principal NULL removes it. */
 void directory_number_set(struct directory *directory, const char *digits, const char *principal);
+/* A gateway for all numbers that begin so and that no service has: the longest beginning decides. principal is copied. */
+void directory_prefix_add(struct directory *directory, const char *prefix, const char *principal);
 const char *directory_number(const struct directory *directory, const char *digits); /* NULL: unknown number */
 
 #endif

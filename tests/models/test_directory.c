@@ -97,6 +97,33 @@ START_TEST(numbers_come_move_and_go)
 }
 END_TEST
 
+/* The longest beginning decides, whatever the order of entering; a number of a service goes before all. */
+START_TEST(beginnings_of_numbers_lead_to_gateways)
+{
+	static const struct {
+		const char *number, *principal;
+	} rows[] = {
+		{ "2125550001", "sg/one" }, { "2129990001", "sg/two" }, { "2129", "sg/two" }, { "212", "sg/one" }, { "21", NULL },
+		{ "8005550100", "sg/all" }, { "8", "sg/all" }, { "2155550101", "sc/sc1" }, { "2155550102", NULL }, { "", NULL },
+	};
+	static const char *const entered[][2] = { { "212", "sg/one" }, { "8", "sg/all" }, { "2129", "sg/two" } };
+
+	for (unsigned order = 0; order < 3; order++) {
+		struct directory *d = directory_new();
+
+		directory_number_set(d, "2155550101", "sc/sc1");
+		for (unsigned i = 0; i < 3; i++)
+			directory_prefix_add(d, entered[(i + order) % 3][0], entered[(i + order) % 3][1]);
+		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+			const char *got = directory_number(d, rows[i].number);
+
+			ck_assert_msg(rows[i].principal ? got && strcmp(got, rows[i].principal) == 0 : !got, "order %u row %zu", order, i);
+		}
+		directory_free(d);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("directory");
@@ -108,6 +135,7 @@ int main(void)
 	tcase_add_test(t, a_service_without_a_place_is_nowhere);
 	tcase_add_test(t, the_smallest_subnet_has_the_address_in_whatever_order);
 	tcase_add_test(t, numbers_come_move_and_go);
+	tcase_add_test(t, beginnings_of_numbers_lead_to_gateways);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
