@@ -62,7 +62,7 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 	snprintf(call->caller, sizeof call->caller, "%s", number); /* from here on there is somebody to whom the record belongs */
 	if (in->media.ip != in->from->src)
 		return REFUSE("sc.media_offer", 488); /* another's address would misdirect what its owner says */
-	if (!party_may_call(party, in->to))
+	if (!party_may_call(party, in->to) && world_on(world_of(c->node->sim), "sc.enforce_restriction"))
 		return REFUSE("sc.enforce_restriction", 403);
 	call_take_key(call, sm_generate_des3(call->control->sm, "call.subkey"));
 	call->spi = ipsec_new_spi(c->ipsec);
@@ -73,8 +73,11 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 static struct verdict judge_server(struct call *call, const struct invitation *in)
 {
 	const struct association *a = in->from->sa;
+	const char *principal = directory_service_at(world_directory(world_of(call->control->config.node->sim)), in->from->src);
 
-	if (a && strncmp(a->peer, "sc/", 3) != 0)
+	if (a)
+		principal = a->peer;
+	if (!principal || (strncmp(principal, "sc/", 3) != 0 && strncmp(principal, "sg/", 3) != 0))
 		return REFUSE("sc.check_controller", 403);
 	if (a)
 		call_take_key(call, call_key_unwrap_any(a, in->media.key));
