@@ -1,10 +1,14 @@
 /*
- * HFC head-end; see cmts.h. It forwards between its segment and the network, and answers the KDC's question whether a
- * MAC has the address a request came from (flows.md 1, 13; patent [0133]). The question is a RADIUS Access-Request:
- * User-Name is the MAC, Framed-IP-Address the address.
+ * HFC head-end; see cmts.h. It forwards between its segment and the network, and answers the KDC's question
+ * whether a MAC has the address a request came from (flows.md 1, 13; patent [0133]). The question is a RADIUS
+ * Access-Request: User-Name is the MAC, Framed-IP-Address the address. A signaling controller opens and closes a
+ * MAC by CoA- and Disconnect-Request (flows.md 5, V10). With pools of addresses it serves its devices
+ * (models/head_end_access.h).
  *
- * Refusals: "he.unknown_lease" (nobody was given this address), "he.mac_mismatch" (somebody else was), "he.bad_mark",
- * "he.unknown_question". Leases and marks are on disk: a restart keeps them.
+ * Refusals: "he.unknown_lease" (nobody has this address), "he.mac_mismatch" (somebody else has), "he.bad_mark",
+ * "he.unknown_question"; "he.check_controller" (an order of another than its segment's controller),
+ * "he.unknown_order", "he.unknown_filter", "he.accounts_full". Leases, accounts and marks are on disk: a restart
+ * keeps them.
  */
 #include "models/cmts.h"
 
@@ -13,16 +17,12 @@
 #include <string.h>
 #include "models/backend.h"
 #include "models/directory.h"
+#include "models/head_end_access.h"
+#include "models/mac_list.h"
 #include "models/radius_server.h"
 
-#define LEASE_BUCKETS_FIRST 64
 #define MAC_LEN 6
-
-struct lease {
-	struct lease *next;
-	uint32_t ip;
-	uint8_t mac[MAC_LEN];
-};
+#define CMTS_FILTER_VOICE "voice" /* what a controller lets a device's packets do: everything */
 
 struct cmts {
 	struct node *node;
@@ -32,67 +32,47 @@ struct cmts {
 	struct ipsec *ipsec;
 	struct key_management *km;
 	struct backend *backend;   /* NULL: it knows no KDC, and keys with nobody by itself */
-	struct radius_server *answers;
-	struct lease **leases;     /* by address */
-	uint32_t bucket_count, lease_count;
+	struct radius_server *answers, *orders;
+	struct head_end_access *access; /* NULL: it gives out no addresses, and its devices have theirs from their makers */
+	char controller[KRB_NAME_MAX + 1]; /* whose orders it takes; "": any controller's */
+	struct lease_table *leases;
+	struct mac_list *accounts;
 	uint8_t (*bad)[MAC_LEN];
 	unsigned bad_count, bad_room;
 	uint64_t asked, refused;
 };
 
-/* Leases */
-
-static struct lease **place_of(const struct cmts *c, uint32_t ip)
-{
-	struct lease **at = &c->leases[(ip * 0x9e3779b1u >> 8) & (c->bucket_count - 1)];
-
-	while (*at && (*at)->ip != ip)
-		at = &(*at)->next;
-	return at;
-}
-
-static void grow(struct cmts *c)
-{
-	struct lease **old = c->leases;
-	uint32_t count = c->bucket_count;
-
-	c->bucket_count = count ? count * 2 : LEASE_BUCKETS_FIRST;
-	c->leases = sim_alloc(c->bucket_count * sizeof *c->leases);
-	for (uint32_t b = 0; b < count; b++)
-		while (old[b]) {
-			struct lease *l = old[b], **at = place_of(c, l->ip);
-
-			old[b] = l->next;
-			l->next = NULL;
-			*at = l;
-		}
-	free(old);
-}
-
-static const struct lease *lease_find(const struct cmts *c, uint32_t ip)
-{
-	return c->bucket_count ? *place_of(c, ip) : NULL;
-}
+/* Leases and accounts */
 
 bool cmts_lease_add(struct node *node, uint32_t ip, const uint8_t mac[6])
 {
 	struct cmts *c = node->state;
-	struct lease **at;
 
-	if (c->lease_count >= c->bucket_count)
-		grow(c);
-	at = place_of(c, ip);
-	if (!*at) {
-		if (c->lease_count >= CMTS_LEASES_MAX)
-			return false;
-		*at = sim_alloc(sizeof **at);
-		(*at)->ip = ip;
-		c->lease_count++;
-	}
-	memcpy((*at)->mac, mac, MAC_LEN);
+	if (!lease_table_add_static(c->leases, ip, mac))
+		return false;
 	sim_changed(node->sim, node);
 	return true;
 }
+
+/* Entered by the operator, by its lease or through a signaling controller. */
+static bool has_account(void *ctx, const uint8_t mac[MAC_LEN])
+{
+	const struct cmts *c = ctx;
+	const struct lease *fixed = lease_static_of_mac(c->leases, mac);
+
+	return mac_list_has(c->accounts, mac) || (fixed && !fixed->closed);
+}
+
+static void close_account(struct cmts *c, const uint8_t mac[MAC_LEN])
+{
+	struct lease *fixed = lease_static_of_mac(c->leases, mac);
+
+	mac_list_remove(c->accounts, mac);
+	if (fixed)
+		fixed->closed = true;
+}
+
+/* Marks */
 
 static unsigned bad_place(const struct cmts *c, const uint8_t mac[MAC_LEN])
 {
@@ -127,38 +107,28 @@ static bool unmark(struct cmts *c, const uint8_t mac[MAC_LEN])
 	return true;
 }
 
-/* Questions of the KDC, alone or beside a signaling controller */
+/* Questions of the KDC, alone or beside a signaling controller, and of another head-end */
 
-static bool read_mac(const char *text, uint8_t mac[MAC_LEN])
+static const char *judge_lease(const struct cmts *c, const struct radius *q, const uint8_t mac[MAC_LEN])
 {
-	char digits[2 * MAC_LEN + 1];
+	const struct lease *lease = lease_of_ip(c->leases, q->framed_ip);
 
-	if (strlen(text) != 3 * MAC_LEN - 1)
-		return false;
-	for (int i = 0; i < MAC_LEN; i++) {
-		memcpy(digits + 2 * i, text + 3 * i, 2);
-		if (i && text[3 * i - 1] != ':')
-			return false;
-	}
-	digits[2 * MAC_LEN] = '\0';
-	return hex_decode(span_of(digits), mac, MAC_LEN) == MAC_LEN;
+	if (!lease || !lease_live(lease, c->node->sim->now_ns))
+		return "he.unknown_lease";
+	if (memcmp(lease->mac, mac, MAC_LEN) != 0)
+		return "he.mac_mismatch";
+	return bad_place(c, mac) < c->bad_count ? "he.bad_mark" : NULL;
 }
 
 static const char *judge(const struct cmts *c, const struct radius_asked *asked)
 {
 	const struct radius *q = &asked->question;
-	const struct lease *lease;
 	uint8_t mac[MAC_LEN];
 
 	if ((strncmp(asked->principal, "kdc/", 4) != 0 && strncmp(asked->principal, "sc/", 3) != 0) ||
-	    q->code != RADIUS_ACCESS_REQUEST || !read_mac(q->user_name, mac))
+	    q->code != RADIUS_ACCESS_REQUEST || !device_mac_read(q->user_name, mac))
 		return "he.unknown_question";
-	lease = lease_find(c, q->framed_ip);
-	if (!lease)
-		return "he.unknown_lease";
-	if (memcmp(lease->mac, mac, MAC_LEN) != 0)
-		return "he.mac_mismatch";
-	return bad_place(c, mac) < c->bad_count ? "he.bad_mark" : NULL;
+	return judge_lease(c, q, mac);
 }
 
 static void on_question(void *ctx, const struct radius_asked *asked)
@@ -169,6 +139,36 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 	c->asked++;
 	c->refused += check != NULL;
 	radius_server_judge(c->answers, asked, check);
+	sim_changed(c->node->sim, c->node);
+}
+
+/* Orders of a signaling controller (V10 and its undoing). Each may be repeated: what is so already is said to be so. */
+
+static const char *judge_order(struct cmts *c, const struct radius_asked *asked)
+{
+	const struct radius *q = &asked->question;
+	uint8_t mac[MAC_LEN];
+
+	if (strncmp(asked->principal, "sc/", 3) != 0 || (c->controller[0] && strcmp(asked->principal, c->controller) != 0))
+		return "he.check_controller";
+	if (strcmp(q->connect_info, "subscriber") != 0 || !device_mac_read(q->user_name, mac))
+		return "he.unknown_order";
+	if (q->code == RADIUS_DISCONNECT_REQUEST) {
+		close_account(c, mac);
+		return NULL;
+	}
+	if (q->code != RADIUS_COA_REQUEST)
+		return "he.unknown_order";
+	if (strcmp(q->filter_id, CMTS_FILTER_VOICE) != 0)
+		return "he.unknown_filter";
+	return mac_list_add(c->accounts, mac) ? NULL : "he.accounts_full";
+}
+
+static void on_order(void *ctx, const struct radius_asked *asked)
+{
+	struct cmts *c = ctx;
+
+	radius_server_judge(c->orders, asked, judge_order(c, asked));
 	sim_changed(c->node->sim, c->node);
 }
 
@@ -187,18 +187,14 @@ static void destroy(struct node *node)
 {
 	struct cmts *c = node->state;
 
+	head_end_access_free(c->access);
 	radius_server_free(c->answers);
+	radius_server_free(c->orders);
 	backend_free(c->backend);
 	key_management_free(c->km);
 	ipsec_free(c->ipsec);
-	for (uint32_t b = 0; b < c->bucket_count; b++)
-		while (c->leases[b]) {
-			struct lease *l = c->leases[b];
-
-			c->leases[b] = l->next;
-			free(l);
-		}
-	free(c->leases);
+	lease_table_free(c->leases);
+	mac_list_free(c->accounts);
 	free(c->bad);
 	sm_free(c->sm);
 	free(c);
@@ -226,6 +222,7 @@ static void make_parts(struct cmts *c, const struct node *kdc)
 	if (kdc)
 		c->backend = backend_new(&backend);
 	c->answers = radius_server_new(c->node, c->ipsec, RADIUS_AUTH_PORT, on_question, c);
+	c->orders = radius_server_new(c->node, c->ipsec, RADIUS_DYNAMIC_PORT, on_order, c);
 }
 
 static const struct iface *segment_of(const struct node *node, const struct args *args)
@@ -249,6 +246,52 @@ static uint32_t service_ip(const struct cmts *c)
 	return iface ? iface->ip : c->hfc->ip;
 }
 
+/* "10.1.64.10-10.1.127.254" */
+static bool read_pool(struct cmts *c, enum lease_pool pool, const char *text)
+{
+	char first[IP_TEXT_LEN] = "";
+	const char *dash = strchr(text, '-');
+	uint32_t from, to, mask = c->hfc->prefix_len ? UINT32_MAX << (32 - c->hfc->prefix_len) : 0;
+
+	if (!dash || (size_t)(dash - text) >= sizeof first)
+		return false;
+	memcpy(first, text, (size_t)(dash - text));
+	return ip_parse(first, &from) && ip_parse(dash + 1, &to) && !((from ^ c->hfc->ip) & mask) &&
+	       !((to ^ c->hfc->ip) & mask) && (from > c->hfc->ip || to < c->hfc->ip) &&
+	       lease_table_pool(c->leases, pool, from, to);
+}
+
+/* Everything it needs to give out addresses; none of it: it gives out none. */
+static bool make_access(struct cmts *c, const struct args *args, char error[MODEL_ERROR_LEN])
+{
+	const char *pools[] = { args_text(args, "unprovisioned", NULL), args_text(args, "provisioned", NULL) };
+	struct head_end_access_config config = { .node = c->node, .hfc = c->hfc, .leases = c->leases,
+		                                 .has_account = has_account, .ctx = c, .kdc = args_node(args, "kdc"),
+		                                 .controller = args_node(args, "controller"),
+		                                 .lease_ns = args_time(args, "lease", CMTS_LEASE_NS),
+		                                 .version = args_text(args, "software", CMTS_SOFTWARE) };
+	int64_t image_bytes = args_int(args, "image_bytes", CMTS_IMAGE_BYTES);
+
+	if (!pools[0] && !pools[1])
+		return true;
+	if (!pools[0] || !pools[1] || !config.kdc || !config.controller || config.lease_ns < CMTS_LEASE_MIN_NS ||
+	    config.lease_ns / NS_PER_S >= UINT32_MAX || image_bytes < 0 || image_bytes > DEVICE_IMAGE_MAX ||
+	    !read_pool(c, LEASE_UNPROVISIONED, pools[0]) || !read_pool(c, LEASE_PROVISIONED, pools[1])) {
+		snprintf(error, MODEL_ERROR_LEN, "a head-end that gives out addresses needs two pools of its segment that do not "
+		         "overlap, kdc and controller; write unprovisioned = \"10.1.128.10-10.1.191.254\", provisioned = "
+		         "\"10.1.64.10-10.1.127.254\", lease = \"10s\" or more");
+		return false;
+	}
+	config.kdc_ip = first_ip(config.kdc);
+	config.controller_ip = first_ip(config.controller);
+	config.image_bytes = (size_t)image_bytes;
+	c->access = head_end_access_new(&config, args_text(args, "reach", ""));
+	if (!c->access)
+		snprintf(error, MODEL_ERROR_LEN, "found reach = %.60s and software = %.40s; write reach = \"10.0.0.7, 10.0.0.8\", "
+		         "software = \"1.0\"", args_text(args, "reach", ""), config.version);
+	return c->access != NULL;
+}
+
 static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
 {
 	const struct iface *hfc = segment_of(node, args);
@@ -266,7 +309,13 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->state = c;
 	node->destroy = destroy;
 	snprintf(c->principal, sizeof c->principal, "he/%s", node->name);
+	c->leases = lease_table_new();
+	c->accounts = mac_list_new();
 	make_parts(c, args_node(args, "kdc"));
+	if (args_node(args, "controller"))
+		snprintf(c->controller, sizeof c->controller, "sc/%s", args_node(args, "controller")->name);
+	if (!make_access(c, args, error))
+		return false;
 	ip_set_forwarding(node, true);
 	directory_service_add(directory, c->principal, service_ip(c));
 	directory_head_end_add(directory, hfc->ip, hfc->prefix_len, c->principal);
@@ -279,6 +328,9 @@ static void power_on(struct node *node)
 
 	key_management_reset(c->km);
 	radius_server_reset(c->answers);
+	radius_server_reset(c->orders);
+	if (c->access)
+		head_end_access_reset(c->access);
 }
 
 static void restart(struct node *node)
@@ -306,8 +358,12 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 {
 	const struct cmts *c = node->state;
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "leases", c->lease_count }, { "bad_marks", c->bad_count }, { "asked", c->asked }, { "refused", c->refused },
+		{ "leases", lease_count(c->leases, node->sim->now_ns) }, { "bad_marks", c->bad_count },
+		{ "asked", c->asked }, { "refused", c->refused },
 		{ "associations", ipsec_count(c->ipsec) }, { "forwarded", ip_counters(node)->forwarded },
+		{ "accounts", mac_list_count(c->accounts) },
+		{ "filtered", c->access ? head_end_access_filtered(c->access) : 0 },
+		{ "transfers", c->access ? head_end_access_transfers(c->access) : 0 },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -324,7 +380,7 @@ static bool mac_of(const struct cmts *c, const struct args *args, uint8_t mac[MA
 	const char *text = args_text(args, "mac", NULL);
 	const struct node *device = args_node(args, "node");
 
-	if (text ? read_mac(text, mac) && !device : false)
+	if (text ? device_mac_read(text, mac) && !device : false)
 		return true;
 	for (const struct iface *i = device && !text ? device->ifaces : NULL; i; i = i->next)
 		if (i->link == c->hfc->link) {
@@ -365,9 +421,47 @@ static void verb_unmark(struct node *node, const struct args *args, struct verb_
 	sim_changed(node->sim, node);
 }
 
+static void verb_offer_software(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct cmts *c = node->state;
+	const char *version = args_text(args, "version", "");
+
+	if (!c->access || !head_end_access_offer(c->access, version))
+		snprintf(result->error, sizeof result->error, "found version = %.40s; write version = \"1.1\", at a head-end that gives "
+		         "out addresses and of at most %d versions", version, HEAD_END_IMAGES_MAX);
+}
+
+/* Its device starts anew when it next asks for its address [0160]. */
+static void verb_direct_reboot(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cmts *c = node->state;
+	uint8_t mac[MAC_LEN];
+	bool any = false;
+
+	if (!mac_of(c, args, mac, result))
+		return;
+	for (int pool = 0; pool < LEASE_POOLS; pool++) {
+		struct lease *l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
+
+		if (l && lease_live(l, node->sim->now_ns))
+			any = l->refuse_renewal = true;
+	}
+	if (!any)
+		snprintf(result->error, sizeof result->error, "%s has leased it no address", node->name);
+}
+
 static const struct param params[] = {
 	{ .name = "hfc", .type = VALUE_LINK, .doc = "its HFC segment; without it: the first of its links" },
 	{ .name = "kdc", .type = VALUE_NODE, .doc = "the KDC it gets tickets from, to key anew after a restart" },
+	{ .name = "controller", .type = VALUE_NODE, .doc = "the signaling controller of its segment, whose orders it takes" },
+	{ .name = "unprovisioned", .type = VALUE_TEXT, .doc = "addresses for devices without an account: "
+	  "\"10.1.128.10-10.1.191.254\"; with these it gives out addresses, configurations and software, and filters" },
+	{ .name = "provisioned", .type = VALUE_TEXT, .doc = "addresses for devices with an account" },
+	{ .name = "lease", .type = VALUE_TIME, .preset = "1h", .doc = "how long an address is given for" },
+	{ .name = "reach", .type = VALUE_TEXT, .doc = "addresses that devices without an account reach beside KDC, controller, "
+	  "customer service and provisioning CA: \"10.3.0.7, 10.3.0.8\"" },
+	{ .name = "software", .type = VALUE_TEXT, .preset = "1.0", .doc = "version that devices are to run" },
+	{ .name = "image_bytes", .type = VALUE_INT, .preset = "16384", .doc = "code in a software image" },
 	{ .name = NULL },
 };
 static const struct param mark_params[] = {
@@ -375,14 +469,25 @@ static const struct param mark_params[] = {
 	{ .name = "node", .type = VALUE_NODE, .doc = "or the device that has it" },
 	{ .name = NULL },
 };
+static const struct param software_params[] = {
+	{ .name = "version", .type = VALUE_TEXT, .required = true, .doc = "\"1.1\"" },
+	{ .name = NULL },
+};
 static const struct verb verbs[] = {
 	{ "mark_bad", "marks a MAC as bad: its device gets no ticket by its manufacturer certificate [0133]", mark_params, "",
 	  verb_mark_bad },
 	{ "unmark", "takes the mark away", mark_params, "", verb_unmark },
+	{ "offer_software", "from now on devices that start are told to run this version [0160]", software_params, "",
+	  verb_offer_software },
+	{ "direct_reboot", "its device is refused its next renewal, and so starts anew [0160]", mark_params, "",
+	  verb_direct_reboot },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 static const struct attribute attributes[] = {
-	{ "leases", VALUE_INT, "addresses it has given out" },
+	{ "leases", VALUE_INT, "addresses that devices have from it now" },
+	{ "accounts", VALUE_INT, "MACs that a signaling controller has opened" },
+	{ "filtered", VALUE_INT, "packets its filter has stopped, so far" },
+	{ "transfers", VALUE_INT, "files under way" },
 	{ "bad_marks", VALUE_INT, "MACs marked as bad" },
 	{ "asked", VALUE_INT, "questions of a KDC, so far" },
 	{ "refused", VALUE_INT, "those answered with no" },
@@ -392,6 +497,6 @@ static const struct attribute attributes[] = {
 };
 
 const struct model model_cmts = {
-	.name = "cmts", .doc = "HFC head-end: forwards for its segment, knows its leases, tells the KDC", .params = params,
-	.verbs = verbs, .attributes = attributes, .create = create, .start = power_on, .get = get, .restart = restart,
+	.name = "cmts", .doc = "HFC head-end: addresses, files, names and a filter for its segment; tells the KDC of its leases",
+	.params = params, .verbs = verbs, .attributes = attributes, .create = create, .start = power_on, .get = get, .restart = restart,
 };
