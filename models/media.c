@@ -360,7 +360,8 @@ static bool payload_type_known(const struct media *m, uint8_t type)
 }
 
 /* Whether the payload is what its type says; of voice anything is. NULL: it is. */
-static const char *inspect_payload(const struct inbound *in, const struct rtp_header *h, const uint8_t *payload, size_t len)
+static const char *inspect_payload(const struct inbound *in, const struct rtp_header *h, const uint8_t *payload,
+                                   size_t len)
 {
 	struct dtmf_receiver keys = { 0 };
 	struct span text;

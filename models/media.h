@@ -7,9 +7,10 @@
  * address and port), "rtp.malformed" (no RTP packet under this key), "rtp.mac", "rtp.payload_type", "rtp.ssrc",
  * "rtp.replay", "rtp.event" and "rtp.text" (a key or text that is none).
  *
- * Keys pressed (RFC 2833, models/wire/dtmf.h) and text (RFC 4351, models/wire/t140.h) travel in packets of the same stream, under
- * the same keys and numbers, each in the place of 20 ms of voice. A key has seven packets, a block of text MEDIA_TEXT_COPIES:
- * any one of them is enough, and the receiver hears each once and in order. Text of which nothing came is heard as U+FFFD.
+ * Keys pressed (RFC 2833, models/wire/dtmf.h) and text (RFC 4351, models/wire/t140.h) travel in packets of the same
+ * stream, under the same keys and numbers, each in the place of 20 ms of voice. A key has seven packets, a block of
+ * text MEDIA_TEXT_COPIES: any one of them is enough, and the receiver hears each once and in order. Text of which
+ * nothing came is heard as U+FFFD.
  *
  * Packets leave at start + n * 20 ms, to the nanosecond, whatever the node is busy with; the work of its ciphers is
  * charged to it (sim/service.h), so that what waits there waits longer. Nothing is allocated or formatted per packet.

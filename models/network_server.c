@@ -1,7 +1,7 @@
 /*
- * Network server: a machine that plays an announcement to whoever dials its number (flows.md 4, variant "CTA -> network
- * server"; patent [0081]-[0087]). How a call comes to it and ends is models/served_call.h; here is what it says, and that
- * it hangs up when all is said.
+ * Network server: a machine that plays an announcement to whoever dials its number (flows.md 4, variant "CTA ->
+ * network server"; patent [0081]-[0087]). How a call comes to it and ends is models/served_call.h; here is what it
+ * says, and that it hangs up when all is said.
  */
 #include <stdlib.h>
 #include <string.h>

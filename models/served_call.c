@@ -48,6 +48,7 @@ struct served_call {
 	struct machine machine;
 	char id[CALL_ID_MAX + 1], number[SUBSCRIBER_NUMBER_LEN]; /* number: the caller's; "": none */
 	void *state;                                 /* its owner's */
+	sim_ns began_ns;
 	struct sip_leg *controller_leg, *caller_leg; /* NULL: not begun, or ended for good */
 	struct association *direct;                  /* with the caller; its sub-key is the call's */
 	struct sdp caller_media;
@@ -60,8 +61,8 @@ struct served_call {
 /* The table */
 
 enum call_state { CALL_OFFERED, CALL_RINGING, CALL_TALKING, CALL_ENDING, CALL_OVER, CALL_STATES };
-enum call_event { EV_CALLER, EV_ANSWER, EV_DONE, EV_CALLER_ENDS, EV_CONTROLLER_ENDS, EV_VOICE_LOST, EV_TIMEOUT, EV_ALL_GONE,
-	          CALL_EVENTS };
+enum call_event { EV_CALLER, EV_ANSWER, EV_DONE, EV_CALLER_ENDS, EV_CONTROLLER_ENDS, EV_VOICE_LOST, EV_TIMEOUT,
+	          EV_ALL_GONE, CALL_EVENTS };
 static const char *const state_names[] = { "Offered", "Ringing", "Talking", "Ending", "Over" };
 static const char *const event_names[] = { "caller's INVITE", "answer", "all is said", "caller hangs up",
 	                                   "controller ends call", "voice lost", "time-out", "legs and keys gone" };
@@ -137,6 +138,7 @@ static struct served_call *call_new(struct call_server *s)
 
 	call->server = s;
 	call->reason = "";
+	call->began_ns = s->node->sim->now_ns;
 	call->port = take_port(s);
 	machine_start(&call->machine, &served_call_machine, CALL_OFFERED);
 	call->next = s->calls;
@@ -326,7 +328,7 @@ static struct verdict judge(const struct call_server *s, struct offer *offer)
 		return REFUSE("ns.spi_in_use", 488);
 	if (s->active >= s->lines)
 		return REFUSE("ns.busy", 486);
-	offer->key = a ? call_key_unwrap(a, offer->media.key) : call_key_unwrap_open(ipsec_module(s->ipsec), offer->media.key);
+	offer->key = a ? call_key_unwrap(a, offer->media.key) : call_key_unwrap_open(s->sm, offer->media.key);
 	return offer->key ? PASS : REFUSE("subkey.unwrap", 488);
 }
 
@@ -589,7 +591,8 @@ static bool check_params(const struct node *node, const struct args *args, char 
 	int64_t lines = args_int(args, "lines", LINES_MAX);
 
 	if (!first_ip(node))
-		snprintf(error, MODEL_ERROR_LEN, "%s needs an address; write on = { link, \"10.104.0.20/24\" }", node->name);
+		snprintf(error, MODEL_ERROR_LEN, "%s needs an address; write on = { link, \"10.104.0.20/24\" }",
+		         node->name);
 	else if (!number_digits(given, number))
 		snprintf(error, MODEL_ERROR_LEN,
 		         "number must be a telephone number, found \"%s\"; write number = \"800-555-0100\"", given);
@@ -706,6 +709,11 @@ struct media *served_call_media(const struct served_call *call)
 const char *served_call_id(const struct served_call *call)
 {
 	return call->id;
+}
+
+sim_ns served_call_began_ns(const struct served_call *call)
+{
+	return call->began_ns;
 }
 
 uint32_t served_call_ip(const struct served_call *call)

@@ -1,22 +1,22 @@
 /*
- * Calls that a server answers by itself (flows.md 4, variant "CTA -> network server"; patent [0081]-[0087], [0139]): what the
- * announcement server and the customer service centre have in common. It is the whole of such a server but for what is
- * said in a call: module, IPsec, tickets, associations with other servers, SIP legs, lines, voice.
+ * Calls that a server answers by itself (flows.md 4, variant "CTA -> network server"; patent [0081]-[0087], [0139]):
+ * what the announcement server and the customer service centre have in common. It is the whole of such a server but
+ * for what is said in a call: module, IPsec, tickets, associations with other servers, SIP legs, lines, voice.
  *
  * The caller's signaling controller offers a call with a fresh CTA-to-server sub-key and SPI, wrapped under the
- * association between the two servers (flows.md 13); the proof of receipt goes back [0083]. From the sub-key follows an
- * association with the CTA, which is its initiator: SPI protects CTA -> server, SPI+1 the way back [0085]-[0086]. Under
- * it comes the CTA's own INVITE, which is answered at once or after some ringing, and the same sub-key gives the keys of
- * the voice.
+ * association between the two servers (flows.md 13); the proof of receipt goes back [0083]. From the sub-key follows
+ * an association with the CTA, which is its initiator: SPI protects CTA -> server, SPI+1 the way back [0085]-[0086].
+ * Under it comes the CTA's own INVITE, which is answered at once or after some ringing, and the same sub-key gives
+ * the keys of the voice.
  *
- * A call occupies a line until it ends. Then its voice stops at once, and no later than CALL_KEYS_LINGER_NS afterwards
- * its sub-key and all that was derived from it are gone, whatever the network did with the farewells. A restart loses
- * all calls, associations and tickets.
+ * A call occupies a line until it ends. Then its voice stops at once, and no later than CALL_KEYS_LINGER_NS
+ * afterwards its sub-key and all that was derived from it are gone, whatever the network did with the farewells. A
+ * restart loses all calls, associations and tickets.
  *
  * Only servers may have an association by ticket: "sc.not_us", "ns.check_service" (no server of the directory, or not
- * at its address). Refusals of an INVITE, each with its response: "ns.check_controller" 403 (a server that controls no
- * calls), "ns.unknown_number" 404, "ns.media_offer" 488 (nothing it can speak to), "ns.spi_in_use" 488, "ns.busy" 486,
- * "subkey.unwrap" 488; under the association with a CTA: "ns.unknown_call" 403.
+ * at its address). Refusals of an INVITE, each with its response: "ns.check_controller" 403 (a server that controls
+ * no calls), "ns.unknown_number" 404, "ns.media_offer" 488 (nothing it can speak to), "ns.spi_in_use" 488, "ns.busy"
+ * 486, "subkey.unwrap" 488; under the association with a CTA: "ns.unknown_call" 403.
  */
 #ifndef TOLLGATE_MODELS_SERVED_CALL_H
 #define TOLLGATE_MODELS_SERVED_CALL_H
@@ -32,7 +32,7 @@ struct served_call;
 struct call_server_owner { /* each may be NULL; all but over() may end the call */
 	/* The voice runs. What the owner sets by served_call_set_state() is handed back until over(). */
 	void (*answered)(void *ctx, struct served_call *call);
-	/* A call that was answered is at its end, in whatever way, a restart too: forget it. It has no voice any more. */
+	/* A call that was answered is at its end, in whatever way, a restart too: forget it. Its voice has stopped. */
 	void (*over)(void *ctx, struct served_call *call);
 	void (*digit)(void *ctx, struct served_call *call, char digit);
 	void (*text)(void *ctx, struct served_call *call, const char *bytes, size_t len);
@@ -95,6 +95,8 @@ void served_call_set_state(struct served_call *call, void *state);
 void *served_call_state(const struct served_call *call);
 struct media *served_call_media(const struct served_call *call);
 const char *served_call_id(const struct served_call *call);
+/* When its controller offered it. */
+sim_ns served_call_began_ns(const struct served_call *call);
 /* Where the caller is: its voice decrypts only from there. */
 uint32_t served_call_ip(const struct served_call *call);
 /* The caller's number, as its controller has found it by its ticket; "": it has none. */

@@ -1,9 +1,9 @@
 /*
- * Text among the packets of a voice stream: RTP payload audio/t140c (RFC 4351), a 16-bit number and a block of T.140 text in
- * UTF-8. Here are the payload and a receiver that makes one text of the blocks again. RTP itself is rtp.h.
+ * Text among the packets of a voice stream: RTP payload audio/t140c (RFC 4351), a 16-bit number and a block of T.140
+ * text in UTF-8. Here are the payload and a receiver that makes one text of the blocks again. RTP itself is rtp.h.
  *
- * The sender numbers its blocks from 0 and sends each of them in several packets; any one that arrives gives the block, once, in
- * the order of the numbers. Where all packets of a block are lost stands U+FFFD (T.140, RFC 4103).
+ * The sender numbers its blocks from 0 and sends each of them in several packets; any one that arrives gives the
+ * block, once, in the order of the numbers. Where all packets of a block are lost stands U+FFFD (T.140, RFC 4103).
  */
 #ifndef TOLLGATE_WIRE_T140_H
 #define TOLLGATE_WIRE_T140_H

@@ -1,9 +1,9 @@
 /*
- * A server that answers calls, driven from outside: signaling controllers, another server and a caller made of the layers
- * below it (tickets, AP exchange, IPsec, SIP legs, media), all on one link.
+ * A server that answers calls, driven from outside: signaling controllers, another server and a caller made of the
+ * layers below it (tickets, AP exchange, IPsec, SIP legs, media), all on one link.
  *
- * The controller makes its own tickets, so no KDC is needed. The caller gets the sub-key wrapped under a key that both
- * modules were given beforehand. Before it is included: SERVER_NAME and NUMBER, of the server.
+ * The controller makes its own tickets, so no KDC is needed. The caller gets the sub-key wrapped under a key that
+ * both modules were given beforehand. Before it is included: SERVER_NAME and NUMBER, of the server.
  */
 #ifndef TOLLGATE_TESTS_SERVED_RIG_H
 #define TOLLGATE_TESTS_SERVED_RIG_H
@@ -33,6 +33,8 @@
 #define CHECKS_MAX 32
 #define LEGS 16
 #define LINK_KEY_USAGE 2000
+
+static const char *rig_cache; /* a folder for key pairs; NULL: none */
 
 struct refused_by {
 	char check[40];
@@ -101,8 +103,8 @@ static inline void saw_refusal(void *ctx, const struct node *at, const char *che
 	rig->refused[i].count++;
 }
 
-static inline void saw_step(void *ctx, const struct node *node, const struct machine *machine, unsigned before, unsigned event,
-                     unsigned after, bool refused)
+static inline void saw_step(void *ctx, const struct node *node, const struct machine *machine, unsigned before,
+                            unsigned event, unsigned after, bool refused)
 {
 	(void)node, (void)machine, (void)before, (void)event, (void)after;
 	((struct rig *)ctx)->illegal_steps += refused;
@@ -183,7 +185,8 @@ static inline void on_progress(struct sip_leg *leg, const struct sip_message *re
 	((struct leg_news *)sip_leg_owner(leg))->ringing++;
 }
 
-static inline bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
+static inline bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message *invite,
+                              const struct udp_from *from)
 {
 	(void)ctx, (void)leg, (void)invite, (void)from;
 	ck_abort_msg("it calls nobody");
@@ -198,7 +201,8 @@ static const struct sip_owner sip_owner = {
 static inline struct leg_news *invite(struct end *end, const char *call_id, const char *number, const char *headers,
                                const char *body)
 {
-	struct sip_invite request = { .peer_ip = NS_IP, .call_id = call_id, .from_user = end->rig->caller, .to_user = number,
+	struct sip_invite request = { .peer_ip = NS_IP, .call_id = call_id, .from_user = end->rig->caller,
+		                      .to_user = number,
 		                      .headers = headers, .body = body };
 	struct leg_news *news = &end->news[end->legs++];
 
@@ -232,7 +236,8 @@ static inline void end_make(struct rig *rig, struct end *end, const char *name, 
 	end->sm = world_module(rig->world, end->node, "module");
 	end->link_key = sm_install_des3(end->sm, "link", "", link_key);
 	end->ipsec = ipsec_new(end->node, end->sm, principal != NULL);
-	end->km = key_management_new(end->node, end->ipsec, name, 0, &owner);
+	end->km = key_management_new(end->node, end->ipsec, principal ? principal : name,
+	                             principal ? world_server_key(rig->world, end->sm, principal) : 0, &owner);
 	key_management_reset(end->km);
 	end->sip = sip_endpoint_new(end->node, end->ipsec, &sip_owner, end);
 	sip_endpoint_reset(end->sip);
@@ -263,7 +268,7 @@ static inline void rig_begin(struct rig *rig, const struct link_params *link, ui
 	memset(rig, 0, sizeof *rig);
 	rig->caller = CALLER;
 	rig->sim = sim_new(seed, SIM_DEFAULT_EPOCH_S);
-	rig->world = world_new(rig->sim, SEED, NULL);
+	rig->world = world_new(rig->sim, SEED, rig_cache);
 	if (backend_off)
 		ck_assert(world_switch_set(rig->world, "backend.ipsec", "off", error));
 	trace_attach(rig->sim, &ops, rig, TRACE_REFUSAL | TRACE_STEP);

@@ -1085,7 +1085,8 @@ START_TEST(keys_and_text_are_heard)
 END_TEST
 
 /* One packet less, whichever: nothing is missing. The tap takes the _i-th. */
-static enum tap_verdict take_one(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+static enum tap_verdict take_one(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                                 struct packet *frame)
 {
 	int *left = ctx;
 
@@ -1185,7 +1186,7 @@ START_TEST(others_can_read_keys_and_text)
 			press++;
 			continue;
 		}
-		ck_assert_uint_eq(get_be32(seen + 4), first + 160 * n); /* all others are where they would be without keys */
+		ck_assert_uint_eq(get_be32(seen + 4), first + 160 * n); /* as they would be without keys */
 		if (seen[1] == 98) {
 			ck_assert_uint_eq(t.out[n].len, RTP_AT + 24); /* 12 + 2 + 5, padded */
 			ck_assert_mem_eq(seen + 12, "\0\0caf\xc3\xa9", 7);
