@@ -274,7 +274,7 @@ size_t dns_write(const struct dns *m, uint8_t *out, size_t size)
 bool dns_answers(const struct dns *query, const struct dns *response)
 {
 	return !query->response && response->response && query->id == response->id && query->type == response->type &&
-	       strcmp(query->question, response->question) == 0;
+	       strcasecmp(query->question, response->question) == 0;
 }
 
 void dns_reverse_name(uint32_t ip, char out[DNS_REVERSE_LEN])

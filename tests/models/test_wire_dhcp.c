@@ -150,6 +150,9 @@ static const struct edit refusals[] = {
 	{ "DNS server 0.0.0.0", 257, 4, "00000000" },
 	{ "host name of no length", 265, 6, "0c 00" },
 	{ "host name that is no text", 267, 1, "00" },
+	{ "host name with a control character", 267, 1, "1f" },
+	{ "host name with a DEL", 267, 1, "7f" },
+	{ "client identifier of one byte", 265, 0, "3d 01 01" },
 	{ "lease of eight bytes", 271, 6, "33 08 00000e1000000e10" },
 	{ "no server identifier", 277, 6, "" },
 	{ "option overload", 243, 0, "34 01 01" },
@@ -217,6 +220,51 @@ START_TEST(needs_of_each_type)
 }
 END_TEST
 
+START_TEST(longer_lists_are_cut) /* two routers, four DNS servers: their neighbours stay what they were */
+{
+	struct dhcp m;
+	uint8_t *block;
+
+	ck_assert(parse("01 01 06 00 00*4 0000 0000 00*16 00*6 00*10" HEADER_ZEROS
+	                "35 01 01 01 04 ffffff00 03 08 00000001 00000002 06 10 00000003 00000004 00000005 00000006 ff", &m,
+	                &block));
+	ck_assert(m.mask == 0xffffff00 && m.router == 1 && m.dns[0] == 3 && m.dns[1] == 4 && m.dns[2] == 5);
+	ck_assert(!m.requested_ip && !m.lease_s);
+	free(block);
+}
+END_TEST
+
+/* a text of one byte, text from space to tilde, characters of a name, 1472 bytes, a name as long as an option */
+START_TEST(shortest_and_longest)
+{
+	struct dhcp in = { .type = DHCP_DISCOVER, .host_name = span_of("c"), .class_id = span_of(" ~"),
+	                   .client_id = { "\1\2", 2 }, .realm = "AZaz09.-_" }, out;
+	uint8_t bytes[DHCP_MESSAGE_MAX + 1] = { 0 };
+	size_t len = dhcp_write(&in, bytes, sizeof bytes);
+
+	ck_assert(len && dhcp_parse(bytes, len, &out));
+	ck_assert(span_is(out.host_name, "c") && span_is(out.class_id, " ~") && out.client_id.len == 2);
+	ck_assert_str_eq(out.realm, "AZaz09.-_");
+	ck_assert(dhcp_parse(bytes, DHCP_MESSAGE_MAX, &out) && !dhcp_parse(bytes, DHCP_MESSAGE_MAX + 1, &out));
+	for (const char *bad = "@[`{/:,^"; *bad; bad++) { /* the neighbours of letters, digits, '-' and '_' */
+		snprintf(in.realm, sizeof in.realm, "A%cA", *bad);
+		len = dhcp_write(&in, bytes, sizeof bytes);
+		ck_assert(len && !dhcp_parse(bytes, len, &out));
+	}
+	memset(in.realm, 'a', sizeof in.realm - 1); /* 251 and their two bytes fill option 122 */
+	in.realm[63] = in.realm[127] = in.realm[191] = '.';
+	in.realm[251] = '\0';
+	len = dhcp_write(&in, bytes, sizeof bytes);
+	ck_assert(len && dhcp_parse(bytes, len, &out));
+	ck_assert_str_eq(out.realm, in.realm);
+	strcat(in.realm, "a");
+	ck_assert_uint_eq(dhcp_write(&in, bytes, sizeof bytes), 0);
+	memset(in.realm, 'a', 64);
+	in.realm[64] = '\0';
+	ck_assert_uint_eq(dhcp_write(&in, bytes, sizeof bytes), 0);
+}
+END_TEST
+
 static size_t accepted, described;
 
 static void run_mutant(const uint8_t *bytes, size_t len)
@@ -262,6 +310,8 @@ int main(void)
 	tcase_add_loop_test(t, every_field_comes_back, DHCP_DISCOVER, DHCP_TYPE_COUNT);
 	tcase_add_loop_test(t, refuses, 0, (int)(sizeof refusals / sizeof refusals[0]));
 	tcase_add_test(t, needs_of_each_type);
+	tcase_add_test(t, longer_lists_are_cut);
+	tcase_add_test(t, shortest_and_longest);
 	tcase_add_test(t, survives_mutations);
 	tcase_add_test(t, describes);
 	return run_suite("DHCP", t);

@@ -58,6 +58,8 @@ START_TEST(addresses)
 	r.id++;
 	ck_assert(!dns_answers(&q, &r));
 	r.id--;
+	strcpy(q.question, "KDC1.tollgate.example"); /* as its asker wrote it */
+	ck_assert(dns_answers(&q, &r));
 	strcpy(r.question, "kdc2.tollgate.example");
 	ck_assert(!dns_answers(&q, &r));
 }
@@ -154,6 +156,7 @@ static const struct edit refusals[] = {
 	{ "time to live below 0", 45, 4, "80000000" },
 	{ "PTR without a name", 39, 16, "c00c 000c 0001 00000e10 0000" },
 	{ "PTR with bytes behind its name", 39, 16, "c00c 000c 0001 00000e10 0003 c00c 00" },
+	{ "PTR whose length takes in the next record", 39, 16, "c00c 000c 0001 00000e10 0003 c00c" },
 	{ "PTR that ends in a pointer", 39, 16, "c00c 000c 0001 00000e10 0001 c0" },
 	{ "PTR whose name goes on behind it", 39, 16, "c00c 000c 0001 00000e10 0001 0a" },
 	{ "SRV without a target", 39, 16, "c00c 0021 0001 00000e10 0006 0001 0002 0058" },
@@ -228,13 +231,47 @@ START_TEST(limits) /* 253 characters of a name, 8 answers, 512 bytes */
 	ck_assert(!dns_parse(bytes, len + 16, &out));
 	m.answer_count++;
 	ck_assert_uint_eq(dns_write(&m, bytes, sizeof bytes), 0);
+	m.answer_count = 1;
+	m.answers[0].type = (enum dns_type)5;
+	ck_assert_uint_eq(dns_write(&m, bytes, sizeof bytes), 0);
+	m.answers[0] = (struct dns_record){ .name = "", .type = DNS_A };
+	ck_assert_uint_eq(dns_write(&m, bytes, sizeof bytes), 0);
 	m.answer_count = 2;
 	for (unsigned i = 0; i < 2; i++) {
-		m.answers[i].type = DNS_PTR;
+		m.answers[i] = (struct dns_record){ .name = "a", .type = DNS_PTR };
 		memset(m.answers[i].target, 'a', DNS_NAME_MAX);
 		m.answers[i].target[63] = m.answers[i].target[127] = m.answers[i].target[191] = '.';
 	}
 	ck_assert_uint_eq(dns_write(&m, bytes, sizeof bytes), 0);
+}
+END_TEST
+
+START_TEST(length_of_a_message) /* 512 bytes; the rest of it is one record of an unknown type */
+{
+	uint8_t bytes[FIXTURE_MAX] = { 0 };
+	size_t at = bytes_of("0001 8000 0001 0001 0000 0000 01 61 00 0001 0001 c00c 0063 0001 00000000", bytes);
+	struct dns m;
+
+	for (size_t len = 511; len < 515; len++) {
+		bytes[at] = (uint8_t)((len - at - 2) >> 8);
+		bytes[at + 1] = (uint8_t)(len - at - 2);
+		ck_assert_msg(dns_parse(bytes, len, &m) == (len <= DNS_MESSAGE_MAX), "%zu", len);
+	}
+}
+END_TEST
+
+START_TEST(characters_of_names)
+{
+	struct dns m = { .type = DNS_A, .question = "AZaz09.-_" }, out;
+	uint8_t bytes[DNS_MESSAGE_MAX];
+	size_t len = dns_write(&m, bytes, sizeof bytes);
+
+	ck_assert(len && dns_parse(bytes, len, &out));
+	ck_assert_str_eq(out.question, "azaz09.-_");
+	for (const char *bad = "@[`{/:,^"; *bad; bad++) { /* the neighbours of letters, digits, '-' and '_' */
+		bytes[13] = (uint8_t)*bad;
+		ck_assert_msg(!dns_parse(bytes, len, &out), "%c", *bad);
+	}
 }
 END_TEST
 
@@ -299,6 +336,8 @@ int main(void)
 	tcase_add_loop_test(t, refuses, 0, (int)(sizeof refusals / sizeof refusals[0]));
 	tcase_add_test(t, pointers_are_bounded);
 	tcase_add_test(t, limits);
+	tcase_add_test(t, length_of_a_message);
+	tcase_add_test(t, characters_of_names);
 	tcase_add_test(t, bad_names_are_not_written);
 	tcase_add_loop_test(t, survives_mutations, 0, 2);
 	tcase_add_test(t, describes);

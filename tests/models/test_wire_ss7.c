@@ -247,7 +247,7 @@ START_TEST(values_that_do_not_fit_are_not_written)
 {
 	const struct isup good = labelled(0);
 	struct isup bad[] = { good, good, good, good, good, good, good, good, good, labelled(9), labelled(9),
-	                      labelled(15), labelled(17), good };
+	                      labelled(15), labelled(17), good, good, good, good };
 	uint8_t bytes[FIXTURE_MAX];
 
 	bad[0].network = 4;
@@ -264,6 +264,9 @@ START_TEST(values_that_do_not_fit_are_not_written)
 	bad[11].range = 32;
 	bad[12].status = 0x100;
 	bad[13].calling.digits[0] = ' ';
+	bad[14].calling.plan = 8;
+	bad[15].calling.presentation = 4;
+	bad[16].calling.screening = 4;
 	ck_assert_uint_gt(isup_write(&good, bytes, sizeof bytes), 0);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		ck_assert_msg(isup_write(&bad[i], bytes, sizeof bytes) == 0, "written: %zu", i);
@@ -277,12 +280,13 @@ START_TEST(frames) /* RFC 3094 section 3.2: TALI, operation, length with its low
 	static char payload[TALI_PAYLOAD_MAX + 1];
 	size_t max = _i < TALI_MONITOR ? 0 : _i < TALI_SCCP ? TALI_MONITOR_MAX : TALI_PAYLOAD_MAX;
 	struct tali in = { (enum tali_kind)_i, { payload, max } }, out;
-	uint8_t bytes[FIXTURE_MAX];
+	uint8_t bytes[FIXTURE_MAX], all[FIXTURE_MAX];
 	size_t len = tali_write(&in, bytes, sizeof bytes);
 
 	ck_assert_uint_eq(len, TALI_HEADER_LEN + max);
 	ck_assert_mem_eq(bytes, "TALI", 4);
 	ck_assert_mem_eq(bytes + 4, codes[_i], 4);
+	ck_assert_uint_eq(tali_write(&(struct tali){ TALI_KIND_COUNT, { payload, 1 } }, all, sizeof all), 0);
 	ck_assert_str_eq(tali_name(in.kind), codes[_i]);
 	ck_assert(bytes[8] == (max & 255) && bytes[9] == max >> 8);
 	ck_assert_int_eq(tali_parse(bytes, len, &out), (long)len);

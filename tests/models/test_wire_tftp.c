@@ -105,6 +105,7 @@ static const struct {
 	REFUSED("no mode", "\0\1" "abc"),
 	REFUSED("mode mail", "\0\1" "a\0mail"),
 	REFUSED("file name that is no text", "\0\1" "a\nb\0octet"),
+	REFUSED("file name with a DEL", "\0\1" "a\x7f" "b\0octet"),
 	REFUSED("option without a value", "\0\1" "a\0octet\0blksize"),
 	REFUSED("option without a name", "\0\1" "a\0octet\0\0" "1"),
 	REFUSED("block size too small", "\0\1" "a\0octet\0blksize\0" "7"),
@@ -136,6 +137,22 @@ START_TEST(refuses)
 
 	ck_assert_msg(!parse(refusals[_i].text, refusals[_i].len, &p, &block), "accepted: %s", refusals[_i].why);
 	ck_assert_uint_eq(p.block, 77);
+	free(block);
+}
+END_TEST
+
+START_TEST(bounds_of_options)
+{
+	static const char least[] = "\0\1 ~\0octet\0blksize\0" "8\0timeout\0" "1\0tsize\0" "18446744073709551615";
+	static const char most[] = "\0\1 ~\0octet\0blksize\0" "65464\0timeout\0" "255";
+	struct tftp p;
+	uint8_t *block;
+
+	ck_assert(parse(least, sizeof least, &p, &block));
+	ck_assert(p.block_len == 8 && p.timeout_s == 1 && p.size == UINT64_MAX && span_is(p.file, " ~"));
+	free(block);
+	ck_assert(parse(most, sizeof most, &p, &block));
+	ck_assert(p.block_len == 65464 && p.timeout_s == 255);
 	free(block);
 }
 END_TEST
@@ -213,6 +230,7 @@ int main(void)
 	tcase_add_test(t, other_spellings);
 	tcase_add_test(t, blocks_and_errors);
 	tcase_add_loop_test(t, refuses, 0, (int)(sizeof refusals / sizeof refusals[0]));
+	tcase_add_test(t, bounds_of_options);
 	tcase_add_test(t, lengths);
 	tcase_add_test(t, survives_mutations);
 	tcase_add_test(t, describes);
