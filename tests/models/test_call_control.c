@@ -2,6 +2,7 @@
  * A signaling controller among customers who lie, fall silent or come twice. Each client's software is the test's; its secure module and its
  * ticket are real.
  */
+#include "models/wire/pktc.h"
 #include "tests/models/call_rig.h"
 
 #define MS NS_PER_MS
@@ -451,6 +452,61 @@ START_TEST(one_customers_associations_are_so_many)
 }
 END_TEST
 
+static void hear(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	(void)socket, (void)packet, (void)from;
+}
+
+/* An AP-REQ under the client's present ticket that asks for an SPI of the test's choice. */
+static void ask_for_spi(struct client *c, uint32_t spi)
+{
+	struct pktc frame = { .kind = PKTC_AP_REQUEST, .spi = spi + 1 };
+	struct udp_socket socket = { .ctx = NULL };
+	struct gss_initiator state;
+	struct der token = { 0 };
+	uint8_t bytes[PKTC_MESSAGE_MAX];
+	struct packet *packet;
+	size_t len;
+
+	ck_assert(gss_init_start(c->sm, &c->ticket, world_now(c->rig->sim), spi, &state, &token));
+	frame.kerberos = (struct span){ (const char *)token.bytes, token.len };
+	len = pktc_write(&frame, bytes, sizeof bytes);
+	ck_assert(len && sm_hmac_sha1(c->sm, c->ticket.session_key, bytes, len - PKTC_HASH_LEN, bytes + len - PKTC_HASH_LEN));
+	packet = packet_new(c->rig->sim, (uint32_t)len);
+	memcpy(packet_append(packet, (uint32_t)len), bytes, len);
+	ck_assert(udp_bind(c->node, &socket, 0, hear, NULL));
+	udp_send(&socket, 0, c->rig->sc->ifaces->ip, PKTC_PORT, packet);
+	call_rig_run(c->rig, 100 * MS);
+	udp_unbind(&socket);
+	der_free(&token);
+}
+
+/* The SPI of an association stands in every packet of it: whoever sends from its address could take its place (E4). */
+START_TEST(nobody_takes_the_place_of_anothers_association)
+{
+	struct call_rig r;
+	struct client *c = &r.client[CALLER];
+	uint32_t spi;
+
+	call_rig_make(&r);
+	client_secure(c);
+	spi = ipsec_find(c->ipsec, r.sc->ifaces->ip, LABEL_CTA_SC)->spi;
+	client_ticket_of(c, r.client[MALLORY].number);
+	ask_for_spi(c, spi);
+	ck_assert_uint_eq(refused(&r, "sad.spi_in_use"), 1);
+	ck_assert_int_eq(sc_get(&r, "exchanges"), 1);
+	ask_for_spi(c, spi ^ 0x10000);
+	ck_assert_int_eq(sc_get(&r, "exchanges"), 2);
+	client_ticket_of(c, c->number); /* its own may be replaced by its owner */
+	ask_for_spi(c, spi);
+	ck_assert_int_eq(sc_get(&r, "exchanges"), 3);
+	ck_assert_uint_eq(refused(&r, "sad.spi_in_use"), 1);
+	call_rig_run(&r, 90 * NS_PER_S);
+	call_rig_expect_clean(&r);
+	call_rig_end(&r);
+}
+END_TEST
+
 START_TEST(a_number_is_given_once)
 {
 	struct call_rig r;
@@ -512,6 +568,7 @@ static Suite *call_control_suite(void)
 	tcase_add_test(t, a_call_that_both_ends_have_forgotten_ends);
 	tcase_add_test(t, a_call_that_its_ends_know_goes_on_for_hours);
 	tcase_add_test(t, one_customers_associations_are_so_many);
+	tcase_add_test(t, nobody_takes_the_place_of_anothers_association);
 	tcase_add_test(t, a_number_is_given_once);
 	tcase_add_test(t, a_controller_that_restarts_at_any_moment_begins_clean);
 	suite_add_tcase(suite, t);
