@@ -68,8 +68,9 @@ static struct peer *peer_new(struct backend *b, uint32_t ip)
 }
 
 /*
- * Tells everybody who waits; each may ask again at once, take back another's question, or restart this server, with which the peer goes: so
- * the peer is found anew each time. Who asked in the middle waits for the next outcome, which may come from inside too.
+ * Tells everybody who waits; each may ask again at once, take back another's question, or restart this server, with
+ * which the peer goes: so the peer is found anew each time. Who asked in the middle waits for the next outcome, which
+ * may come from inside too.
  */
 static void finish(struct peer *p, bool ready)
 {

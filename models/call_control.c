@@ -375,8 +375,8 @@ static void on_answered(struct sip_leg *leg, const struct sip_message *response)
 }
 
 /*
- * The far end could not open the offer's key: it has restarted meanwhile and keyed with us anew, so that the offer reached it under an
- * association that its key is not wrapped under. Once more, under the one that there is now.
+ * The far end could not open the offer's key: it has restarted meanwhile and keyed with us anew, so that the offer
+ * reached it under an association that its key is not wrapped under. Once more, under the one that there is now.
  */
 static bool offer_again(struct call *call, int status)
 {
@@ -410,8 +410,9 @@ static void on_rejected(struct sip_leg *leg, int status)
 }
 
 /*
- * A call that stands has no end of its own: where both CTAs lose power nobody says so. From time to time this controller asks its CTAs
- * whether they still know of the call, waking those whose association has come to its end; no word back ends it.
+ * A call that stands has no end of its own: where both CTAs lose power nobody says so. From time to time this
+ * controller asks its CTAs whether they still know of the call, waking those whose association has come to its end; no
+ * word back ends it.
  */
 
 static void on_audit_cover(void *ctx, enum ap_outcome outcome, struct association *association, int krb_error)
@@ -532,9 +533,9 @@ static void on_ended(struct sip_leg *leg, bool timed_out)
 }
 
 /*
- * Either end says that the call has been answered: what the record calls the answer, by this controller's clock. It may come before the
- * caller's ACK, which the network can lose. A destination controller passes its CTA's word on, so that the source need not take the payer's
- * alone.
+ * Either end says that the call has been answered: what the record calls the answer, by this controller's clock. It
+ * may come before the caller's ACK, which the network can lose. A destination controller passes its CTA's word on, so
+ * that the source need not take the payer's alone.
  */
 static void note_answer(struct call *call, const struct sip_leg *leg)
 {

@@ -1,22 +1,23 @@
 /*
  * The calls of a signaling controller: a back-to-back user agent (flows.md 4, C1-C5, C8; patent [0079]-[0093]).
  *
- * A call has a near leg (towards its caller) and a far leg (towards its callee); each is a CTA of this segment or another
- * server, so the same table serves the source controller (near CTA, far server), the destination controller (near server,
- * far CTA), a local call (both CTAs) and a call to a network server. The source controller makes the sub-key and SPI and checks
- * both proofs of receipt; the destination controller passes sub-key and proof on.
+ * A call has a near leg (towards its caller) and a far leg (towards its callee); each is a CTA of this segment or
+ * another server, so the same table serves the source controller (near CTA, far server), the destination controller
+ * (near server, far CTA), a local call (both CTAs) and a call to a network server. The source controller makes the
+ * sub-key and SPI and checks both proofs of receipt; the destination controller passes sub-key and proof on.
  *
- * Who calls is known from the association that the INVITE came under, never from what the INVITE says; whom a call reaches from the name
- * in the ticket of the called CTA, never from its address alone. Refusals, each with the response it gives: "sc.no_ticket" 403 (no party),
- * "sc.check_subscriber" 403, "sc.check_caller" 403 (From is another's number), "sc.check_controller" 403 (a server that controls no calls),
- * "sc.enforce_restriction" 403, "sc.unknown_number" 404, "sc.unreachable" 480, "sc.verify_proof" 500, "subkey.unwrap" 488,
- * "sc.media_offer" 488 (no usable place for the voice, or not the party's own), "sc.call_in_progress" 482, "sc.party_limit" 503 (too many
- * calls of one CTA). "sc.no_sign_of_life" ends a call whose CTAs know of it no more.
+ * Who calls is known from the association that the INVITE came under, never from what the INVITE says; whom a call
+ * reaches from the name in the ticket of the called CTA, never from its address alone. Refusals, each with the
+ * response it gives: "sc.no_ticket" 403 (no party), "sc.check_subscriber" 403, "sc.check_caller" 403 (From is
+ * another's number), "sc.check_controller" 403 (a server that controls no calls), "sc.enforce_restriction" 403,
+ * "sc.unknown_number" 404, "sc.unreachable" 480, "sc.verify_proof" 500, "subkey.unwrap" 488, "sc.media_offer" 488 (no
+ * usable place for the voice, or not the party's own), "sc.call_in_progress" 482, "sc.party_limit" 503 (too many calls
+ * of one CTA). "sc.no_sign_of_life" ends a call whose CTAs know of it no more.
  *
  * A call that a CTA began and that has an account has one record, however it ends.
  *
- * The sub-key dies at the moment a call begins to end, whatever becomes of its legs; at a controller that only passes it on, as soon as
- * the call stands.
+ * The sub-key dies at the moment a call begins to end, whatever becomes of its legs; at a controller that only passes
+ * it on, as soon as the call stands.
  */
 #ifndef TOLLGATE_MODELS_CALL_CONTROL_H
 #define TOLLGATE_MODELS_CALL_CONTROL_H

@@ -1,6 +1,7 @@
 /*
- * The calls of a signaling controller from inside: what call_control.c (the table, the legs and what they tell), call_judge.c (whether and
- * where an INVITE may go) and call_table.c (a call's life, look-up, what others may ask) share. Private to them.
+ * The calls of a signaling controller from inside: what call_control.c (the table, the legs and what they tell),
+ * call_judge.c (whether and where an INVITE may go) and call_table.c (a call's life, look-up, what others may ask)
+ * share. Private to them.
  */
 #ifndef TOLLGATE_MODELS_CALL_CONTROL_INTERNAL_H
 #define TOLLGATE_MODELS_CALL_CONTROL_INTERNAL_H
@@ -75,7 +76,10 @@ struct verdict { /* of an INVITE: check NULL: none against it */
 	const char *check;
 	int status;
 };
-/* Who calls whom, and whether they may: fills in what the call needs to know to go on. near_party is found, not yet held. */
+/*
+ * Who calls whom, and whether they may: fills in what the call needs to know to go on. near_party is found, not yet
+ * held.
+ */
 struct verdict call_judge(struct call *call, struct invitation *invitation);
 /* The caller's party, NULL: no CTA's INVITE, or none that we talk with. */
 struct party *call_inviting_party(const struct call_control *control, const struct udp_from *from);

@@ -1,4 +1,7 @@
-/* Calls of a signaling controller: their life, look-up by identifier, and what others may ask of them; see call_control_internal.h. */
+/*
+ * Calls of a signaling controller: their life, look-up by identifier, and what others may ask of them; see
+ * call_control_internal.h.
+ */
 #include "models/call_control_internal.h"
 
 #include <stdlib.h>

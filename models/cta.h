@@ -1,6 +1,6 @@
 /*
- * A cable telephony adapter, as its files share it: cta.c (power, PKINIT, AP exchange, the telephony machine of FIG. 5B), cta_call.c,
- * cta_call_message.c and cta_call_object.c (the line and its calls). Nobody else looks in here.
+ * A cable telephony adapter, as its files share it: cta.c (power, PKINIT, AP exchange, the telephony machine of FIG.
+ * 5B), cta_call.c, cta_call_message.c and cta_call_object.c (the line and its calls). Nobody else looks in here.
  */
 #ifndef TOLLGATE_MODELS_CTA_H
 #define TOLLGATE_MODELS_CTA_H

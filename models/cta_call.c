@@ -1,10 +1,10 @@
 /*
- * The line of a CTA and its calls (flows.md 4; patent [0079]-[0098]): with its signaling controller for the sub-key, then directly with the other
- * end for ringing and answer, then voice.
+ * The line of a CTA and its calls (flows.md 4; patent [0079]-[0098]): with its signaling controller for the sub-key,
+ * then directly with the other end for ringing and answer, then voice.
  *
- * A call that ends leaves the line at once; its legs end in their own time on the list of ending calls, and CALL_KEYS_LINGER_NS
- * later its keys are gone whatever the network did with the farewells. Refusals: "cta.not_our_sc", "cta.busy",
- * "subkey.unwrap", "cta.unknown_call".
+ * A call that ends leaves the line at once; its legs end in their own time on the list of ending calls, and
+ * CALL_KEYS_LINGER_NS later its keys are gone whatever the network did with the farewells. Refusals: "cta.not_our_sc",
+ * "cta.busy", "subkey.unwrap", "cta.unknown_call".
  */
 #include "models/cta_call.h"
 
@@ -540,7 +540,9 @@ static void leg_gone(struct cta_call *call, struct sip_leg *leg)
 	*place = NULL;
 }
 
-/* Our controller does not answer although it took our AP-REQ: it may have restarted in between. Once more from there. */
+/*
+ * Our controller does not answer although it took our AP-REQ: it may have restarted in between. Once more from there.
+ */
 static bool try_again(struct cta_call *call)
 {
 	struct cta *cta = call->cta;

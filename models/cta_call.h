@@ -38,11 +38,14 @@ struct cta_call {
 
 /* The call's own voice as a session description: an offer, or the answer to the peer's. */
 void cta_call_describe(const struct cta_call *call, char body[CALL_BODY_LEN]);
-/* An INVITE to the controller or, under the call's own key, to the other end; leg tells it from others of the call. NULL: no room. */
+/*
+ * An INVITE to the controller or, under the call's own key, to the other end; leg tells it from others of the call.
+ * NULL: no room.
+ */
 struct sip_leg *cta_call_invite(struct cta_call *call, uint32_t to_ip, const char *leg);
 /*
- * What a peer says of its voice that can be used: a place that is not our own or our controller's (an association "with the controller"
- * would take that one's signaling), and one of the two laws of G.711.
+ * What a peer says of its voice that can be used: a place that is not our own or our controller's (an association
+ * "with the controller" would take that one's signaling), and one of the two laws of G.711.
  */
 bool cta_media_usable(const struct cta *cta, struct span body, struct sdp *out);
 /* A call is freed with its last reference. */

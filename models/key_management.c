@@ -84,7 +84,9 @@ static void send_error(struct key_management *km, const struct udp_from *to, int
 	der_free(&der);
 }
 
-/* One client, or whoever makes one key again and again, does not fill the tables: of many associations the oldest go. */
+/*
+ * One client, or whoever makes one key again and again, does not fill the tables: of many associations the oldest go.
+ */
 static void trim(struct key_management *km, const struct association *newest)
 {
 	struct association *a = ipsec_find(km->ipsec, newest->peer_ip, newest->label), *next;
@@ -219,8 +221,8 @@ static void take_reply(struct key_management *km, const struct udp_from *from, c
 }
 
 /*
- * Nobody vouches for an error, so one alone ends nothing (key_management.h). KRB_AP_ERR_REPEAT is about a copy that the network
- * or somebody else made: each of our tries is new.
+ * Nobody vouches for an error, so one alone ends nothing (key_management.h). KRB_AP_ERR_REPEAT is about a copy that
+ * the network or somebody else made: each of our tries is new.
  */
 static void take_error(struct key_management *km, const struct udp_from *from, const struct pktc *m)
 {
@@ -338,9 +340,9 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 }
 
 /*
- * The client asks again, with a newer authenticator, for what it has been given: its answer was lost or is late. It gets the same
- * sub-key, so that what either end may already have sent under it stays good. An authenticator of before (sc.replay_cache
- * off, attack T1) begins anew.
+ * The client asks again, with a newer authenticator, for what it has been given: its answer was lost or is late. It
+ * gets the same sub-key, so that what either end may already have sent under it stays good. An authenticator of before
+ * (sc.replay_cache off, attack T1) begins anew.
  */
 static struct association *given_already(struct key_management *km, uint32_t ip, const struct gss_accepted *accepted)
 {

@@ -83,7 +83,10 @@ static void forget(struct party *p)
 	sim_changed(ps->node->sim, ps->node);
 }
 
-/* Associations made since the last leg ended, or an exchange was done, have set the time anew: there are none that came later. */
+/*
+ * Associations made since the last leg ended, or an exchange was done, have set the time anew: there are none that
+ * came later.
+ */
 static void on_closing(struct sim *sim, struct event *event)
 {
 	struct party *p = event_owner(event, struct party, closing);

@@ -1,9 +1,10 @@
 /*
- * The CTAs that a signaling controller is talking with at the moment: a party is a name out of a ticket at an address, for an address
- * alone says nothing about who is there. It is there while an association with its CTA is; it knows how many call legs use it and what the
- * ticket restricts it to. When the last leg has ended it lingers for PARTY_LINGER_NS, so that repetitions are answered, then associations,
- * keys and party are forgotten; so they are when PARTY_IDLE_NS after the AP exchange no call has taken the association up: between calls a
- * controller keeps no state for a CTA (patent [0050]; flows.md 2).
+ * The CTAs that a signaling controller is talking with at the moment: a party is a name out of a ticket at an address,
+ * for an address alone says nothing about who is there. It is there while an association with its CTA is; it knows how
+ * many call legs use it and what the ticket restricts it to. When the last leg has ended it lingers for
+ * PARTY_LINGER_NS, so that repetitions are answered, then associations, keys and party are forgotten; so they are when
+ * PARTY_IDLE_NS after the AP exchange no call has taken the association up: between calls a controller keeps no state
+ * for a CTA (patent [0050]; flows.md 2).
  */
 #ifndef TOLLGATE_MODELS_PARTY_H
 #define TOLLGATE_MODELS_PARTY_H
@@ -31,7 +32,10 @@ struct parties;
 struct parties *parties_new(struct node *node, struct ipsec *ipsec);
 void parties_free(struct parties *parties);
 void parties_reset(struct parties *parties);
-/* An association of a CTA stands: enters the party, or renews what its ticket says. Sets the association's expiry callback. */
+/*
+ * An association of a CTA stands: enters the party, or renews what its ticket says. Sets the association's expiry
+ * callback.
+ */
 void parties_enter(struct parties *parties, struct association *association, const struct krb_ticket_facts *ticket);
 /* NULL: no association with that CTA at that address. */
 struct party *party_of(const struct parties *parties, uint32_t ip, const char *name);

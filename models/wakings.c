@@ -56,7 +56,10 @@ static void waking_free(struct waking *w)
 	free(w);
 }
 
-/* What a waiter does may end the association, or be a restart, which frees the waking: both are looked up again before the next is told. */
+/*
+ * What a waiter does may end the association, or be a restart, which frees the waking: both are looked up again
+ * before the next is told.
+ */
 static void waking_finish(struct waking *w, enum ap_outcome outcome, const struct association *a)
 {
 	struct wakings *ws = w->all;

@@ -1,6 +1,7 @@
 /*
- * Clients that a server has asked for an AP exchange (flows.md 2, A0) and those who wait for it: a wake-up leaves WAKE_UP_TRIES times, each
- * pause twice the one before, until an association stands. Several may wait for one client, which is asked once. Private to key management.
+ * Clients that a server has asked for an AP exchange (flows.md 2, A0) and those who wait for it: a wake-up leaves
+ * WAKE_UP_TRIES times, each pause twice the one before, until an association stands. Several may wait for one client,
+ * which is asked once. Private to key management.
  */
 #ifndef TOLLGATE_MODELS_WAKINGS_H
 #define TOLLGATE_MODELS_WAKINGS_H

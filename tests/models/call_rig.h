@@ -1,6 +1,7 @@
 /*
- * A real signaling controller with its own KDC on a line with clients whose software is the test's: each has what a customer has (a secure
- * module, a ticket in its own name, SIP over ESP) and says what the test wants. For tests of what a controller makes of hostile customers.
+ * A real signaling controller with its own KDC on a line with clients whose software is the test's: each has what a
+ * customer has (a secure module, a ticket in its own name, SIP over ESP) and says what the test wants. For tests of
+ * what a controller makes of hostile customers.
  */
 #ifndef TOLLGATE_TESTS_CALL_RIG_H
 #define TOLLGATE_TESTS_CALL_RIG_H

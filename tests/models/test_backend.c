@@ -1,6 +1,6 @@
 /*
- * Associations between servers: end 0 makes its own tickets (a KDC's backend), end 1 accepts or is silent. Tickets from a KDC by AS-REQ are
- * tests/models/test_kdc.c's.
+ * Associations between servers: end 0 makes its own tickets (a KDC's backend), end 1 accepts or is silent. Tickets
+ * from a KDC by AS-REQ are tests/models/test_kdc.c's.
  */
 #include "models/backend.h"
 #include "models/directory.h"
@@ -153,7 +153,10 @@ static void drop_and_ask(struct asker *a)
 	ask(a);
 }
 
-/* It cannot begin: somebody else's exchange with the peer is under way. Told from inside, with others still to be told. */
+/*
+ * It cannot begin: somebody else's exchange with the peer is under way. Told from inside, with others still to be
+ * told.
+ */
 static void ask_in_vain(struct asker *a)
 {
 	static const struct krb_credentials none;

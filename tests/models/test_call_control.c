@@ -1,6 +1,6 @@
 /*
- * A signaling controller among customers who lie, fall silent or come twice. Each client's software is the test's; its secure module and its
- * ticket are real.
+ * A signaling controller among customers who lie, fall silent or come twice. Each client's software is the test's; its
+ * secure module and its ticket are real.
  */
 #include "models/wire/pktc.h"
 #include "tests/models/call_rig.h"
@@ -264,7 +264,10 @@ START_TEST(two_callers_of_one_that_sleeps_both_reach_it)
 }
 END_TEST
 
-/* The callee has restarted: the offer's repetition comes under the association that it makes, its key under the one that is no more. */
+/*
+ * The callee has restarted: the offer's repetition comes under the association that it makes, its key under the one
+ * that is no more.
+ */
 START_TEST(an_offer_is_made_again_under_a_new_association)
 {
 	struct call_rig r;

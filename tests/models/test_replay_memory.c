@@ -75,7 +75,10 @@ START_TEST(an_addresss_newest_is_of_one_spi)
 }
 END_TEST
 
-/* One address, at the rate that the processor allows, fills a quarter; then it has its share of a second and others still come in. */
+/*
+ * One address, at the rate that the processor allows, fills a quarter; then it has its share of a second and others
+ * still come in.
+ */
 START_TEST(one_address_does_not_fill_it)
 {
 	struct replay_memory *m = replay_memory_new();
