@@ -1,12 +1,13 @@
 /*
- * What the signaling gateway and the trunk gateway have in common: their parts as servers of flows.md 13 (ticket, AP exchange, ESP
- * between them and with the controllers), and how one controls the other.
+ * What the signaling gateway and the trunk gateway have in common: their parts as servers of flows.md 13 (ticket, AP
+ * exchange, ESP between them and with the controllers), and how one controls the other.
  *
- * The signaling gateway hands each call to the trunk gateway as a SIP leg under their own association (our choice; the patent leaves it
- * open): an INVITE with the circuit ("X-Circuit: 5;callee": the circuit, and which end of the call the gateways stand for) and the
- * call's sub-key, wrapped as in models/call_key.h, under its SPI; the 200 has the proof of receipt and the place where the trunk
- * gateway takes the voice. When the call is answered an INFO says where the CTA takes its voice ("X-Connect: 10.1.0.9:16384/0": address,
- * port, payload type), and voice and circuit are connected. The leg's end frees the circuit.
+ * The signaling gateway hands each call to the trunk gateway as a SIP leg under their own association (our choice;
+ * the patent leaves it open): an INVITE with the circuit ("X-Circuit: 5;callee": the circuit, and which end of the
+ * call the gateways stand for) and the call's sub-key, wrapped as in models/call_key.h, under its SPI; the 200 has
+ * the proof of receipt and the place where the trunk gateway takes the voice. When the call is answered an INFO says
+ * where the CTA takes its voice ("X-Connect: 10.1.0.9:16384/0": address, port, payload type), and voice and circuit
+ * are connected. The leg's end frees the circuit.
  */
 #ifndef TOLLGATE_MODELS_GATEWAY_CONTROL_H
 #define TOLLGATE_MODELS_GATEWAY_CONTROL_H

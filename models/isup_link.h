@@ -1,14 +1,17 @@
 /*
- * The signaling link between the POTS signaling gateway and the PSTN: ISUP in MTP3 in TALI frames (RFC 3094) on one TCP connection.
+ * The signaling link between the POTS signaling gateway and the PSTN: ISUP in MTP3 in TALI frames (RFC 3094) on one
+ * TCP connection.
  *
- * One end listens, the other connects, and again after ISUP_LINK_RETRY_NS whenever the connection has gone. Each end asks with "test"
- * whether it may send; until the peer's "allo" its link is not up and nothing is sent. A link that is up is monitored: "moni" every
- * ISUP_LINK_MONITOR_NS, whose "mona" must bring the same bytes back within ISUP_LINK_ANSWER_NS, or the connection is given up. "proh"
- * from the peer is acknowledged, and it is asked again every ISUP_LINK_TEST_NS.
+ * One end listens, the other connects, and again after ISUP_LINK_RETRY_NS whenever the connection has gone. Each end
+ * asks with "test" whether it may send; until the peer's "allo" its link is not up and nothing is sent. A link that
+ * is up is monitored: "moni" every ISUP_LINK_MONITOR_NS, whose "mona" must bring the same bytes back within
+ * ISUP_LINK_ANSWER_NS, or the connection is given up. "proh" from the peer is acknowledged, and it is asked again
+ * every ISUP_LINK_TEST_NS.
  *
- * TALI has no authentication. All there is: the listener takes connections from its one peer's address only, at its own address on the
- * signaling network ("tali.check_peer"). Other refusals: "tali.malformed" (the connection is given up), "tali.unexpected" (a "mona" that
- * nobody asked for, a user part that is not served), "isup.malformed", "isup.label" (not from the peer's point code to ours).
+ * TALI has no authentication. All there is: the listener takes connections from its one peer's address only, at its
+ * own address on the signaling network ("tali.check_peer"). Other refusals: "tali.malformed" (the connection is given
+ * up), "tali.unexpected" (a "mona" that nobody asked for, a user part that is not served), "isup.malformed",
+ * "isup.label" (not from the peer's point code to ours).
  */
 #ifndef TOLLGATE_MODELS_ISUP_LINK_H
 #define TOLLGATE_MODELS_ISUP_LINK_H

@@ -116,16 +116,23 @@ struct trunk_bearer *trunk_bearer_start(const struct trunk_bearer_request *reque
 	struct trunk_bearer *b = sim_alloc(sizeof *b);
 
 	b->request = *request;
-	b->start_ns = b->heard_ns = sim->now_ns;
+	b->start_ns = sim->now_ns;
 	if (!udp_bind(request->node, &b->socket, port_of(request->circuit), on_datagram, b)) {
 		free(b);
 		return NULL;
 	}
 	draw_numbers(b);
-	sim_at(sim, &b->tick, b->start_ns, on_tick, "trunk.packet");
-	if (request->lost_after_ns > 0)
-		sim_at(sim, &b->silence, b->start_ns + request->lost_after_ns, on_silence, "trunk.lost");
 	return b;
+}
+
+void trunk_bearer_talk(struct trunk_bearer *b)
+{
+	struct sim *sim = b->request.node->sim;
+
+	b->start_ns = b->heard_ns = sim->now_ns;
+	sim_at(sim, &b->tick, b->start_ns, on_tick, "trunk.packet");
+	if (b->request.lost_after_ns > 0)
+		sim_at(sim, &b->silence, b->start_ns + b->request.lost_after_ns, on_silence, "trunk.lost");
 }
 
 void trunk_bearer_stop(struct trunk_bearer *b)

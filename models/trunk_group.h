@@ -1,16 +1,18 @@
 /*
- * A group of circuits between the signaling gateway and the PSTN, and the calls on them as ISUP sets them up and releases them
- * (ITU-T Q.764 section 2). Both ends use the same table; circuits are numbered by their circuit identification code from 1 on.
+ * A group of circuits between the signaling gateway and the PSTN, and the calls on them as ISUP sets them up and
+ * releases them (ITU-T Q.764 section 2). Both ends use the same table; circuits are numbered by their circuit
+ * identification code from 1 on.
  *
- * After a start all circuits are blocked until the peer has acknowledged their reset (GRS, RSC; Q.764 section 2.9.3): whatever
- * calls it had on them are gone then. When the signaling link is lost, calls that stand go on; what was lost is repeated by timers
- * (T1) or given up by them (T7, T9). No new call is begun while the link is down.
+ * After a start all circuits are blocked until the peer has acknowledged their reset (GRS, RSC; Q.764 section 2.9.3):
+ * whatever calls it had on them are gone then. When the signaling link is lost, calls that stand go on; what was lost
+ * is repeated by timers (T1) or given up by them (T7, T9). No new call is begun while the link is down.
  *
- * Dual seizure (section 2.9.1.4): each end first takes circuits that it controls, the end with the higher point code the even ones,
- * the other the odd ones. When both seize one, the call of the end that does not control it gives way with cause 44.
+ * Dual seizure (section 2.9.1.4): each end first takes circuits that it controls, the end with the higher point code
+ * the even ones, the other the odd ones. When both seize one, the call of the end that does not control it gives way
+ * with cause 44.
  *
- * Refusals: "isup.circuit" (a circuit that is not of the group), "isup.unexpected" (not in the circuit's table; nothing changes),
- * and those of models/isup_link.h.
+ * Refusals: "isup.circuit" (a circuit that is not of the group), "isup.unexpected" (not in the circuit's table;
+ * nothing changes), and those of models/isup_link.h.
  */
 #ifndef TOLLGATE_MODELS_TRUNK_GROUP_H
 #define TOLLGATE_MODELS_TRUNK_GROUP_H
