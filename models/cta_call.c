@@ -309,8 +309,7 @@ static void do_secure(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
 
-	(void)machine;
-	(void)node;
+	(void)node, (void)machine;
 	guard(call, CALL_SETUP_GUARD_NS);
 	cta_secure(call->cta);
 }
@@ -319,8 +318,7 @@ static void do_invite(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
 
-	(void)node;
-	(void)machine;
+	(void)node, (void)machine;
 	call->sc_leg = cta_call_invite(call, call->cta->sc_ip, call->retried ? ";2" : "");
 	if (!call->sc_leg)
 		end_with(call, LN_REFUSED, 500, "too many legs");
@@ -355,8 +353,7 @@ static void do_call_peer(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
 
-	(void)node;
-	(void)machine;
+	(void)node, (void)machine;
 	call->peer_leg = cta_call_invite(call, call->peer_ip, ";d");
 	if (!call->peer_leg)
 		end_with(call, LN_REFUSED, 500, "too many legs");
@@ -469,10 +466,9 @@ static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message 
 {
 	const struct association *a = from->sa;
 	struct cta *cta = ctx;
+	bool controller = strcmp(a->label, LABEL_CTA_SC) == 0;
 
-	if (strcmp(a->label, LABEL_CTA_SC) == 0)
-		return take_offer(cta, leg, message, from);
-	return take_peer_invite(cta, leg, message, from);
+	return controller ? take_offer(cta, leg, message, from) : take_peer_invite(cta, leg, message, from);
 }
 
 static void answer_soon(struct cta_call *call, sim_ns after_ns)
