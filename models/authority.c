@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "models/wire/span.h"
 
 #define AUTHORITY_BITS 2048
 #define DAY_S INT64_C(86400)
@@ -161,6 +162,31 @@ void world_operator_certificate(struct world *world, const char *key_name, unsig
 	request.not_after_s = a->epoch_s + (lifetime_s ? lifetime_s : OPERATOR_LIFE_S);
 	request.serial = serial_of(a, "operator", text);
 	issue(a, &request, key_name, bits, authority(a, AUTHORITY_OPERATOR), defs[AUTHORITY_OPERATOR].key_name, out);
+}
+
+/* One number has many of them in its time: the start and the key tell their serial numbers apart. */
+bool world_operator_certificate_for(struct world *world, const struct der *spki, const char *number, int64_t not_before_s,
+                                    int64_t lifetime_s, struct der *out)
+{
+	struct authorities *a = world_authorities(world);
+	uint8_t id[PHONE_ID_LEN], digest[32];
+	char text[2 * PHONE_ID_LEN + 1], what[128], key[2 * 8 + 1];
+	struct cert_request request = { .kind = CERT_OPERATOR, .common_name = text, .organisation = "Network Operator",
+		                        .phone_id = id, .realm = WORLD_REALM, .not_before_s = not_before_s,
+		                        .not_after_s = not_before_s + lifetime_s };
+	const struct der *issuer = authority(a, AUTHORITY_OPERATOR);
+	size_t issuer_len;
+	const uint8_t *issuer_key = key_pool_get(a->pool, defs[AUTHORITY_OPERATOR].key_name, AUTHORITY_BITS, &issuer_len);
+
+	*out = (struct der){ NULL, 0 };
+	if (!phone_id(a->crypto, number, id))
+		return false;
+	hex_encode(id, sizeof id, text);
+	crypto_sha256(a->crypto, spki->bytes, spki->len, digest);
+	hex_encode(digest, 8, key);
+	snprintf(what, sizeof what, "%s/%lld/%s", text, (long long)not_before_s, key);
+	request.serial = serial_of(a, "operator", what);
+	return cert_issue(a->crypto, &request, NULL, 0, spki->bytes, spki->len, issuer, issuer_key, issuer_len, out);
 }
 
 void world_kdc_certificate(struct world *world, const char *key_name, struct der *out)
