@@ -14,7 +14,7 @@
 #include "models/wire/span.h"
 
 #define DEVICE_CONFIG_FILE "cta.cfg"
-#define DEVICE_HOST_MAX 127
+#define DEVICE_HOST_MAX 120        /* two of them and a dot are a domain name */
 #define DEVICE_VERSION_MAX 31
 #define DEVICE_CONFIG_MAX 1024     /* bytes of the content */
 #define DEVICE_IMAGE_MAX (4u << 20)
