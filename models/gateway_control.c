@@ -142,7 +142,8 @@ void connect_line(char out[GATEWAY_LINE_LEN], const struct sdp *place)
 {
 	char ip[IP_TEXT_LEN];
 
-	snprintf(out, GATEWAY_LINE_LEN, HEADER_CONNECT ": %s:%u/%u\r\n", ip_text(place->ip, ip), place->port, place->payload_type);
+	snprintf(out, GATEWAY_LINE_LEN, HEADER_CONNECT ": %s:%u/%u\r\n", ip_text(place->ip, ip), place->port,
+	         place->payload_type);
 }
 
 bool connect_read(const struct sip_message *message, struct sdp *place)
@@ -151,7 +152,8 @@ bool connect_read(const struct sip_message *message, struct sdp *place)
 	char text[IP_TEXT_LEN];
 	uint64_t port_number, payload_type;
 
-	if (!cut(&rest, ':', &ip) || !cut(&rest, '/', &port) || !span_copy(ip, text, sizeof text) || !ip_parse(text, &place->ip) ||
+	if (!cut(&rest, ':', &ip) || !cut(&rest, '/', &port) || !span_copy(ip, text, sizeof text) ||
+	    !ip_parse(text, &place->ip) ||
 	    !span_number(port, UINT16_MAX, &port_number) || !span_number(rest, 127, &payload_type))
 		return false;
 	place->port = (uint16_t)port_number;

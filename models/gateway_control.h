@@ -37,15 +37,15 @@ struct gateway { /* the parts; a gateway element embeds them */
 };
 
 /* prefix: "sg" or "tg"; check_service static. Enters the directory. owner as in sip_endpoint_new(). */
-void gateway_make(struct gateway *gateway, struct node *node, uint32_t ip, const char *prefix, const char *check_service,
-                  uint32_t kdc_ip, const struct sip_owner *owner, void *ctx);
+void gateway_make(struct gateway *gateway, struct node *node, uint32_t ip, const char *prefix,
+                  const char *check_service, uint32_t kdc_ip, const struct sip_owner *owner, void *ctx);
 void gateway_free(struct gateway *gateway);
 /* Power on. */
 void gateway_start(struct gateway *gateway);
 /* What a restart loses; the owner has forgotten its calls. */
 void gateway_restart(struct gateway *gateway);
 
-/* Who speaks: the peer of the association; with backend.ipsec off there is only the address to believe. NULL: nobody known. */
+/* Who speaks: the peer of the association; with backend.ipsec off there is only the address. NULL: nobody known. */
 const char *gateway_speaker(const struct gateway *gateway, const struct udp_from *from);
 /* The sub-key in a session description that came from there, or for a server; backend.ipsec off included. */
 key_handle gateway_unwrap(const struct gateway *gateway, const struct udp_from *from, struct span text);

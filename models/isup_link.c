@@ -50,7 +50,8 @@ static const struct machine_cell cells[LINK_STATES * LINK_EVENTS] = {
 #undef CELL
 };
 const struct machine_def isup_link_machine = {
-	.name = "signaling link", .doc = "TALI between signaling gateway and PSTN: connect, ask, monitor", .states = state_names,
+	.name = "signaling link", .doc = "TALI between signaling gateway and PSTN: connect, ask, monitor",
+	.states = state_names,
 	.events = event_names, .state_count = LINK_STATES, .event_count = LINK_EVENTS, .cells = cells,
 };
 
@@ -91,8 +92,8 @@ static void send_frame(struct isup_link *l, const struct tali *frame, const char
 	assert(len);
 	if (!shown.at)
 		shown = (struct span){ (const char *)bytes, len };
-	tag = message_announce(l->config.node, l->config.local_ip, l->config.peer_ip, kind, form, (const uint8_t *)shown.at,
-	                       shown.len);
+	tag = message_announce(l->config.node, l->config.local_ip, l->config.peer_ip, kind, form,
+	                       (const uint8_t *)shown.at, shown.len);
 	tcp_send(l->conn, bytes, len, tag); /* a full buffer: the peer reads nothing, and the monitor will find out */
 }
 
@@ -112,7 +113,7 @@ bool isup_link_send(struct isup_link *l, const struct isup *message)
 	labelled.network = ISUP_NATIONAL;
 	labelled.opc = l->config.local_code;
 	labelled.dpc = l->config.peer_code;
-	labelled.sls = (uint8_t)(message->cic & ISUP_SLS_MAX); /* a circuit's messages keep their order (Q.704 section 2.2.4) */
+	labelled.sls = (uint8_t)(message->cic & ISUP_SLS_MAX); /* a circuit's messages keep their order */
 	shown.len = isup_write(&labelled, bytes, sizeof bytes);
 	assert(shown.len);
 	send_frame(l, &(struct tali){ TALI_MTP3, shown }, isup_kind(message->type), &form_isup, shown);
@@ -245,7 +246,8 @@ static void take_isup(struct isup_link *l, struct span payload, uint64_t tag)
 		refuse(l, "isup.malformed", tag, "");
 		return;
 	}
-	if (message.network != ISUP_NATIONAL || message.opc != l->config.peer_code || message.dpc != l->config.local_code) {
+	if (message.network != ISUP_NATIONAL || message.opc != l->config.peer_code ||
+	    message.dpc != l->config.local_code) {
 		refuse(l, "isup.label", tag, isup_kind(message.type));
 		return;
 	}
@@ -341,7 +343,7 @@ static void open_connection(struct node *node, struct machine *machine, void *ct
 	l->conn = tcp_connect(node, l->config.local_ip, l->config.peer_ip, TALI_PORT, &handler, l);
 }
 
-/* The peer connects anew while the old connection still stands here: it has restarted, and knows nothing of that one. */
+/* The peer connects anew while the old connection still stands here: it has restarted and knows nothing of it. */
 static bool on_accept(struct tcp_listener *listener, struct tcp_conn *conn, const struct tcp_handler **h, void **ctx)
 {
 	struct isup_link *l = listener->ctx;
@@ -396,6 +398,7 @@ void isup_link_start(struct isup_link *l)
 		sim_at(node->sim, &l->timer, node->sim->now_ns, on_open, "tali.open");
 		return;
 	}
-	l->listener = (struct tcp_listener){ .ip = l->config.local_ip, .port = TALI_PORT, .accept = on_accept, .ctx = l };
+	l->listener = (struct tcp_listener){ .ip = l->config.local_ip, .port = TALI_PORT, .accept = on_accept,
+	                                     .ctx = l };
 	tcp_listen(node, &l->listener);
 }

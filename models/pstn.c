@@ -72,8 +72,8 @@ struct pstn_call {
 enum phone_state { PHONE_IDLE, PHONE_DIALLING, PHONE_RINGBACK, PHONE_RINGING, PHONE_TALKING, PHONE_STATES };
 enum phone_event { PH_DIAL, PH_OFFER, PH_RINGS, PH_ANSWERED, PH_ANSWER, PH_HANG_UP, PH_RELEASED, PHONE_EVENTS };
 static const char *const state_names[] = { "Idle", "Dialling", "Ringback", "Ringing", "Talking" };
-static const char *const event_names[] = { "dial", "call comes", "other end rings", "other end answers", "answer", "hang up",
-	                                   "call released" };
+static const char *const event_names[] = { "dial", "call comes", "other end rings", "other end answers", "answer",
+                                           "hang up", "call released" };
 
 static machine_action do_dial, do_ring, note_ringing, do_talk, do_answer, do_end;
 
@@ -135,8 +135,10 @@ static void end_with(struct pstn_call *call, enum phone_event event, unsigned ca
 static void tell(const struct pstn_call *call, const char *event)
 {
 	if (call->caller)
-		trace_call(sim_of(call), &(struct trace_call){ .id = call->id, .caller = call->phone->number, .callee = call->number,
-		                                               .event = event, .reason = call->reason, .at = call->object.node });
+		trace_call(sim_of(call), &(struct trace_call){ .id = call->id, .caller = call->phone->number,
+		                                               .callee = call->number,
+		                                               .event = event, .reason = call->reason,
+		                                               .at = call->object.node });
 }
 
 /* What a release says, for people. */
@@ -147,7 +149,8 @@ static const char *cause_text(unsigned cause)
 		{ ISUP_CAUSE_BUSY, "user busy" }, { ISUP_CAUSE_NO_RESPONSE, "no user responding" },
 		{ ISUP_CAUSE_NO_ANSWER, "no answer" }, { ISUP_CAUSE_REJECTED, "call rejected" },
 		{ ISUP_CAUSE_NO_CIRCUIT, "no circuit available" }, { ISUP_CAUSE_NETWORK, "network out of order" },
-		{ ISUP_CAUSE_TEMPORARY, "temporary failure" }, { ISUP_CAUSE_CIRCUIT_UNAVAILABLE, "circuit not available" },
+		{ ISUP_CAUSE_TEMPORARY, "temporary failure" },
+		{ ISUP_CAUSE_CIRCUIT_UNAVAILABLE, "circuit not available" },
 		{ ISUP_CAUSE_NO_RESOURCE, "resource unavailable" }, { ISUP_CAUSE_TIMER, "recovery on timer expiry" },
 	};
 
@@ -417,7 +420,8 @@ static void on_released(void *ctx, void *owner, unsigned cause)
 
 /* Verbs */
 
-static struct phone *named_phone(struct node *node, const struct args *args, const char *name, struct verb_result *result)
+static struct phone *named_phone(struct node *node, const struct args *args, const char *name,
+                                 struct verb_result *result)
 {
 	const char *given = args_text(args, name, "");
 	const struct exchange *x = node->state;
@@ -425,8 +429,8 @@ static struct phone *named_phone(struct node *node, const struct args *args, con
 	struct phone *phone = number_digits(given, digits) ? phone_of(x, digits) : NULL;
 
 	if (!phone)
-		snprintf(result->error, sizeof result->error, "\"%s\" is no phone of %s; write %s = \"%s\"", given, node->name, name,
-		         x->phones[0].number);
+		snprintf(result->error, sizeof result->error, "\"%s\" is no phone of %s; write %s = \"%s\"", given,
+		         node->name, name, x->phones[0].number);
 	return phone;
 }
 
@@ -440,7 +444,8 @@ static void verb_dial(struct node *node, const struct args *args, struct verb_re
 	if (!phone)
 		return;
 	if (!number_digits(number, digits)) {
-		snprintf(result->error, sizeof result->error, "\"%s\" is no telephone number; write number = \"215-555-0101\"", number);
+		snprintf(result->error, sizeof result->error,
+		         "\"%s\" is no telephone number; write number = \"215-555-0101\"", number);
 	} else if (phone_of(node->state, digits)) {
 		snprintf(result->error, sizeof result->error,
 		         "%s is a phone of the same exchange; only calls through the gateway are played", digits);
@@ -581,8 +586,8 @@ static const struct object_verb call_verbs[] = {
 	{ "hangup", "hangs up", NULL, "", verb_call_hangup }, { NULL, NULL, NULL, NULL, NULL },
 };
 static const struct object_class call_class = {
-	.name = "phone_call", .doc = "a call as a plain phone of the PSTN sees it", .attributes = call_attributes, .get = get_call,
-	.verbs = call_verbs, .free = free_call,
+	.name = "phone_call", .doc = "a call as a plain phone of the PSTN sees it", .attributes = call_attributes,
+	.get = get_call, .verbs = call_verbs, .free = free_call,
 };
 static const struct object_class *const objects[] = { &call_class, NULL };
 
@@ -591,8 +596,10 @@ static const struct object_class *const objects[] = { &call_class, NULL };
 static const struct param params[] = {
 	{ .name = "signaling_gateway", .type = VALUE_NODE, .required = true, .doc = "where its signaling link goes" },
 	{ .name = "trunk_gateway", .type = VALUE_NODE, .required = true, .doc = "where its circuits end" },
-	{ .name = "phones", .type = VALUE_TEXT, .required = true, .doc = "their numbers: \"212-555-0001,212-555-0002\"" },
-	{ .name = "circuits", .type = VALUE_INT, .preset = "24", .doc = "of the trunk group: a T1's, as the gateways have it" },
+	{ .name = "phones", .type = VALUE_TEXT, .required = true,
+	  .doc = "their numbers: \"212-555-0001,212-555-0002\"" },
+	{ .name = "circuits", .type = VALUE_INT, .preset = "24",
+	  .doc = "of the trunk group: a T1's, as the gateways have it" },
 	{ .name = "point_code", .type = VALUE_INT, .preset = "4097", .doc = "its own, ITU 14 bit" },
 	{ .name = "gateway_code", .type = VALUE_INT, .preset = "4096", .doc = "the signaling gateway's" },
 	{ .name = NULL },
@@ -665,11 +672,12 @@ static bool check_codes(const struct args *args, char error[MODEL_ERROR_LEN])
 	int64_t peer = args_int(args, "gateway_code", 0);
 
 	if (circuits < 1 || circuits > TRUNK_CIRCUITS_MAX)
-		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24", TRUNK_CIRCUITS_MAX,
-		         (long long)circuits);
+		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24",
+		         TRUNK_CIRCUITS_MAX, (long long)circuits);
 	else if (own < 0 || own > ISUP_POINT_CODE_MAX || peer < 0 || peer > ISUP_POINT_CODE_MAX || own == peer)
 		snprintf(error, MODEL_ERROR_LEN,
-		         "point codes must be two numbers up to %d, found %lld and %lld; write point_code = 4097, gateway_code = 4096",
+		         "point codes must be two numbers up to %d, found %lld and %lld; "
+		         "write point_code = 4097, gateway_code = 4096",
 		         ISUP_POINT_CODE_MAX, (long long)own, (long long)peer);
 	else
 		return true;
@@ -685,9 +693,11 @@ static bool check_params(const struct node *node, const struct args *args, struc
 	if (!own_ip || !gateway_ip_towards(args_node(args, "signaling_gateway"), own_ip) ||
 	    !gateway_ip_towards(args_node(args, "trunk_gateway"), own_ip))
 		snprintf(error, MODEL_ERROR_LEN,
-		         "the PSTN needs an address on a link with both gateways; write on = { net.trunk, \"10.203.0.10/24\" }");
+		         "the PSTN needs an address on a link with both gateways; "
+		         "write on = { net.trunk, \"10.203.0.10/24\" }");
 	else if (!*count)
-		snprintf(error, MODEL_ERROR_LEN, "phones must be up to %d different numbers, found \"%s\"; write phones = \"212-555-0001\"",
+		snprintf(error, MODEL_ERROR_LEN,
+		         "phones must be up to %d different numbers, found \"%s\"; write phones = \"212-555-0001\"",
 		         PHONES_MAX, args_text(args, "phones", ""));
 	else
 		return check_codes(args, error);
@@ -708,7 +718,8 @@ static void install_phones(struct exchange *x, const struct phone *phones, unsig
 
 static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
 {
-	struct trunk_group_config trunks = { .node = node, .connects = true, .seized = on_seized, .alerting = on_alerting,
+	struct trunk_group_config trunks = { .node = node, .connects = true, .seized = on_seized,
+	                                     .alerting = on_alerting,
 		                             .answered = on_answered, .released = on_released };
 	struct phone *phones = sim_alloc(PHONES_MAX * sizeof *phones);
 	struct exchange *x;
@@ -811,10 +822,12 @@ static const struct attribute attributes[] = {
 	{ "link_up", VALUE_BOOL, "the signaling link to the gateway is up" },
 	{ NULL, VALUE_NIL, NULL },
 };
-static const struct machine_def *const machines[] = { &phone_machine, &trunk_circuit_machine, &isup_link_machine, NULL };
+static const struct machine_def *const machines[] = { &phone_machine, &trunk_circuit_machine, &isup_link_machine,
+                                                      NULL };
 
 const struct model model_pstn = {
-	.name = "pstn", .doc = "the PSTN: an exchange with plain phones behind a trunk group to the POTS gateways", .params = params,
-	.verbs = verbs, .attributes = attributes, .machines = machines, .objects = objects, .create = create, .start = power_on,
-	.get = get, .restart = restart,
+	.name = "pstn", .doc = "the PSTN: an exchange with plain phones behind a trunk group to the POTS gateways",
+	.params = params,
+	.verbs = verbs, .attributes = attributes, .machines = machines, .objects = objects, .create = create,
+	.start = power_on, .get = get, .restart = restart,
 };

@@ -77,20 +77,22 @@ struct call {
 
 /* The table */
 
-enum call_state { CALL_RESERVING, CALL_OFFERED, CALL_DIALLING, CALL_RINGING, CALL_REACHING, CALL_OFFERING, CALL_CALLING, CALL_ALERTING,
-	          CALL_TALKING, CALL_ENDING, CALL_OVER, CALL_STATES };
-enum call_event { EV_TRUNK_REACHED, EV_RESERVED, EV_RESERVED_IN, EV_CTA_CALLS, EV_PSTN_RINGS, EV_PSTN_ANSWERS, EV_REACHED, EV_KEYED,
-	          EV_CTA_RINGS, EV_CTA_ANSWERS, EV_REFUSED, EV_CTA_ENDS, EV_CONTROLLER_ENDS, EV_TRUNK_ENDS, EV_PSTN_ENDS, EV_TIMEOUT,
-	          EV_ALL_GONE, CALL_EVENTS };
-static const char *const state_names[] = { "Reserving", "Offered", "Dialling", "Ringing", "Reaching", "Offering", "Calling", "Alerting",
-	                                   "Talking", "Ending", "Over" };
-static const char *const event_names[] = { "trunk gateway reached", "circuit reserved", "circuit reserved for the PSTN's call",
-	                                   "CTA's INVITE", "PSTN rings", "PSTN answers", "controller reached", "CTA has the key",
-	                                   "CTA rings", "CTA answers", "refused", "CTA hangs up", "controller ends call",
-	                                   "trunk gateway ends call", "PSTN releases", "time-out", "legs and keys gone" };
+enum call_state { CALL_RESERVING, CALL_OFFERED, CALL_DIALLING, CALL_RINGING, CALL_REACHING, CALL_OFFERING,
+	          CALL_CALLING, CALL_ALERTING, CALL_TALKING, CALL_ENDING, CALL_OVER, CALL_STATES };
+enum call_event { EV_TRUNK_REACHED, EV_RESERVED, EV_RESERVED_IN, EV_CTA_CALLS, EV_PSTN_RINGS, EV_PSTN_ANSWERS,
+	          EV_REACHED, EV_KEYED, EV_CTA_RINGS, EV_CTA_ANSWERS, EV_REFUSED, EV_CTA_ENDS, EV_CONTROLLER_ENDS,
+	          EV_TRUNK_ENDS, EV_PSTN_ENDS, EV_TIMEOUT, EV_ALL_GONE, CALL_EVENTS };
+static const char *const state_names[] = { "Reserving", "Offered", "Dialling", "Ringing", "Reaching", "Offering",
+	                                   "Calling", "Alerting", "Talking", "Ending", "Over" };
+static const char *const event_names[] = { "trunk gateway reached", "circuit reserved",
+	                                   "circuit reserved for the PSTN's call", "CTA's INVITE", "PSTN rings",
+	                                   "PSTN answers", "controller reached", "CTA has the key", "CTA rings",
+	                                   "CTA answers", "refused", "CTA hangs up", "controller ends call",
+	                                   "trunk gateway ends call", "PSTN releases", "time-out",
+	                                   "legs and keys gone" };
 
-static machine_action invite_trunk, answer_controller, dial, ring_back, answer_cta, reach_controller, invite_controller, invite_cta,
-	alert_pstn, answer_pstn, end_call;
+static machine_action invite_trunk, answer_controller, dial, ring_back, answer_cta, reach_controller,
+	invite_controller, invite_cta, alert_pstn, answer_pstn, end_call;
 
 #define CELL(state, event, next, action) [(state) * CALL_EVENTS + (event)] = { true, next, action }
 #define ENDS(state) \
@@ -127,7 +129,8 @@ static const struct machine_cell cells[CALL_STATES * CALL_EVENTS] = {
 #undef ENDS
 #undef CELL
 static const struct machine_def gateway_call_machine = {
-	.name = "gateway call", .doc = "a call between a CTA and the PSTN at the signaling gateway, either way", .states = state_names,
+	.name = "gateway call", .doc = "a call between a CTA and the PSTN at the signaling gateway, either way",
+	.states = state_names,
 	.events = event_names, .state_count = CALL_STATES, .event_count = CALL_EVENTS, .cells = cells,
 };
 
@@ -227,7 +230,8 @@ static void call_free(struct call *call)
 
 static void settle(struct call *call)
 {
-	if (call->machine.state != CALL_ENDING || call->controller_leg || call->trunk_leg || event_pending(&call->timer))
+	if (call->machine.state != CALL_ENDING || call->controller_leg || call->trunk_leg ||
+	    event_pending(&call->timer))
 		return;
 	happen(call, EV_ALL_GONE);
 	call_free(call);
@@ -467,8 +471,8 @@ static struct verdict judge(const struct signaling *sg, struct offer *o)
 		return REFUSE("sg.check_controller", 403);
 	if (!user_digits(o->invite->uri, o->callee) || !user_digits(o->invite->from, o->caller) || !ours(sg, o->callee))
 		return REFUSE("sg.unknown_number", 404);
-	if (!gateway_call_id(o->invite, o->id) || !sdp_parse(o->invite->body, &o->media) || !place_usable(sg, &o->media) ||
-	    !ipsec_spi_usable(o->media.spi))
+	if (!gateway_call_id(o->invite, o->id) || !sdp_parse(o->invite->body, &o->media) ||
+	    !place_usable(sg, &o->media) || !ipsec_spi_usable(o->media.spi))
 		return REFUSE("sg.media_offer", 488);
 	if (ipsec_find_initiated(g->ipsec, o->media.ip, o->media.spi)) /* it would be replaced */
 		return REFUSE("sg.spi_in_use", 488);
@@ -476,7 +480,8 @@ static struct verdict judge(const struct signaling *sg, struct offer *o)
 	return o->key ? (struct verdict){ NULL, 0 } : REFUSE("subkey.unwrap", 488);
 }
 
-static void refuse(struct signaling *sg, struct sip_leg *leg, const struct udp_from *from, struct verdict verdict, const char *detail)
+static void refuse(struct signaling *sg, struct sip_leg *leg, const struct udp_from *from, struct verdict verdict,
+                   const char *detail)
 {
 	sg->refused++;
 	trace_refuse(sg->gateway.node, verdict.check, from->src, from->tag, detail);
@@ -485,11 +490,11 @@ static void refuse(struct signaling *sg, struct sip_leg *leg, const struct udp_f
 	changed(sg);
 }
 
-/* An association with the CTA from the call's sub-key, which is the association's from here on. False: it is destroyed. */
+/* An association with the CTA from the call's sub-key, which is its own from here on. False: it is destroyed. */
 static bool take_key(struct call *call, key_handle key, bool initiator, const char *label)
 {
-	struct association_request request = { .peer_ip = call->cta.ip, .spi = call->spi, .initiator = initiator, .subkey = key,
-		                               .label = label, .lifetime_ns = GATEWAY_ASSOCIATION_NS,
+	struct association_request request = { .peer_ip = call->cta.ip, .spi = call->spi, .initiator = initiator,
+	                                       .subkey = key, .label = label, .lifetime_ns = GATEWAY_ASSOCIATION_NS,
 		                               .expired = on_direct_expired, .owner = call };
 
 	call->direct = ipsec_add(call->sg->gateway.ipsec, &request);
@@ -516,7 +521,8 @@ static bool seize(struct call *call, struct sip_leg *leg, const struct offer *o)
 	return false;
 }
 
-static void take_offer(struct signaling *sg, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
+static void take_offer(struct signaling *sg, struct sip_leg *leg, const struct sip_message *invite,
+                       const struct udp_from *from)
 {
 	struct offer o = { .invite = invite, .from = from };
 	struct verdict verdict = judge(sg, &o);
@@ -558,12 +564,14 @@ static void answer_controller(struct node *node, struct machine *machine, void *
 }
 
 /* The CTA itself [0087] */
-static void take_cta(struct signaling *sg, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
+static void take_cta(struct signaling *sg, struct sip_leg *leg, const struct sip_message *invite,
+                     const struct udp_from *from)
 {
 	const struct association *a = from->sa;
 	struct call *call = a->owner;
 
-	if (!call->to_pstn || call->machine.state != CALL_OFFERED || !span_is(sip_header(invite, HEADER_CALL), call->id)) {
+	if (!call->to_pstn || call->machine.state != CALL_OFFERED ||
+	    !span_is(sip_header(invite, HEADER_CALL), call->id)) {
 		refuse(sg, leg, from, REFUSE("sg.unknown_call", 403), "");
 		return;
 	}
@@ -581,7 +589,8 @@ static void dial(struct node *node, struct machine *machine, void *ctx)
 	guard(call, RING_GUARD_NS);
 	call->sg->to_pstn++;
 	sip_leg_answer(call->cta_leg, 100, "", "");
-	trunk_group_call(call->sg->trunks, call->circuit, call->callee, strcmp(call->caller, "0") == 0 ? "" : call->caller);
+	trunk_group_call(call->sg->trunks, call->circuit, call->callee,
+	                 strcmp(call->caller, "0") == 0 ? "" : call->caller);
 }
 
 static void ring_back(struct node *node, struct machine *machine, void *ctx)
@@ -643,7 +652,8 @@ static void on_seized(void *ctx, unsigned circuit, const struct isup *iam)
 	call->circuit = circuit;
 	call->controller_ip = directory_service_ip(directory_of(sg), principal);
 	snprintf(call->callee, sizeof call->callee, "%s", callee);
-	if (!iam->calling.present || iam->calling.presentation != ISUP_ALLOWED || !number_digits(iam->calling.digits, call->caller))
+	if (!iam->calling.present || iam->calling.presentation != ISUP_ALLOWED ||
+	    !number_digits(iam->calling.digits, call->caller))
 		snprintf(call->caller, sizeof call->caller, "0");
 	name_call(call);
 	make_key(call);
@@ -705,7 +715,8 @@ static void take_controller_answer(struct call *call, const struct sip_message *
 		bad_answer(call, "sg.verify_proof");
 		return;
 	}
-	if (!sdp_parse(response->body, &media) || !place_usable(sg, &media) || media.payload_type != call->cta.payload_type) {
+	if (!sdp_parse(response->body, &media) || !place_usable(sg, &media) ||
+	    media.payload_type != call->cta.payload_type) {
 		bad_answer(call, "sg.media_answer");
 		return;
 	}
@@ -724,8 +735,8 @@ static void invite_cta(struct node *node, struct machine *machine, void *ctx)
 {
 	struct call *call = ctx;
 	char headers[HEADERS_LEN], body[BODY_LEN], id[SIP_CALL_ID_MAX + 1];
-	struct sip_invite invite = { .peer_ip = call->cta.ip, .call_id = id, .from_user = call->caller, .to_user = call->callee,
-		                     .headers = headers, .body = body };
+	struct sip_invite invite = { .peer_ip = call->cta.ip, .call_id = id, .from_user = call->caller,
+	                             .to_user = call->callee, .headers = headers, .body = body };
 
 	(void)node;
 	(void)machine;
@@ -899,9 +910,10 @@ static const struct sip_owner sip_owner = {
 /* Construction */
 
 static const struct param params[] = {
-	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from, or what has one in it" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from, or its machine" },
 	{ .name = "trunk_gateway", .type = VALUE_NODE, .required = true, .doc = "ends the voice" },
-	{ .name = "pstn", .type = VALUE_TEXT, .required = true, .doc = "address of the PSTN's end of the signaling link: \"10.203.0.10\"" },
+	{ .name = "pstn", .type = VALUE_TEXT, .required = true,
+	  .doc = "address of the PSTN's end of the signaling link: \"10.203.0.10\"" },
 	{ .name = "prefixes", .type = VALUE_TEXT, .required = true,
 	  .doc = "what numbers of the PSTN begin with: \"212,800\"; a number that a controller serves is that one's" },
 	{ .name = "circuits", .type = VALUE_INT, .preset = "24", .doc = "of the trunk group: a T1's" },
@@ -956,14 +968,16 @@ static bool prefixes_good(const char *list)
 
 static bool check_codes(const struct args *args, char error[MODEL_ERROR_LEN])
 {
-	int64_t circuits = args_int(args, "circuits", 24), own = args_int(args, "point_code", 0), peer = args_int(args, "pstn_code", 0);
+	int64_t circuits = args_int(args, "circuits", 24), own = args_int(args, "point_code", 0);
+	int64_t peer = args_int(args, "pstn_code", 0);
 
 	if (circuits < 1 || circuits > TRUNK_CIRCUITS_MAX)
-		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24", TRUNK_CIRCUITS_MAX,
-		         (long long)circuits);
+		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24",
+		         TRUNK_CIRCUITS_MAX, (long long)circuits);
 	else if (own < 0 || own > ISUP_POINT_CODE_MAX || peer < 0 || peer > ISUP_POINT_CODE_MAX || own == peer)
 		snprintf(error, MODEL_ERROR_LEN,
-		         "point codes must be two numbers up to %d, found %lld and %lld; write point_code = 4096, pstn_code = 4097",
+		         "point codes must be two numbers up to %d, found %lld and %lld; "
+		         "write point_code = 4096, pstn_code = 4097",
 		         ISUP_POINT_CODE_MAX, (long long)own, (long long)peer);
 	else
 		return true;
@@ -977,11 +991,14 @@ static bool check_params(const struct node *node, const struct args *args, uint3
 
 	if (!ip_parse(given, pstn) || !gateway_ip_towards(node, *pstn))
 		snprintf(error, MODEL_ERROR_LEN,
-		         "pstn must be an address on a link of the signaling gateway, found \"%s\"; write pstn = \"10.203.0.10\"", given);
+		         "pstn must be an address on a link of the signaling gateway, found \"%s\"; "
+		         "write pstn = \"10.203.0.10\"", given);
 	else if (!trunk->model || strcmp(trunk->model->name, "trunk_gateway") != 0)
-		snprintf(error, MODEL_ERROR_LEN, "trunk_gateway must be one, found %s; write trunk_gateway = net.tg", trunk->name);
+		snprintf(error, MODEL_ERROR_LEN, "trunk_gateway must be one, found %s; write trunk_gateway = net.tg",
+		         trunk->name);
 	else if (!prefixes_good(prefixes))
-		snprintf(error, MODEL_ERROR_LEN, "prefixes must be up to %d beginnings of numbers, found \"%s\"; write prefixes = \"212,800\"",
+		snprintf(error, MODEL_ERROR_LEN,
+		         "prefixes must be up to %d beginnings of numbers, found \"%s\"; write prefixes = \"212,800\"",
 		         PREFIXES_MAX, prefixes);
 	else
 		return check_codes(args, error);
@@ -1018,8 +1035,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	trunks.peer_code = (uint16_t)args_int(args, "pstn_code", 0);
 	trunks.circuits = (unsigned)args_int(args, "circuits", 24);
 	sg->trunks = trunk_group_new(&trunks);
-	gateway_make(&sg->gateway, node, gateway_first_ip(node), "sg", "sg.check_service", gateway_first_ip(args_node(args, "kdc")),
-	             &sip_owner, sg);
+	gateway_make(&sg->gateway, node, gateway_first_ip(node), "sg", "sg.check_service",
+	             gateway_first_ip(args_node(args, "kdc")), &sip_owner, sg);
 	enter_prefixes(sg, args_text(args, "prefixes", ""));
 	return true;
 }
@@ -1049,9 +1066,12 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	const struct signaling *sg = node->state;
 	struct trunk_counters trunks = trunk_group_counters(sg->trunks);
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "calls", sg->active }, { "call_keys", sg->keys }, { "to_pstn", sg->to_pstn }, { "from_pstn", sg->from_pstn },
-		{ "answered", sg->answered }, { "refused", sg->refused }, { "associations", ipsec_count(sg->gateway.ipsec) },
-		{ "exchanges", sg->gateway.exchanges }, { "circuits_idle", trunks.idle }, { "circuits_busy", trunks.busy },
+		{ "calls", sg->active }, { "call_keys", sg->keys }, { "to_pstn", sg->to_pstn },
+		{ "from_pstn", sg->from_pstn },
+		{ "answered", sg->answered }, { "refused", sg->refused },
+		{ "associations", ipsec_count(sg->gateway.ipsec) },
+		{ "exchanges", sg->gateway.exchanges }, { "circuits_idle", trunks.idle },
+		{ "circuits_busy", trunks.busy },
 		{ "circuits_blocked", trunks.blocked }, { "resets", trunks.resets },
 	};
 
@@ -1083,11 +1103,12 @@ static const struct attribute attributes[] = {
 	{ "link_up", VALUE_BOOL, "the signaling link to the PSTN is up" },
 	{ NULL, VALUE_NIL, NULL },
 };
-static const struct machine_def *const machines[] = { &gateway_call_machine, &trunk_circuit_machine, &isup_link_machine, NULL };
+static const struct machine_def *const machines[] = { &gateway_call_machine, &trunk_circuit_machine,
+                                                      &isup_link_machine, NULL };
 
 const struct model model_signaling_gateway = {
 	.name = "signaling_gateway",
 	.doc = "POTS signaling gateway: takes the far CTA's part in calls between CTAs and plain phones of the PSTN",
-	.params = params, .attributes = attributes, .machines = machines, .create = create, .start = power_on, .get = get,
-	.restart = restart,
+	.params = params, .attributes = attributes, .machines = machines, .create = create, .start = power_on,
+	.get = get, .restart = restart,
 };

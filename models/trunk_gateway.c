@@ -31,7 +31,7 @@
 #define RTP_PORT_FIRST 16384
 #define RTP_PORTS (4 * TRUNK_CIRCUITS_MAX) /* even ones, in turn: voice of the call before finds no new ear */
 #define BUFFER_PACKETS 6                  /* 120 ms */
-#define BUFFER_START 2                    /* packets that wait before the first is taken: jitter of 20 ms is evened out */
+#define BUFFER_START 2                    /* packets that wait before the first is taken: evens out 20 ms of jitter */
 #define BODY_LEN 512
 
 struct buffer { /* of one way */
@@ -78,8 +78,8 @@ struct connection {
 enum state { TRUNK_RESERVED, TRUNK_CONNECTED, TRUNK_ENDING, TRUNK_OVER, TRUNK_STATES };
 enum event_code { EV_CONNECT, EV_GATEWAY_ENDS, EV_REPLACED, EV_VOICE_LOST, EV_TIMEOUT, EV_LEG_GONE, TRUNK_EVENTS };
 static const char *const state_names[] = { "Reserved", "Connected", "Ending", "Over" };
-static const char *const event_names[] = { "connect", "signaling gateway ends", "circuit reserved anew", "voice lost", "time-out",
-	                                   "leg gone" };
+static const char *const event_names[] = { "connect", "signaling gateway ends", "circuit reserved anew", "voice lost",
+                                           "time-out", "leg gone" };
 
 static machine_action connect_voice, end_connection;
 
@@ -97,7 +97,8 @@ static const struct machine_cell cells[TRUNK_STATES * TRUNK_EVENTS] = {
 #undef CELL
 };
 static const struct machine_def trunk_machine = {
-	.name = "trunk", .doc = "a circuit at the trunk gateway: reserved, connected to a CTA's voice, ended", .states = state_names,
+	.name = "trunk", .doc = "a circuit at the trunk gateway: reserved, connected to a CTA's voice, ended",
+	.states = state_names,
 	.events = event_names, .state_count = TRUNK_STATES, .event_count = TRUNK_EVENTS, .cells = cells,
 };
 
@@ -335,9 +336,11 @@ static void connect_voice(struct node *node, struct machine *machine, void *ctx)
 	struct trunk *t = c->trunk;
 	struct media_request media = {
 		.node = node, .sm = t->gateway.sm, .subkey = c->subkey, .label = LABEL_RTP, .initiator = !c->callee,
-		.local_port = port_of(c), .peer_ip = c->place.ip, .peer_port = c->place.port, .payload_type = c->place.payload_type,
+		.local_port = port_of(c), .peer_ip = c->place.ip, .peer_port = c->place.port,
+		.payload_type = c->place.payload_type,
 		.mac = world_on(world_of(node->sim), "rtp.mac"), .source = MEDIA_OWNER, .watched = node,
-		.lost_after_ns = t->lost_after_ns, .lost = on_cta_lost, .played = on_cta_voice, .fill = fill_for_cta, .ctx = c,
+		.lost_after_ns = t->lost_after_ns, .lost = on_cta_lost, .played = on_cta_voice, .fill = fill_for_cta,
+		.ctx = c,
 	};
 
 	(void)machine;
@@ -382,14 +385,15 @@ static struct verdict judge(const struct trunk *t, struct offer *o)
 		return REFUSE("tg.check_gateway", 403);
 	if (!circuit_read(o->invite, &o->circuit, &o->callee) || o->circuit > t->circuits)
 		return REFUSE("tg.circuit", 404);
-	if (!gateway_call_id(o->invite, o->id) || !sdp_parse(o->invite->body, &o->media) || !law_known(o->media.payload_type) ||
-	    !o->media.spi)
+	if (!gateway_call_id(o->invite, o->id) || !sdp_parse(o->invite->body, &o->media) ||
+	    !law_known(o->media.payload_type) || !o->media.spi)
 		return REFUSE("tg.media_offer", 488);
 	o->key = gateway_unwrap(&t->gateway, o->from, o->media.key);
 	return o->key ? (struct verdict){ NULL, 0 } : REFUSE("subkey.unwrap", 488);
 }
 
-static void refuse(struct trunk *t, struct sip_leg *leg, const struct udp_from *from, struct verdict verdict, const char *detail)
+static void refuse(struct trunk *t, struct sip_leg *leg, const struct udp_from *from, struct verdict verdict,
+                   const char *detail)
 {
 	t->refused++;
 	trace_refuse(t->gateway.node, verdict.check, from->src, from->tag, detail);
@@ -403,8 +407,8 @@ static struct connection *reserve(struct trunk *t, struct sip_leg *leg, const st
 	struct connection *c = sim_alloc(sizeof *c);
 	struct trunk_bearer_request bearer = {
 		.node = t->gateway.node, .circuit = o->circuit, .local_ip = t->trunk_ip, .peer_ip = t->pstn_ip,
-		.fill = fill_for_circuit, .heard = on_circuit_voice, .lost_after_ns = t->lost_after_ns, .lost = on_circuit_lost,
-		.ctx = c,
+		.fill = fill_for_circuit, .heard = on_circuit_voice, .lost_after_ns = t->lost_after_ns,
+		.lost = on_circuit_lost, .ctx = c,
 	};
 
 	c->trunk = t;
@@ -471,7 +475,8 @@ static void on_informed(struct sip_leg *leg, const struct sip_message *info)
 
 	if (c->machine.state != TRUNK_RESERVED)
 		return;
-	if (!connect_read(info, &place) || !law_known(place.payload_type) || place.payload_type != c->place.payload_type ||
+	if (!connect_read(info, &place) || !law_known(place.payload_type) ||
+	    place.payload_type != c->place.payload_type ||
 	    ip_is_local(node, place.ip) || !ip_source_for(node, place.ip)) {
 		trace_refuse(node, "tg.connect", sip_leg_peer(leg), 0, c->id);
 		return;
@@ -510,14 +515,16 @@ static void on_ended(struct sip_leg *leg, bool timed_out)
 
 /* It calls nobody and answers at once: no progress, answer or rejection can come, and a CANCEL comes too late. */
 static const struct sip_owner sip_owner = {
-	.invited = on_invited, .acknowledged = on_acknowledged, .hung_up = on_hung_up, .ended = on_ended, .informed = on_informed,
+	.invited = on_invited, .acknowledged = on_acknowledged, .hung_up = on_hung_up, .ended = on_ended,
+	.informed = on_informed,
 };
 
 /* Construction */
 
 static const struct param params[] = {
-	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from, or what has one in it" },
-	{ .name = "pstn", .type = VALUE_TEXT, .required = true, .doc = "address of the PSTN's end on the trunk link: \"10.203.0.10\"" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "the KDC it gets tickets from, or its machine" },
+	{ .name = "pstn", .type = VALUE_TEXT, .required = true,
+	  .doc = "address of the PSTN's end on the trunk link: \"10.203.0.10\"" },
 	{ .name = "circuits", .type = VALUE_INT, .preset = "24", .doc = "of the trunk group: a T1's" },
 	{ .name = "media_timeout", .type = VALUE_TIME, .preset = "5s",
 	  .doc = "gives a circuit up when no voice came for so long from either side; 0s: never" },
@@ -547,10 +554,11 @@ static bool check_params(const struct node *node, const struct args *args, uint3
 
 	if (!ip_parse(given, pstn) || !gateway_ip_towards(node, *pstn))
 		snprintf(error, MODEL_ERROR_LEN,
-		         "pstn must be an address on a link of the trunk gateway, found \"%s\"; write pstn = \"10.203.0.10\"", given);
+		         "pstn must be an address on a link of the trunk gateway, found \"%s\"; "
+		         "write pstn = \"10.203.0.10\"", given);
 	else if (circuits < 1 || circuits > TRUNK_CIRCUITS_MAX)
-		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24", TRUNK_CIRCUITS_MAX,
-		         (long long)circuits);
+		snprintf(error, MODEL_ERROR_LEN, "circuits must be 1 to %d, found %lld; write circuits = 24",
+		         TRUNK_CIRCUITS_MAX, (long long)circuits);
 	else
 		return true;
 	return false;
@@ -571,8 +579,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	t->circuits = (unsigned)args_int(args, "circuits", 24);
 	t->by_circuit = sim_alloc(t->circuits * sizeof *t->by_circuit);
 	t->lost_after_ns = args_time(args, "media_timeout", 0);
-	gateway_make(&t->gateway, node, gateway_first_ip(node), "tg", "tg.check_service", gateway_first_ip(args_node(args, "kdc")),
-	             &sip_owner, t);
+	gateway_make(&t->gateway, node, gateway_first_ip(node), "tg", "tg.check_service",
+	             gateway_first_ip(args_node(args, "kdc")), &sip_owner, t);
 	return true;
 }
 
@@ -592,12 +600,15 @@ static void restart(struct node *node)
 
 /* What a scenario may ask */
 
-static void add_live(const struct trunk *t, struct media_counters *heard, struct trunk_bearer_counters *carried, uint64_t *slips)
+static void add_live(const struct trunk *t, struct media_counters *heard, struct trunk_bearer_counters *carried,
+                     uint64_t *slips)
 {
 	for (const struct connection *c = t->connections; c; c = c->next) {
 		struct media_counters m = c->media ? media_counters(c->media) : (struct media_counters){ 0 };
-		struct trunk_bearer_counters b = c->bearer ? trunk_bearer_counters(c->bearer) : (struct trunk_bearer_counters){ 0 };
+		struct trunk_bearer_counters b = { 0 };
 
+		if (c->bearer)
+			b = trunk_bearer_counters(c->bearer);
 		heard->sent += m.sent;
 		heard->received += m.received;
 		heard->refused += m.refused;
@@ -618,10 +629,13 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 
 	add_live(t, &heard, &carried, &slips);
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "calls", t->active }, { "call_keys", t->keys }, { "connected", t->connected }, { "refused", t->refused },
-		{ "associations", ipsec_count(t->gateway.ipsec) }, { "exchanges", t->gateway.exchanges }, { "rtp_sent", heard.sent },
+		{ "calls", t->active }, { "call_keys", t->keys }, { "connected", t->connected },
+		{ "refused", t->refused },
+		{ "associations", ipsec_count(t->gateway.ipsec) }, { "exchanges", t->gateway.exchanges },
+		{ "rtp_sent", heard.sent },
 		{ "rtp_received", heard.received }, { "rtp_lost", heard.lost }, { "rtp_refused", heard.refused },
-		{ "circuit_sent", carried.sent }, { "circuit_received", carried.received }, { "circuit_refused", carried.refused },
+		{ "circuit_sent", carried.sent }, { "circuit_received", carried.received },
+		{ "circuit_refused", carried.refused },
 		{ "slips", slips },
 	};
 
@@ -655,6 +669,6 @@ static const struct machine_def *const machines[] = { &trunk_machine, NULL };
 const struct model model_trunk_gateway = {
 	.name = "trunk_gateway",
 	.doc = "POTS trunk gateway: ends the encrypted voice of calls with the PSTN and carries it on circuits",
-	.params = params, .attributes = attributes, .machines = machines, .create = create, .start = power_on, .get = get,
-	.restart = restart,
+	.params = params, .attributes = attributes, .machines = machines, .create = create, .start = power_on,
+	.get = get, .restart = restart,
 };

@@ -35,15 +35,17 @@ struct trunk_group {
 
 enum circuit_state { CIRCUIT_RESETTING, CIRCUIT_IDLE, CIRCUIT_HELD, CIRCUIT_CALLING, CIRCUIT_WAITING, CIRCUIT_TAKEN,
 	             CIRCUIT_ALERTING, CIRCUIT_TALKING, CIRCUIT_RELEASING, CIRCUIT_STATES };
-enum circuit_event { EV_HOLD, EV_CALL, EV_ALERT, EV_ANSWER, EV_RELEASE, EV_IAM, EV_IAM_OURS, EV_ACM, EV_CPG, EV_ANM, EV_CON,
-	             EV_REL, EV_RLC, EV_PEER_RESETS, EV_RESET_DONE, EV_T1, EV_T5, EV_T7, EV_T9, EV_T16, CIRCUIT_EVENTS };
-static const char *const state_names[] = { "Resetting", "Idle", "Held", "Calling", "Waiting", "Taken", "Alerting", "Talking",
-	                                   "Releasing" };
-static const char *const event_names[] = { "hold", "call", "alert", "answer", "release", "IAM", "IAM on a circuit of ours", "ACM",
-	                                   "CPG", "ANM", "CON", "REL", "RLC", "peer resets", "reset acknowledged", "T1", "T5",
-	                                   "T7", "T9", "T16" };
+enum circuit_event { EV_HOLD, EV_CALL, EV_ALERT, EV_ANSWER, EV_RELEASE, EV_IAM, EV_IAM_OURS, EV_ACM, EV_CPG, EV_ANM,
+	             EV_CON, EV_REL, EV_RLC, EV_PEER_RESETS, EV_RESET_DONE, EV_T1, EV_T5, EV_T7, EV_T9, EV_T16,
+	             CIRCUIT_EVENTS };
+static const char *const state_names[] = { "Resetting", "Idle", "Held", "Calling", "Waiting", "Taken", "Alerting",
+	                                   "Talking", "Releasing" };
+static const char *const event_names[] = { "hold", "call", "alert", "answer", "release", "IAM",
+	                                   "IAM on a circuit of ours", "ACM", "CPG", "ANM", "CON", "REL", "RLC",
+	                                   "peer resets", "reset acknowledged", "T1", "T5", "T7", "T9", "T16" };
 
-static machine_action send_iam, note_acm, note_progress, note_answer, take_call, give_way, send_acm, send_anm, send_con, send_rel,
+static machine_action send_iam, note_acm, note_progress, note_answer, take_call, give_way, send_acm, send_anm,
+	send_con, send_rel,
 	be_released, send_rlc, be_free, be_reset, repeat_rel, send_rsc, give_up_calling, give_up_waiting;
 
 #define CELL(state, event, next, action) [(state) * CIRCUIT_EVENTS + (event)] = { true, next, action }
@@ -96,8 +98,10 @@ static const struct machine_cell cells[CIRCUIT_STATES * CIRCUIT_EVENTS] = {
 #undef RELEASED_BY_EITHER
 #undef CELL
 const struct machine_def trunk_circuit_machine = {
-	.name = "circuit", .doc = "a circuit between signaling gateway and PSTN: reset, seized by either end, talking, released",
-	.states = state_names, .events = event_names, .state_count = CIRCUIT_STATES, .event_count = CIRCUIT_EVENTS, .cells = cells,
+	.name = "circuit",
+	.doc = "a circuit between signaling gateway and PSTN: reset, seized by either end, talking, released",
+	.states = state_names, .events = event_names, .state_count = CIRCUIT_STATES, .event_count = CIRCUIT_EVENTS,
+	.cells = cells,
 };
 
 static struct sim *sim_of(const struct circuit *c)
@@ -161,8 +165,8 @@ static void set_number(struct isup_number *number, const char *digits)
 static void send_iam(struct node *node, struct machine *machine, void *ctx)
 {
 	struct circuit *c = ctx;
-	struct isup iam = { .type = ISUP_IAM, .forward = ISUP_FORWARD_ISUP_ALL_THE_WAY, .category = ISUP_ORDINARY_SUBSCRIBER,
-		            .medium = ISUP_AUDIO_3K1 };
+	struct isup iam = { .type = ISUP_IAM, .forward = ISUP_FORWARD_ISUP_ALL_THE_WAY,
+	                    .category = ISUP_ORDINARY_SUBSCRIBER, .medium = ISUP_AUDIO_3K1 };
 
 	(void)node;
 	(void)machine;
@@ -193,7 +197,8 @@ static void send_con(struct node *node, struct machine *machine, void *ctx)
 {
 	(void)node;
 	(void)machine;
-	send(ctx, &(struct isup){ .type = ISUP_CON, .backward = ISUP_BACKWARD_CHARGE | ISUP_BACKWARD_ORDINARY_SUBSCRIBER |
+	send(ctx, &(struct isup){ .type = ISUP_CON, .backward = ISUP_BACKWARD_CHARGE |
+	                                                        ISUP_BACKWARD_ORDINARY_SUBSCRIBER |
 	                                                        ISUP_BACKWARD_ISUP_ALL_THE_WAY });
 }
 
@@ -368,7 +373,8 @@ static bool we_control(const struct trunk_group *g, unsigned circuit)
 static bool event_of(const struct circuit *c, const struct isup *message, enum circuit_event *event)
 {
 	static const struct { enum isup_type type; enum circuit_event event; } table[] = {
-		{ ISUP_ACM, EV_ACM }, { ISUP_CPG, EV_CPG }, { ISUP_ANM, EV_ANM }, { ISUP_CON, EV_CON }, { ISUP_REL, EV_REL },
+		{ ISUP_ACM, EV_ACM }, { ISUP_CPG, EV_CPG }, { ISUP_ANM, EV_ANM }, { ISUP_CON, EV_CON },
+		{ ISUP_REL, EV_REL },
 		{ ISUP_RLC, EV_RLC }, { ISUP_RSC, EV_PEER_RESETS },
 	};
 
@@ -583,12 +589,14 @@ void trunk_group_release(struct trunk_group *g, unsigned number, unsigned cause)
 struct trunk_group *trunk_group_new(const struct trunk_group_config *config)
 {
 	struct trunk_group *g = sim_alloc(sizeof *g);
-	struct isup_link_config link = { .node = config->node, .connects = config->connects, .local_ip = config->local_ip,
+	struct isup_link_config link = { .node = config->node, .connects = config->connects,
+	                                 .local_ip = config->local_ip,
 		                         .peer_ip = config->peer_ip, .local_code = config->local_code,
-		                         .peer_code = config->peer_code, .up = on_up, .down = on_down, .received = on_received,
-		                         .ctx = g };
+		                         .peer_code = config->peer_code, .up = on_up, .down = on_down,
+		                         .received = on_received, .ctx = g };
 
-	assert(config->circuits >= 1 && config->circuits <= TRUNK_CIRCUITS_MAX && config->local_code != config->peer_code);
+	assert(config->circuits >= 1 && config->circuits <= TRUNK_CIRCUITS_MAX &&
+	       config->local_code != config->peer_code);
 	g->config = *config;
 	g->link = isup_link_new(&link);
 	g->circuits = sim_alloc(config->circuits * sizeof *g->circuits);
@@ -632,7 +640,8 @@ void trunk_group_free(struct trunk_group *g)
 
 struct trunk_counters trunk_group_counters(const struct trunk_group *g)
 {
-	struct trunk_counters counters = { .link_up = isup_link_is_up(g->link), .seizures = g->seizures, .resets = g->resets };
+	struct trunk_counters counters = { .link_up = isup_link_is_up(g->link), .seizures = g->seizures,
+	                                   .resets = g->resets };
 
 	for (unsigned i = 0; i < g->config.circuits; i++) {
 		counters.idle += g->circuits[i].machine.state == CIRCUIT_IDLE;
@@ -664,10 +673,12 @@ static unsigned look_up(const struct cause_status *table, size_t count, unsigned
 int cause_to_status(unsigned cause)
 {
 	static const struct cause_status table[] = {
-		{ 1, 404 }, { 2, 404 }, { 3, 404 }, { 16, 480 }, { 17, 486 }, { 18, 408 }, { 19, 480 }, { 20, 480 }, { 21, 403 },
+		{ 1, 404 }, { 2, 404 }, { 3, 404 }, { 16, 480 }, { 17, 486 }, { 18, 408 }, { 19, 480 }, { 20, 480 },
+		{ 21, 403 },
 		{ 22, 410 }, { 23, 410 }, { 26, 404 }, { 27, 502 }, { 28, 484 }, { 29, 501 }, { 31, 480 }, { 34, 503 },
 		{ 38, 503 }, { 41, 503 }, { 42, 503 }, { 44, 503 }, { 47, 503 }, { 55, 403 }, { 57, 403 }, { 58, 503 },
-		{ 65, 488 }, { 70, 488 }, { 79, 501 }, { 87, 403 }, { 88, 503 }, { 102, 504 }, { 111, 500 }, { 127, 500 },
+		{ 65, 488 }, { 70, 488 }, { 79, 501 }, { 87, 403 }, { 88, 503 }, { 102, 504 }, { 111, 500 },
+		{ 127, 500 },
 	};
 
 	return (int)look_up(table, sizeof table / sizeof *table, cause, 500);
@@ -676,10 +687,14 @@ int cause_to_status(unsigned cause)
 unsigned status_to_cause(int status)
 {
 	static const struct cause_status table[] = {
-		{ 400, 41 }, { 401, 21 }, { 402, 21 }, { 403, 21 }, { 404, 1 }, { 405, 63 }, { 406, 79 }, { 407, 21 }, { 408, 102 },
-		{ 410, 22 }, { 413, 127 }, { 414, 127 }, { 415, 79 }, { 416, 127 }, { 420, 127 }, { 421, 127 }, { 423, 127 },
-		{ 480, 18 }, { 481, 41 }, { 482, 25 }, { 483, 25 }, { 484, 28 }, { 485, 1 }, { 486, 17 }, { 487, 16 }, { 488, 31 },
-		{ 500, 41 }, { 501, 79 }, { 502, 38 }, { 503, 41 }, { 504, 102 }, { 505, 127 }, { 513, 127 }, { 600, 17 },
+		{ 400, 41 }, { 401, 21 }, { 402, 21 }, { 403, 21 }, { 404, 1 }, { 405, 63 }, { 406, 79 }, { 407, 21 },
+		{ 408, 102 },
+		{ 410, 22 }, { 413, 127 }, { 414, 127 }, { 415, 79 }, { 416, 127 }, { 420, 127 }, { 421, 127 },
+		{ 423, 127 },
+		{ 480, 18 }, { 481, 41 }, { 482, 25 }, { 483, 25 }, { 484, 28 }, { 485, 1 }, { 486, 17 }, { 487, 16 },
+		{ 488, 31 },
+		{ 500, 41 }, { 501, 79 }, { 502, 38 }, { 503, 41 }, { 504, 102 }, { 505, 127 }, { 513, 127 },
+		{ 600, 17 },
 		{ 603, 21 }, { 604, 1 }, { 606, 31 },
 	};
 

@@ -37,7 +37,7 @@ struct trunk_group_config {
 	uint32_t local_ip, peer_ip;
 	uint16_t local_code, peer_code; /* not equal */
 	unsigned circuits;              /* up to TRUNK_CIRCUITS_MAX */
-	/* The peer has seized a circuit for a call: it is the owner's to alert, answer and release, also from inside. */
+	/* The peer has seized a circuit for a call: the owner's to alert, answer and release, also from inside. */
 	void (*seized)(void *ctx, unsigned circuit, const struct isup *iam);
 	/* Of the owner's call on a circuit, as trunk_group_hold() or trunk_group_set_call() gave it. */
 	void (*alerting)(void *ctx, void *call);

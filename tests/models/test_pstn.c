@@ -1,7 +1,7 @@
 /*
  * The signaling link and the circuits between signaling gateway and PSTN: two trunk groups against each other, and one
- * against a peer made here byte by byte of TALI and ISUP that says what it likes. What is expected follows from RFC 3094 and
- * ITU-T Q.764.
+ * against a peer made here of TALI and ISUP that says what it likes. What is expected follows from RFC 3094 and ITU-T
+ * Q.764.
  */
 #include "models/trunk_bearer.h"
 #include "models/trunk_group.h"
@@ -48,7 +48,8 @@ struct bench {
 	unsigned illegal_steps;
 };
 
-static void saw_refusal(void *ctx, const struct node *at, const char *check, uint32_t src, uint64_t tag, const char *detail)
+static void saw_refusal(void *ctx, const struct node *at, const char *check, uint32_t src, uint64_t tag,
+                        const char *detail)
 {
 	struct bench *bench = ctx;
 	unsigned i = 0;
@@ -134,9 +135,11 @@ static void on_released(void *ctx, void *call, unsigned cause)
 
 static void side_make(struct bench *bench, struct side *side, unsigned end, unsigned circuits)
 {
-	struct trunk_group_config config = { .node = bench->line.node[end], .connects = end == 1, .local_ip = line_ip(1, end + 1),
+	struct trunk_group_config config = { .node = bench->line.node[end], .connects = end == 1,
+	                                     .local_ip = line_ip(1, end + 1),
 		                             .peer_ip = line_ip(1, 2 - end), .local_code = end ? CODE_B : CODE_A,
-		                             .peer_code = end ? CODE_A : CODE_B, .circuits = circuits, .seized = on_seized,
+		                             .peer_code = end ? CODE_A : CODE_B, .circuits = circuits,
+		                             .seized = on_seized,
 		                             .alerting = on_alerting, .answered = on_answered, .released = on_released,
 		                             .ctx = side };
 
@@ -637,7 +640,7 @@ START_TEST(the_peer_resets_one_circuit)
 	ck_assert_uint_eq(talk->cause, ISUP_CAUSE_NORMAL_UNSPECIFIED);
 	ck_assert_uint_eq(taken(&peer, ISUP_RLC), 1);
 	ck_assert_uint_eq(trunk_group_counters(peer.bench.a.group).idle, CIRCUITS);
-	say(&peer, (struct isup){ .type = ISUP_REL, .cic = 2, .cause = ISUP_CAUSE_NORMAL }); /* of a call that nobody knows */
+	say(&peer, (struct isup){ .type = ISUP_REL, .cic = 2, .cause = ISUP_CAUSE_NORMAL }); /* of no call */
 	run_for(&peer.bench, 10 * NS_PER_MS);
 	ck_assert_uint_eq(taken(&peer, ISUP_RLC), 2);
 	nothing_refused(&peer.bench);
@@ -652,10 +655,13 @@ static const struct {
 	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_ACM, .cic = 1 }, "isup.unexpected" },
 	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_ANM, .cic = 1 }, "isup.unexpected" },
 	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_SUS, .cic = 1 }, "isup.unexpected" },
-	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_GRA, .cic = 1, .range = 3 }, "isup.unexpected" },
+	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_GRA, .cic = 1, .range = 3 },
+	  "isup.unexpected" },
 	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_RLC, .cic = 0 }, "isup.circuit" },
-	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_RLC, .cic = CIRCUITS + 1 }, "isup.circuit" },
-	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_GRS, .cic = 2, .range = 3 }, "isup.circuit" },
+	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_RLC, .cic = CIRCUITS + 1 },
+	  "isup.circuit" },
+	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_GRS, .cic = 2, .range = 3 },
+	  "isup.circuit" },
 	{ { .network = ISUP_NATIONAL, .opc = 99, .dpc = CODE_A, .type = ISUP_RSC, .cic = 1 }, "isup.label" },
 	{ { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = 99, .type = ISUP_RSC, .cic = 1 }, "isup.label" },
 	{ { .network = ISUP_INTERNATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_RSC, .cic = 1 }, "isup.label" },
@@ -783,8 +789,8 @@ START_TEST(noise_on_the_link_breaks_nothing)
 	peer_make(&peer, false);
 	rng_init(&rng, SEED, "test", "noise");
 	for (unsigned i = 0; i < 200; i++) {
-		struct isup message = { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_REL, .cause = 16,
-			                .cic = 1 + (uint16_t)rng_below(&rng, CIRCUITS) };
+		struct isup message = { .network = ISUP_NATIONAL, .opc = CODE_B, .dpc = CODE_A, .type = ISUP_REL,
+		                        .cause = 16, .cic = 1 + (uint16_t)rng_below(&rng, CIRCUITS) };
 		uint8_t bytes[ISUP_MESSAGE_MAX];
 		size_t len = isup_write(&message, bytes, sizeof bytes);
 
@@ -808,10 +814,12 @@ END_TEST
 START_TEST(causes_and_statuses_are_mapped)
 {
 	static const struct { unsigned cause; int status; } out[] = { /* RFC 3398 section 7.2.4.1 */
-		{ 1, 404 }, { 16, 480 }, { 17, 486 }, { 18, 408 }, { 19, 480 }, { 21, 403 }, { 22, 410 }, { 28, 484 }, { 31, 480 },
+		{ 1, 404 }, { 16, 480 }, { 17, 486 }, { 18, 408 }, { 19, 480 }, { 21, 403 }, { 22, 410 }, { 28, 484 },
+		{ 31, 480 },
 		{ 34, 503 }, { 38, 503 }, { 41, 503 }, { 102, 504 }, { 127, 500 }, { 3, 404 }, { 99, 500 },
 	}, in[] = { /* section 8.2.6.1 */
-		{ 1, 404 }, { 17, 486 }, { 18, 480 }, { 21, 403 }, { 102, 408 }, { 41, 503 }, { 22, 410 }, { 28, 484 }, { 21, 603 },
+		{ 1, 404 }, { 17, 486 }, { 18, 480 }, { 21, 403 }, { 102, 408 }, { 41, 503 }, { 22, 410 }, { 28, 484 },
+		{ 21, 603 },
 		{ 17, 600 }, { 31, 699 },
 	};
 
@@ -850,7 +858,8 @@ static void lost(void *ctx)
 
 static struct trunk_bearer *bearer(struct bench *bench, unsigned end, struct ear *ear)
 {
-	struct trunk_bearer_request request = { .node = bench->line.node[end], .circuit = 3, .local_ip = line_ip(1, end + 1),
+	struct trunk_bearer_request request = { .node = bench->line.node[end], .circuit = 3,
+	                                        .local_ip = line_ip(1, end + 1),
 		                                .peer_ip = line_ip(1, 2 - end), .fill = fill, .heard = heard,
 		                                .lost_after_ns = NS_PER_S, .lost = lost, .ctx = ear };
 
@@ -948,7 +957,8 @@ int main(void)
 	tcase_add_test(hostile, an_unacknowledged_reset_is_repeated);
 	tcase_add_test(hostile, a_release_is_repeated_and_then_becomes_a_reset);
 	tcase_add_test(hostile, the_peer_resets_one_circuit);
-	tcase_add_loop_test(hostile, a_bad_message_is_refused_by_its_check, 0, sizeof bad_messages / sizeof *bad_messages);
+	tcase_add_loop_test(hostile, a_bad_message_is_refused_by_its_check, 0,
+	                    sizeof bad_messages / sizeof *bad_messages);
 	tcase_add_test(hostile, bad_frames_are_refused);
 	tcase_add_test(hostile, a_prohibited_link_carries_nothing);
 	tcase_add_test(hostile, a_silent_peer_is_given_up);
