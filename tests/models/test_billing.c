@@ -321,7 +321,7 @@ START_TEST(on_a_bad_link)
 	make(&r, &setup);
 	r.core->params = bad_link;
 	for (int i = 0; i < 20; i++) {
-		char id[8];
+		char id[16];
 		struct radius q;
 
 		snprintf(id, sizeof id, "c%d", i);
