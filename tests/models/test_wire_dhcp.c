@@ -226,7 +226,8 @@ START_TEST(longer_lists_are_cut) /* two routers, four DNS servers: their neighbo
 	uint8_t *block;
 
 	ck_assert(parse("01 01 06 00 00*4 0000 0000 00*16 00*6 00*10" HEADER_ZEROS
-	                "35 01 01 01 04 ffffff00 03 08 00000001 00000002 06 10 00000003 00000004 00000005 00000006 ff", &m,
+	                "35 01 01 01 04 ffffff00 03 08 00000001 00000002 06 10"
+	                "00000003 00000004 00000005 00000006 ff", &m,
 	                &block));
 	ck_assert(m.mask == 0xffffff00 && m.router == 1 && m.dns[0] == 3 && m.dns[1] == 4 && m.dns[2] == 5);
 	ck_assert(!m.requested_ip && !m.lease_s);

@@ -13,6 +13,7 @@ START_TEST(events_of_rfc2833) /* "911" dialled, seen while the last 1 is held */
 	} events[] = {
 		{ "09 87 0640", { 9, true, 7, 1600 } },
 		{ "01 8a 07d0", { 1, true, 10, 2000 } },
+		{ "10 3f 0000", { 16, false, 63, 0 } },
 		{ "01 14 0190", { 1, false, 20, 400 } },
 		/* put together by hand; tshark 4.0: DTMF Five 5, volume 10, duration 320 */
 		{ "05 0a 0140", { 5, false, 10, 320 } },
@@ -49,6 +50,8 @@ START_TEST(digits) /* RFC 2833 table 1 */
 			ck_assert_int_eq(dtmf_event_of(expected), (int)event);
 	}
 	ck_assert_int_eq(dtmf_event_of('a'), 12);
+	ck_assert_int_eq(dtmf_event_of('d'), 15);
+	ck_assert_int_eq(dtmf_event_of('e'), -1);
 	ck_assert_int_eq(dtmf_event_of('E'), -1);
 	ck_assert_int_eq(dtmf_event_of('\0'), -1);
 }

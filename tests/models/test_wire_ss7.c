@@ -243,6 +243,28 @@ START_TEST(refuses_messages)
 }
 END_TEST
 
+START_TEST(largest_values_come_back)
+{
+	struct isup in[] = {
+		{ .network = 3, .dpc = ISUP_POINT_CODE_MAX, .opc = ISUP_POINT_CODE_MAX, .sls = ISUP_SLS_MAX,
+		  .cic = ISUP_CIC_MAX,
+		  .type = ISUP_IAM, .connection = 255, .forward = 65535, .category = 255, .medium = 255,
+		  .called = { true, 127, 7, true, 0, 0, "0123456789bcf0123456789b" },
+		  .calling = { true, 127, 7, true, 3, 3, "0123456789bcf0123456789b" } },
+		{ .type = ISUP_REL, .location = 15, .cause = 127 },
+	};
+
+	for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
+		uint8_t bytes[ISUP_MESSAGE_MAX];
+		size_t len = isup_write(&in[i], bytes, sizeof bytes);
+		struct isup out;
+
+		ck_assert(len && isup_parse(bytes, len, &out));
+		check_same(&in[i], &out);
+	}
+}
+END_TEST
+
 START_TEST(values_that_do_not_fit_are_not_written)
 {
 	const struct isup good = labelled(0);
@@ -432,6 +454,7 @@ int main(void)
 	tcase_add_test(t, causes);
 	tcase_add_loop_test(t, refuses, 0, (int)(sizeof refusals / sizeof refusals[0]));
 	tcase_add_loop_test(t, refuses_messages, 0, (int)(sizeof bad_messages / sizeof bad_messages[0]));
+	tcase_add_test(t, largest_values_come_back);
 	tcase_add_test(t, values_that_do_not_fit_are_not_written);
 	tcase_add_loop_test(t, frames, 0, TALI_KIND_COUNT);
 	tcase_add_test(t, streams);
