@@ -36,8 +36,8 @@ struct csr_request {
 	char caller[SUBSCRIBER_NUMBER_LEN];
 	struct served_call *call;
 	bool listed;
-	sim_ns call_began_ns, entered_ns, over_ns, pause_ns;
-	struct event timer;           /* until it is asked again */
+	sim_ns call_began_ns, entered_ns, pause_ns;
+	struct event timer;           /* until it is asked again, or forgotten */
 	char number[SUBSCRIBER_NUMBER_LEN], terms[RADIUS_TEXT_MAX], reason[RADIUS_TEXT_MAX];
 };
 
@@ -179,6 +179,7 @@ static void unlink_request(struct csr_request *r)
 	*at = r->next;
 	r->next = NULL;
 	r->listed = false;
+	sim_cancel(r->terminal->node->sim, &r->timer);
 	r->call = NULL;
 	r->terminal->figures.open--;
 	csr_request_unref(r);
@@ -215,6 +216,21 @@ static struct csr_request *request_new(struct csr_terminal *t, struct served_cal
 	return r;
 }
 
+static void on_unheard(struct sim *sim, struct event *event)
+{
+	struct csr_request *r = event_owner(event, struct csr_request, timer);
+
+	unlink_request(r);
+	sim_changed(sim, r->object.node);
+}
+
+/* It is done, and perhaps its customer calls again to hear so. */
+static void remember(struct csr_request *r)
+{
+	sim_cancel(r->terminal->node->sim, &r->timer);
+	sim_after(r->terminal->node->sim, &r->timer, REQUEST_LIFE_NS, on_unheard, "csr.unheard");
+}
+
 /* What came of it: done or refused by the provisioning CA, or nothing. */
 static void conclude(struct node *node, struct machine *machine, void *ctx)
 {
@@ -223,7 +239,6 @@ static void conclude(struct node *node, struct machine *machine, void *ctx)
 
 	(void)machine;
 	sim_cancel(node->sim, &r->timer);
-	r->over_ns = node->sim->now_ns;
 	if (r->machine.state == CSR_DONE) {
 		t->figures.done++;
 		keep_pin(t, r);
@@ -236,6 +251,8 @@ static void conclude(struct node *node, struct machine *machine, void *ctx)
 	t->config.news(t->config.ctx, r);
 	if (r->machine.state != CSR_DONE) /* nothing to be told again: who calls again asks anew */
 		unlink_request(r);
+	else if (r->listed)
+		remember(r);
 }
 
 void csr_request_told(struct csr_request *r)
@@ -391,18 +408,6 @@ static bool same_wish(const struct csr_wish *a, const struct csr_wish *b)
 	       strcmp(a->number, b->number) == 0 && strcmp(a->options, b->options) == 0;
 }
 
-/* What was done and not heard is not remembered for ever. */
-static void drop_old(struct csr_terminal *t)
-{
-	struct csr_request *r = t->requests, *next;
-
-	for (; r; r = next) {
-		next = r->next;
-		if (is_over(r) && t->node->sim->now_ns - r->over_ns >= REQUEST_LIFE_NS)
-			unlink_request(r);
-	}
-}
-
 static struct csr_request *find_same(const struct csr_terminal *t, const struct csr_request *like)
 {
 	struct csr_request *r = t->requests;
@@ -452,7 +457,6 @@ struct csr_request *csr_terminal_enter(struct csr_terminal *t, struct served_cal
 		r->call = NULL;
 		return r;
 	}
-	drop_old(t);
 	before = find_same(t, r);
 	if (before)
 		return join(before, r);
@@ -492,7 +496,6 @@ void csr_terminal_free(struct csr_terminal *t)
 		struct csr_request *r = t->requests;
 
 		backend_cancel(call_server_backend(t->config.calls), r);
-		sim_cancel(t->node->sim, &r->timer);
 		unlink_request(r);
 	}
 	csr_request_unref(t->last);
@@ -512,10 +515,11 @@ void csr_terminal_restart(struct csr_terminal *t)
 	for (struct csr_request *r = t->requests; r; r = r->next) {
 		r->call = NULL;
 		sim_cancel(t->node->sim, &r->timer);
-	}
-	for (struct csr_request *r = t->requests; r; r = r->next)
-		if (!is_over(r))
+		if (is_over(r))
+			remember(r);
+		else
 			happen(r, EV_RESTART);
+	}
 }
 
 /* What others ask */

@@ -479,6 +479,34 @@ START_TEST(a_caller_hangs_up_in_the_middle)
 }
 END_TEST
 
+/* Done, not heard, and nobody calls again: it is forgotten, and a later wish of the same words is a new one. */
+START_TEST(what_nobody_hears_is_forgotten)
+{
+	struct centre c;
+
+	centre_make(&c, &agent);
+	calls_as(&c, NONE, &agent);
+	c.keeps = true;
+	types(&c, "name=Ann");
+	hangs_up(&c);
+	pca_answers(&c);
+	run_for(&c.rig, NS_PER_S);
+	c.rig.server->model->restart(c.rig.server);
+	backend_drop(c.rig.sc.backend, NS_IP);
+	run_for(&c.rig, REQUEST_LIFE_NS - 2 * NS_PER_S);
+	ck_assert_int_eq(ask(&c.rig, "open"), 1);
+	run_for(&c.rig, 3 * NS_PER_S);
+	ck_assert_int_eq(ask(&c.rig, "open"), 0);
+	c.keeps = false;
+	calls_as(&c, NONE, &agent);
+	types(&c, "name=Ann");
+	ck_assert(reads(&c, DONE_NEW));
+	ck_assert_uint_eq(c.transactions, 2);
+	hangs_up(&c);
+	centre_free(&c);
+}
+END_TEST
+
 START_TEST(hung_up_while_it_is_typed_nothing_is_asked)
 {
 	struct centre c;
@@ -657,6 +685,42 @@ START_TEST(what_cannot_be_understood_is_not_asked)
 	ck_assert_uint_eq(refused(&c.rig, "csr.customer_data"), 9);
 	types(&c, "name=Ann\r");
 	ck_assert(reads(&c, DONE_NEW));
+	hangs_up(&c);
+	centre_free(&c);
+}
+END_TEST
+
+/* A customer that says anything: whatever is asked is one of five wishes, and has no control characters in it. */
+START_TEST(any_line)
+{
+	static const char *const words[] = { "name", "want", "number", "order", "options", "pin", "=", "=", ";", ";",
+		                             "new", "move", "change", "411", "2155550101", "caller-id,3way",
+		                             "\xc3\xa9", "\t", " ", "" };
+	struct plan patient = agent;
+	char line[MEDIA_TEXT_MAX];
+	struct centre c;
+	struct rng rng;
+	size_t len;
+
+	patient.patience_ns = 0;
+	centre_make(&c, &patient);
+	calls_as(&c, CALLER, &patient);
+	rng_init(&rng, SEED, "customer", "words");
+	for (unsigned n = 0; n < 400; n++) {
+		len = 0;
+		for (uint64_t i = rng_below(&rng, rng_chance(&rng, 100000) ? 80 : 12); i > 0; i--)
+			len += (size_t)snprintf(line + len, sizeof line - len, "%s", words[rng_below(&rng, 20)]);
+		types(&c, line);
+		reads(&c, "");
+		c.transactions = 0;
+		if (c.questions == 0)
+			continue;
+		ck_assert_ptr_nonnull(strstr("new change terminate move repair", c.asked.question.connect_info));
+		ck_assert_ptr_null(strchr(c.asked.question.user_name, '\t'));
+		ck_assert_uint_eq(c.asked.question.framed_ip, CTA_IP);
+	}
+	ck_assert_uint_gt(c.questions, 5);
+	ck_assert_int_lt(c.caller->hung_up_ns, 0);
 	hangs_up(&c);
 	centre_free(&c);
 }
@@ -843,6 +907,7 @@ int main(void)
 	tcase_add_test(t, a_pin_speaks_for_its_line);
 	tcase_add_loop_test(t, ways_through_the_menu, 0, sizeof ways / sizeof *ways);
 	tcase_add_test(t, a_caller_hangs_up_in_the_middle);
+	tcase_add_test(t, what_nobody_hears_is_forgotten);
 	tcase_add_test(t, hung_up_while_it_is_typed_nothing_is_asked);
 	tcase_add_test(t, the_provisioning_ca_is_away_for_a_while);
 	tcase_add_test(t, the_provisioning_ca_stays_away);
@@ -851,6 +916,7 @@ int main(void)
 	tcase_add_test(t, who_says_nothing_is_hung_up_on);
 	tcase_add_test(t, a_caller_gives_up_while_it_rings);
 	tcase_add_test(t, what_cannot_be_understood_is_not_asked);
+	tcase_add_test(t, any_line);
 	tcase_add_test(t, answers_that_are_none);
 	tcase_add_test(t, on_a_bad_network);
 	tcase_add_test(t, a_scenario_at_the_terminal);
