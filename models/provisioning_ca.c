@@ -59,7 +59,7 @@ static const char *judge_certificate(const struct pca *p, const struct radius *q
 	const struct der cert = { (uint8_t *)q->certificate, q->certificate_len };
 	struct cert_facts facts;
 
-	if (!mac_parse(q->user_name, mac) || !q->framed_ip)
+	if (!device_mac_parse(q->user_name, mac) || !q->framed_ip)
 		return "pca.malformed";
 	if (!cert_read_with(world_crypto(world), cert.bytes, cert.len, &facts) || facts.kind != CERT_DEVICE ||
 	    cert_verify(world_crypto(world), &cert, world_authority(world, AUTHORITY_MANUFACTURER), 1,
@@ -327,7 +327,7 @@ static bool read_denied(struct pca *p, const char *text, char error[MODEL_ERROR_
 		char one[MAC_TEXT_LEN];
 		uint8_t mac[6];
 
-		if (!span_copy(span_trim((struct span){ text, len }), one, sizeof one) || !mac_parse(one, mac) ||
+		if (!span_copy(span_trim((struct span){ text, len }), one, sizeof one) || !device_mac_parse(one, mac) ||
 		    !device_set_denied(p->store, mac, true)) {
 			snprintf(error, MODEL_ERROR_LEN,
 			         "deny takes up to %d MACs, found \"%.40s\"; write deny = \"02:00:00:00:00:01\"",
@@ -485,7 +485,7 @@ static bool mac_of(const struct args *args, uint8_t mac[6], struct verb_result *
 	const char *text = args_text(args, "mac", NULL);
 	const struct node *device = args_node(args, "node");
 
-	if (text && !device && mac_parse(text, mac))
+	if (text && !device && device_mac_parse(text, mac))
 		return true;
 	if (device && !text && device->ifaces) {
 		memcpy(mac, device->ifaces->mac, 6);

@@ -40,7 +40,7 @@ static const char *find_by_address(struct wanted *w)
 	if (!w->binding)
 		return "pca.unknown_device";
 	w->device = w->binding->device;
-	if (overwritten_in_call(w) || (mac_parse(w->q->calling_station, mac) && memcmp(mac, w->device->mac, 6) != 0))
+	if (overwritten_in_call(w) || (device_mac_parse(w->q->calling_station, mac) && memcmp(mac, w->device->mac, 6) != 0))
 		return "pca.bind_call";
 	return NULL;
 }
@@ -51,7 +51,7 @@ static const char *find_by_name(struct wanted *w)
 	const struct customer *caller;
 	uint8_t mac[6];
 
-	if (mac_parse(w->q->calling_station, mac)) {
+	if (device_mac_parse(w->q->calling_station, mac)) {
 		w->device = device_find(w->ground->store, mac);
 	} else if (number_digits(w->q->calling_station, digits)) {
 		caller = customer_by_number(w->ground->store, digits);

@@ -74,7 +74,7 @@ void provisioning_store_free(struct provisioning_store *s)
 
 /* Devices */
 
-bool mac_parse(const char *text, uint8_t mac[6])
+bool device_mac_parse(const char *text, uint8_t mac[6])
 {
 	char digits[13];
 
@@ -89,7 +89,7 @@ bool mac_parse(const char *text, uint8_t mac[6])
 	return hex_decode(span_of(digits), mac, 6) == 6;
 }
 
-void mac_format(const uint8_t mac[6], char out[MAC_TEXT_LEN])
+void device_mac_format(const uint8_t mac[6], char out[MAC_TEXT_LEN])
 {
 	snprintf(out, MAC_TEXT_LEN, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
@@ -98,7 +98,7 @@ struct device *device_find(const struct provisioning_store *s, const uint8_t mac
 {
 	char text[MAC_TEXT_LEN];
 
-	mac_format(mac, text);
+	device_mac_format(mac, text);
 	return name_index_get(s->by_mac, text);
 }
 
@@ -141,7 +141,7 @@ static struct device *device_new(struct provisioning_store *s, const uint8_t mac
 		return NULL;
 	d = sim_alloc(sizeof *d);
 	memcpy(d->mac, mac, 6);
-	mac_format(mac, d->mac_text);
+	device_mac_format(mac, d->mac_text);
 	*s->devices_tail = d;
 	s->devices_tail = &d->next;
 	name_index_set(s->by_mac, d->mac_text, d);
@@ -213,7 +213,7 @@ bool device_set_denied(struct provisioning_store *s, const uint8_t mac[6], bool 
 
 	if (denied && !device_denied(s, mac) && name_index_count(s->denied) == PROVISIONING_DENIED_MAX)
 		return false;
-	mac_format(mac, text);
+	device_mac_format(mac, text);
 	name_index_set(s->denied, text, denied ? s : NULL);
 	return true;
 }
@@ -222,7 +222,7 @@ bool device_denied(const struct provisioning_store *s, const uint8_t mac[6])
 {
 	char text[MAC_TEXT_LEN];
 
-	mac_format(mac, text);
+	device_mac_format(mac, text);
 	return name_index_get(s->denied, text) != NULL;
 }
 

@@ -63,8 +63,8 @@ struct provisioning_store *provisioning_store_new(void);
 void provisioning_store_free(struct provisioning_store *store);
 
 /* Devices. "00:11:22:33:44:55", upper or lower case. */
-bool mac_parse(const char *text, uint8_t mac[6]);
-void mac_format(const uint8_t mac[6], char out[MAC_TEXT_LEN]);
+bool device_mac_parse(const char *text, uint8_t mac[6]);
+void device_mac_format(const uint8_t mac[6], char out[MAC_TEXT_LEN]);
 struct device *device_find(const struct provisioning_store *store, const uint8_t mac[6]);
 const struct binding *binding_find(const struct provisioning_store *store, uint32_t ip);
 /*
