@@ -640,6 +640,6 @@ static const struct machine_def *const machines[] = { &flow_machine, NULL };
 const struct model model_provisioning_ca = {
 	.name = "provisioning_ca",
 	.doc = "provisioning CA: devices, numbers, customers, their transactions; operator certificates",
-	.params = params, .verbs = verbs, .attributes = attributes, .machines = machines, .create = create, .start = power_on,
-	.get = get, .restart = restart,
+	.params = params, .verbs = verbs, .attributes = attributes, .machines = machines, .create = create,
+	.start = power_on, .get = get, .restart = restart,
 };
