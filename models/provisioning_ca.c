@@ -290,7 +290,7 @@ static const struct param params[] = {
 	{ .name = "certificate_lifetime", .type = VALUE_TIME, .preset = "730d", .doc = "of operator certificates" },
 	{ .name = "repair_lifetime", .type = VALUE_TIME, .preset = "8h",
 	  .doc = "of a repair facility's, where the request does not say [0177]" },
-	{ .name = "patience", .type = VALUE_TIME, .preset = "5m",
+	{ .name = "patience", .type = VALUE_TIME, .preset = "5min",
 	  .doc = "a CTA or server that has not answered for so long: the request is refused, and taken back" },
 	{ .name = NULL },
 };
@@ -356,7 +356,7 @@ static bool check_params(const struct node *node, const struct args *args, char 
 		         "certificate_lifetime and repair_lifetime must be a second or more; write "
 		         "repair_lifetime = \"8h\"");
 	else if (args_time(args, "patience", PATIENCE_MIN_NS) < PATIENCE_MIN_NS)
-		snprintf(error, MODEL_ERROR_LEN, "patience must be a second or more; write patience = \"5m\"");
+		snprintf(error, MODEL_ERROR_LEN, "patience must be a second or more; write patience = \"5min\"");
 	else
 		return true;
 	return false;
