@@ -4,6 +4,8 @@
  * afterwards, whatever happened (I10).
  */
 #include "tests/models/provisioning_rig.h"
+#include "models/certificate_sender.h"
+#include "models/provisioning_flow.h"
 
 static const struct rig_setup plain = { .seed = 3 };
 static const struct rig_setup covered = { .seed = 3, .ipsec = true };
@@ -965,6 +967,34 @@ START_TEST(starts_increase)
 }
 END_TEST
 
+/* Answers to repetitions are kept for the newest FLOWS_KEPT_MAX transactions, and no longer. */
+START_TEST(finished_transactions_are_bounded)
+{
+	struct rig r;
+	struct radius first;
+
+	rig_make(&r, &plain);
+	prepare(&r, CASE_CHANGE);
+	first = request_of("change", NULL, "2155550200", "first");
+	request_start(&r, &first);
+	request_end(&r);
+	r.sc1.states = 0; /* it need not remember all of them */
+	for (int i = 0; i < FLOWS_KEPT_MAX - 2; i++) {
+		request(&r, "change", NULL, "2155550200", i % 2 ? "fax" : "");
+		ck_assert(r.terminal.accepted);
+		r.sc1.states = 0;
+	}
+	ck_assert_int_eq(server_ask(&r.csr, PCA_IP, &first).answer.code, RADIUS_ACCESS_ACCEPT);
+	ck_assert_str_ne(sc_options(&r.sc1, "2155550200"), "first"); /* answered, not done again */
+	for (int i = 0; i < 2; i++)
+		request(&r, "change", NULL, "2155550200", "");
+	request_start(&r, &first);
+	request_end(&r);
+	ck_assert_str_eq(sc_options(&r.sc1, "2155550200"), "first"); /* forgotten: a new one */
+	rig_end(&r);
+}
+END_TEST
+
 /* Customers of before the run */
 START_TEST(customers_from_before)
 {
@@ -1021,6 +1051,123 @@ START_TEST(parameters)
 }
 END_TEST
 
+/* TFTP */
+
+static const size_t lengths[] = { 1, 511, 512, 513, 1024, 1500 };
+#define LENGTHS ((int)(sizeof lengths / sizeof *lengths))
+
+struct sent {
+	bool told;
+	enum certificate_outcome outcome;
+	char check[CERTIFICATE_CHECK_MAX];
+};
+
+static void on_sent(void *ctx, enum certificate_outcome outcome, const char *check)
+{
+	struct sent *sent = ctx;
+
+	ck_assert(!sent->told);
+	sent->told = true;
+	sent->outcome = outcome;
+	snprintf(sent->check, sizeof sent->check, "%s", check);
+}
+
+/* A file that fills its blocks ends with an empty one; what comes is what was sent. */
+START_TEST(files_of_every_length)
+{
+	struct rig r;
+	struct sent sent = { .told = false };
+	uint8_t bytes[1500];
+	struct der file = { bytes, lengths[_i] };
+
+	rig_make(&r, &plain);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 256);
+	certificate_sender_start(r.pca, r.cta[0].ip, &file, on_sent, &sent);
+	ck_assert(!sent.told);
+	rig_run(&r, NS_PER_S);
+	ck_assert(sent.told);
+	ck_assert_int_eq(sent.outcome, CERTIFICATE_REFUSED); /* it is no certificate */
+	ck_assert_str_eq(sent.check, "cta.verify_certificate");
+	ck_assert_uint_eq(r.cta[0].coming.len, file.len);
+	ck_assert_mem_eq(r.cta[0].coming.bytes, bytes, file.len);
+	ck_assert_uint_eq(r.cta[0].block, lengths[_i] / 512 + 1);
+	rig_end(&r);
+}
+END_TEST
+
+/* Strangers and nonsense in the middle of a transfer */
+
+static const struct intruder {
+	const char *check;
+	bool other_node, other_port;
+	struct tftp packet; /* kind 0: bytes that are no packet */
+} intruders[] = {
+	{ "tftp.unexpected", true, false, { .kind = TFTP_ERROR, .error = TFTP_ACCESS, .message = { "cta.no", 6 } } },
+	{ "tftp.unexpected", true, false, { .kind = TFTP_ACK, .block = 1 } },
+	{ "tftp.unexpected", false, true, { .kind = TFTP_ACK, .block = 1 } },
+	{ "tftp.unexpected", false, true, { .kind = TFTP_ERROR, .error = TFTP_ACCESS, .message = { "cta.no", 6 } } },
+	{ "tftp.unexpected", false, false, { .kind = TFTP_ACK, .block = 9 } },
+	{ "tftp.unexpected", false, false, { .kind = TFTP_DATA, .block = 1, .data = { "x", 1 } } },
+	{ "tftp.malformed", false, false, { .kind = 0 } },
+};
+#define INTRUDERS ((int)(sizeof intruders / sizeof *intruders))
+
+static const struct intruder *intruding;
+static struct udp_socket intruder_socket;
+
+static void told_off(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	struct tftp m;
+
+	(void)socket, (void)from;
+	ck_assert(tftp_parse(packet->data, packet->len, &m));
+	ck_assert_int_eq(m.kind, TFTP_ERROR);
+	ck_assert_int_eq(m.error, TFTP_UNKNOWN_TID);
+}
+
+static void intrude(struct rig *r)
+{
+	const struct intruder *x = intruding;
+	struct udp_socket *from = x->other_node || x->other_port ? &intruder_socket : &r->cta[0].transfer;
+	struct packet *p;
+
+	if (!from->port) {
+		from->node = x->other_node ? r->cta[1].node : r->cta[0].node;
+		ck_assert(udp_bind(from->node, from, 0, told_off, NULL));
+	}
+	if (x->packet.kind) {
+		cta_put(from, PCA_IP, r->cta[0].peer_port, &x->packet);
+		return;
+	}
+	p = packet_new(r->sim, 3);
+	memcpy(packet_append(p, 3), "abc", 3);
+	udp_send(from, 0, PCA_IP, r->cta[0].peer_port, p);
+}
+
+START_TEST(intruders_in_a_transfer)
+{
+	unsigned frames = frames_of(CASE_NEW, &plain), seen = 0;
+
+	intruding = &intruders[_i];
+	for (unsigned at = 0; at < frames; at++) {
+		struct rig r;
+
+		rig_make(&r, &plain);
+		prepare(&r, CASE_NEW);
+		r.harm = HARM_RESTART;
+		r.restart = intrude;
+		r.at = at;
+		memset(&intruder_socket, 0, sizeof intruder_socket);
+		run_case(&r, CASE_NEW, "intruder", at);
+		seen += rig_refused(&r, r.pca, intruding->check);
+		udp_unbind(&intruder_socket);
+		rig_end(&r);
+	}
+	ck_assert_uint_gt(seen, 0);
+}
+END_TEST
+
 static void add_faults(Suite *suite)
 {
 	TCase *tc = tcase_create("faults");
@@ -1050,6 +1197,8 @@ static void add_hostile(Suite *suite)
 	tcase_add_loop_test(tc, forged_termination, 0, 2);
 	tcase_add_test(tc, not_theirs_to_ask);
 	tcase_add_test(tc, one_at_a_time);
+	tcase_add_loop_test(tc, files_of_every_length, 0, LENGTHS);
+	tcase_add_loop_test(tc, intruders_in_a_transfer, 0, INTRUDERS);
 	tcase_add_loop_test(tc, parameters, 0, MISTAKES);
 	suite_add_tcase(suite, tc);
 }
@@ -1071,6 +1220,7 @@ int main(void)
 	tcase_add_test(tc, callers_by_name);
 	tcase_add_test(tc, repetitions);
 	tcase_add_test(tc, starts_increase);
+	tcase_add_test(tc, finished_transactions_are_bounded);
 	tcase_add_test(tc, customers_from_before);
 	suite_add_tcase(suite, tc);
 	add_faults(suite);
