@@ -2,8 +2,8 @@
  * HFC head-end; see cmts.h. It forwards between its segment and the network, and answers the KDC's question
  * whether a MAC has the address a request came from (flows.md 1, 13; patent [0133]). The question is a RADIUS
  * Access-Request: User-Name is the MAC, Framed-IP-Address the address. A signaling controller opens and closes a
- * MAC by CoA- and Disconnect-Request (flows.md 5, V10). With pools of addresses it serves its devices
- * (models/head_end_access.h).
+ * MAC by CoA- and Disconnect-Request (flows.md 5, V10). Another head-end asks where a MAC is
+ * (models/clone_detector.h). With pools of addresses it serves its devices (models/head_end_access.h).
  *
  * Refusals: "he.unknown_lease" (nobody has this address), "he.mac_mismatch" (somebody else has), "he.bad_mark",
  * "he.unknown_question"; "he.check_controller" (an order of another than its segment's controller),
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "models/backend.h"
+#include "models/clone_detector.h"
 #include "models/directory.h"
 #include "models/head_end_access.h"
 #include "models/mac_list.h"
@@ -33,6 +34,7 @@ struct cmts {
 	struct key_management *km;
 	struct backend *backend;   /* NULL: it knows no KDC, and keys with nobody by itself */
 	struct radius_server *answers, *orders;
+	struct clone_detector *clones;  /* NULL: without access */
 	struct head_end_access *access; /* NULL: it gives out no addresses, and its devices have theirs from their makers */
 	char controller[KRB_NAME_MAX + 1]; /* whose orders it takes; "": any controller's */
 	struct lease_table *leases;
@@ -120,6 +122,36 @@ static const char *judge_lease(const struct cmts *c, const struct radius *q, con
 	return bad_place(c, mac) < c->bad_count ? "he.bad_mark" : NULL;
 }
 
+/* Where the device is here, given or offered; 0: it is not. */
+static uint32_t address_of(const struct cmts *c, const uint8_t mac[MAC_LEN])
+{
+	const struct lease *l = lease_static_of_mac(c->leases, mac);
+
+	for (int pool = 0; !l && pool < LEASE_POOLS; pool++) {
+		l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
+		if (l && l->until_ns <= c->node->sim->now_ns)
+			l = NULL;
+	}
+	return l ? l->ip : 0;
+}
+
+/* Another head-end's clone detector asks; answered by where the device is. False: it is another question. */
+static bool answer_head_end(struct cmts *c, const struct radius_asked *asked)
+{
+	struct radius answer = { .code = RADIUS_ACCESS_ACCEPT };
+	uint8_t mac[MAC_LEN];
+
+	if (strncmp(asked->principal, "he/", 3) != 0 || asked->question.code != RADIUS_ACCESS_REQUEST ||
+	    strcmp(asked->question.connect_info, CLONE_QUESTION) != 0 || !device_mac_read(asked->question.user_name, mac))
+		return false;
+	answer.framed_ip = address_of(c, mac);
+	if (!answer.framed_ip && c->clones && clone_detector_claims(c->clones, mac, asked->principal))
+		answer.framed_ip = c->hfc->ip; /* it is about to have one */
+	message_accept(c->node, asked->tag);
+	radius_server_answer(c->answers, asked, &answer);
+	return true;
+}
+
 static const char *judge(const struct cmts *c, const struct radius_asked *asked)
 {
 	const struct radius *q = &asked->question;
@@ -134,7 +166,11 @@ static const char *judge(const struct cmts *c, const struct radius_asked *asked)
 static void on_question(void *ctx, const struct radius_asked *asked)
 {
 	struct cmts *c = ctx;
-	const char *check = judge(c, asked);
+	const char *check;
+
+	if (answer_head_end(c, asked))
+		return;
+	check = judge(c, asked);
 
 	c->asked++;
 	c->refused += check != NULL;
@@ -188,6 +224,7 @@ static void destroy(struct node *node)
 	struct cmts *c = node->state;
 
 	head_end_access_free(c->access);
+	clone_detector_free(c->clones);
 	radius_server_free(c->answers);
 	radius_server_free(c->orders);
 	backend_free(c->backend);
@@ -261,12 +298,38 @@ static bool read_pool(struct cmts *c, enum lease_pool pool, const char *text)
 	       lease_table_pool(c->leases, pool, from, to);
 }
 
+static const char *admit(void *ctx, const uint8_t mac[MAC_LEN], bool *wait)
+{
+	struct cmts *c = ctx;
+
+	return clone_detector_admit(c->clones, mac, wait);
+}
+
+static void on_settled(void *ctx, const uint8_t mac[MAC_LEN])
+{
+	const struct cmts *c = ctx;
+
+	head_end_access_admitted(c->access, mac);
+}
+
+static bool make_detector(struct cmts *c, const char *peers, char error[MODEL_ERROR_LEN])
+{
+	struct clone_detector_config config = { .node = c->node, .ipsec = c->ipsec, .backend = c->backend,
+		                                .principal = c->principal, .settled = on_settled, .ctx = c };
+
+	c->clones = clone_detector_new(&config, peers);
+	if (!c->clones)
+		snprintf(error, MODEL_ERROR_LEN, "found peers = %.100s; write peers = \"cmts2, cmts3\", at most %d", peers,
+		         CLONE_PEERS_MAX);
+	return c->clones != NULL;
+}
+
 /* Everything it needs to give out addresses; none of it: it gives out none. */
 static bool make_access(struct cmts *c, const struct args *args, char error[MODEL_ERROR_LEN])
 {
 	const char *pools[] = { args_text(args, "unprovisioned", NULL), args_text(args, "provisioned", NULL) };
 	struct head_end_access_config config = { .node = c->node, .hfc = c->hfc, .leases = c->leases,
-		                                 .has_account = has_account, .ctx = c, .kdc = args_node(args, "kdc"),
+		                                 .has_account = has_account, .admit = admit, .ctx = c, .kdc = args_node(args, "kdc"),
 		                                 .controller = args_node(args, "controller"),
 		                                 .lease_ns = args_time(args, "lease", CMTS_LEASE_NS),
 		                                 .version = args_text(args, "software", CMTS_SOFTWARE) };
@@ -282,6 +345,8 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 		         "\"10.1.64.10-10.1.127.254\", lease = \"10s\" or more");
 		return false;
 	}
+	if (!make_detector(c, args_text(args, "peers", ""), error))
+		return false;
 	config.kdc_ip = first_ip(config.kdc);
 	config.controller_ip = first_ip(config.controller);
 	config.image_bytes = (size_t)image_bytes;
@@ -329,8 +394,10 @@ static void power_on(struct node *node)
 	key_management_reset(c->km);
 	radius_server_reset(c->answers);
 	radius_server_reset(c->orders);
-	if (c->access)
+	if (c->access) {
+		clone_detector_reset(c->clones);
 		head_end_access_reset(c->access);
+	}
 }
 
 static void restart(struct node *node)
@@ -363,6 +430,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		{ "associations", ipsec_count(c->ipsec) }, { "forwarded", ip_counters(node)->forwarded },
 		{ "accounts", mac_list_count(c->accounts) },
 		{ "filtered", c->access ? head_end_access_filtered(c->access) : 0 },
+		{ "clones", c->clones ? clone_detector_found(c->clones) : 0 },
 		{ "transfers", c->access ? head_end_access_transfers(c->access) : 0 },
 	};
 
@@ -460,6 +528,8 @@ static const struct param params[] = {
 	{ .name = "lease", .type = VALUE_TIME, .preset = "1h", .doc = "how long an address is given for" },
 	{ .name = "reach", .type = VALUE_TEXT, .doc = "addresses that devices without an account reach beside KDC, controller, "
 	  "customer service and provisioning CA: \"10.3.0.7, 10.3.0.8\"" },
+	{ .name = "peers", .type = VALUE_TEXT, .doc = "other head-ends that are asked whether they have a device already, against "
+	  "clones: \"cmts2, cmts3\"; none: nobody is asked" },
 	{ .name = "software", .type = VALUE_TEXT, .preset = "1.0", .doc = "version that devices are to run" },
 	{ .name = "image_bytes", .type = VALUE_INT, .preset = "16384", .doc = "code in a software image" },
 	{ .name = NULL },
@@ -487,6 +557,7 @@ static const struct attribute attributes[] = {
 	{ "leases", VALUE_INT, "addresses that devices have from it now" },
 	{ "accounts", VALUE_INT, "MACs that a signaling controller has opened" },
 	{ "filtered", VALUE_INT, "packets its filter has stopped, so far" },
+	{ "clones", VALUE_INT, "requests for an address of a MAC that has one at another head-end" },
 	{ "transfers", VALUE_INT, "files under way" },
 	{ "bad_marks", VALUE_INT, "MACs marked as bad" },
 	{ "asked", VALUE_INT, "questions of a KDC, so far" },

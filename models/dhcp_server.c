@@ -7,16 +7,23 @@
 
 #define BROADCAST_IP 0xffffffffu
 
-struct dhcp_server {
-	struct dhcp_server_config config;
-	struct udp_socket socket;
-};
-
 struct asked { /* a message under judgement */
 	struct dhcp m;
 	uint32_t src;
 	uint64_t tag;
 	enum lease_pool pool; /* where its device belongs */
+};
+
+struct waiting { /* one whose admission is not known yet; what is text in it is gone */
+	struct waiting *next;
+	struct asked asked;
+};
+
+struct dhcp_server {
+	struct dhcp_server_config config;
+	struct udp_socket socket;
+	struct waiting *waiting; /* newest first */
+	unsigned waiting_count;
 };
 
 static sim_ns now_of(const struct dhcp_server *s)
@@ -80,14 +87,50 @@ static void changed(const struct dhcp_server *s)
 	sim_changed(s->config.node->sim, s->config.node);
 }
 
+/* Takes what this MAC said last out of the list. NULL: nothing. */
+static struct waiting *take_waiting(struct dhcp_server *s, const uint8_t mac[LEASE_MAC_LEN])
+{
+	struct waiting **at = &s->waiting, *w;
+
+	while (*at && memcmp((*at)->asked.m.chaddr, mac, LEASE_MAC_LEN) != 0)
+		at = &(*at)->next;
+	w = *at;
+	if (w) {
+		*at = w->next;
+		s->waiting_count--;
+	}
+	return w;
+}
+
+static void keep_waiting(struct dhcp_server *s, const struct asked *a)
+{
+	static const struct span none;
+	struct waiting *w = take_waiting(s, a->m.chaddr);
+
+	if (!w) {
+		if (s->waiting_count == DHCP_WAITING_MAX)
+			return;
+		w = sim_alloc(sizeof *w);
+	}
+	w->asked = *a;
+	w->asked.m.sname = w->asked.m.file = w->asked.m.host_name = w->asked.m.domain = w->asked.m.vendor_specific =
+		w->asked.m.parameters = w->asked.m.message = w->asked.m.class_id = w->asked.m.client_id =
+		w->asked.m.tftp_server = w->asked.m.boot_file = none;
+	w->next = s->waiting;
+	s->waiting = w;
+	s->waiting_count++;
+}
+
 /* True: go on. */
-static bool admitted(const struct dhcp_server *s, const struct asked *a)
+static bool admitted(struct dhcp_server *s, const struct asked *a)
 {
 	bool wait = false;
 	const char *check = s->config.admit ? s->config.admit(s->config.ctx, a->m.chaddr, &wait) : NULL;
 
 	if (check)
 		refuse(s, check, a);
+	else if (wait)
+		keep_waiting(s, a);
 	return !check && !wait;
 }
 
@@ -159,7 +202,7 @@ static void on_renewal(struct dhcp_server *s, const struct asked *a)
 	else if (l->kind != LEASE_STATIC &&
 	         (l->refuse_renewal || (l->pool == LEASE_PROVISIONED && a->pool != LEASE_PROVISIONED)))
 		deny(s, a, "dhcp.renewal");
-	else if (admitted(s, a))
+	else /* it was admitted when it came, and has been here since */
 		bind_lease(s, a, l);
 }
 
@@ -228,12 +271,12 @@ static const char *check_frame(const struct dhcp_server *s, const struct asked *
 	return NULL;
 }
 
+static void (*const handlers[DHCP_TYPE_COUNT])(struct dhcp_server *, const struct asked *) = {
+	[DHCP_DISCOVER] = on_discover, [DHCP_REQUEST] = on_request, [DHCP_RELEASE] = on_release, [DHCP_DECLINE] = on_decline,
+};
+
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
-	static void (*const handlers[DHCP_TYPE_COUNT])(struct dhcp_server *, const struct asked *) = {
-		[DHCP_DISCOVER] = on_discover, [DHCP_REQUEST] = on_request, [DHCP_RELEASE] = on_release,
-		[DHCP_DECLINE] = on_decline,
-	};
 	struct dhcp_server *s = socket->ctx;
 	struct asked a = { .src = from->src, .tag = from->tag };
 	const char *check;
@@ -262,8 +305,26 @@ struct dhcp_server *dhcp_server_new(const struct dhcp_server_config *config)
 	return s;
 }
 
+void dhcp_server_resume(struct dhcp_server *s, const uint8_t mac[LEASE_MAC_LEN])
+{
+	struct waiting *w = take_waiting(s, mac);
+
+	if (!w)
+		return;
+	w->asked.pool = s->config.has_account(s->config.ctx, mac) ? LEASE_PROVISIONED : LEASE_UNPROVISIONED;
+	handlers[w->asked.m.type](s, &w->asked);
+	free(w);
+}
+
+static void forget_waiting(struct dhcp_server *s)
+{
+	while (s->waiting)
+		free(take_waiting(s, s->waiting->asked.m.chaddr));
+}
+
 void dhcp_server_reset(struct dhcp_server *s)
 {
+	forget_waiting(s);
 	udp_unbind(&s->socket);
 	udp_bind(s->config.node, &s->socket, DHCP_SERVER_PORT, on_datagram, s);
 }
@@ -272,6 +333,7 @@ void dhcp_server_free(struct dhcp_server *s)
 {
 	if (!s)
 		return;
+	forget_waiting(s);
 	udp_unbind(&s->socket);
 	free(s);
 }

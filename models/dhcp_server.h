@@ -21,6 +21,7 @@
 
 #define DHCP_CLASS_ID "pktc1.0"                /* a device's class identifier begins with it [facts] */
 #define DHCP_OFFER_HOLD_NS (60 * NS_PER_S)     /* an address is held so long for the device it was offered to */
+#define DHCP_WAITING_MAX 1024                   /* devices whose admission is not known yet; others will ask again */
 #define DHCP_BLOCKED_NS (3600 * NS_PER_S)      /* after a DECLINE */
 
 struct dhcp_server;
@@ -33,8 +34,8 @@ struct dhcp_server_config {
 	/* Whether a MAC has an account. */
 	bool (*has_account)(void *ctx, const uint8_t mac[LEASE_MAC_LEN]);
 	/*
-	 * Whether it may have an address at all: NULL, or the check that refuses it. Asked at DISCOVER and
-	 * REQUEST; may be NULL. *wait: not known yet; the device will ask again.
+	 * Whether it may have an address at all: NULL, or the check that refuses it. Asked when it comes,
+	 * not when it renews; may be NULL. *wait: not known yet; dhcp_server_resume() when it is.
 	 */
 	const char *(*admit)(void *ctx, const uint8_t mac[LEASE_MAC_LEN], bool *wait);
 	void (*changed)(void *ctx); /* a lease has begun, been renewed or ended */
@@ -44,5 +45,7 @@ struct dhcp_server_config {
 struct dhcp_server *dhcp_server_new(const struct dhcp_server_config *config);
 void dhcp_server_free(struct dhcp_server *server);
 void dhcp_server_reset(struct dhcp_server *server);
+/* Whether this MAC may have an address is known now: what it said last is answered. */
+void dhcp_server_resume(struct dhcp_server *server, const uint8_t mac[LEASE_MAC_LEN]);
 
 #endif

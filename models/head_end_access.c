@@ -188,6 +188,11 @@ void head_end_access_reset(struct head_end_access *a)
 	dns_server_reset(a->dns);
 }
 
+void head_end_access_admitted(struct head_end_access *a, const uint8_t mac[LEASE_MAC_LEN])
+{
+	dhcp_server_resume(a->dhcp, mac);
+}
+
 uint64_t head_end_access_filtered(const struct head_end_access *a)
 {
 	return a->filter.stopped;

@@ -41,6 +41,8 @@ void head_end_access_free(struct head_end_access *access);
 void head_end_access_reset(struct head_end_access *access);
 /* From now on configurations name this version. False: it cannot be one, or too many are kept. */
 bool head_end_access_offer(struct head_end_access *access, const char *version);
+/* Whether this MAC may have an address is known now. */
+void head_end_access_admitted(struct head_end_access *access, const uint8_t mac[LEASE_MAC_LEN]);
 uint64_t head_end_access_filtered(const struct head_end_access *access);
 unsigned head_end_access_transfers(const struct head_end_access *access);
 

@@ -34,6 +34,9 @@
 static const uint8_t dev_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55 }, other_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x66 };
 static char access_cache[] = "/tmp/tollgate-test-access-XXXXXX";
 
+static const char *access_backend = "off"; /* switch backend.ipsec */
+static struct arg access_more; /* one more parameter of he1; without a name: none */
+
 struct access_rig {
 	struct sim *sim;
 	struct world *world;
@@ -143,7 +146,7 @@ static inline void access_make(struct access_rig *r, const struct link_params *h
 	r->sim = sim_new(seed, SIM_DEFAULT_EPOCH_S);
 	trace_attach(r->sim, &ops, r, TRACE_REFUSAL | TRACE_MESSAGE);
 	r->world = world_new(r->sim, POOL_SEED, access_cache);
-	ck_assert(world_switch_set(r->world, "backend.ipsec", "off", error));
+	ck_assert(world_switch_set(r->world, "backend.ipsec", access_backend, error));
 	r->hfc = link_new(r->sim, "hfc", hfc ? hfc : &clean);
 	r->core = link_new(r->sim, "core", &lan);
 	r->dev = access_node(r, "dev", r->hfc, dev_mac, 0, 0);
@@ -159,7 +162,7 @@ static inline void access_make(struct access_rig *r, const struct link_params *h
 	for (struct node *n = r->kdc; n; n = n->next)
 		ip_route_add(n, 0, 0, HE_CORE, NULL);
 	access_directory(r);
-	access_head_end(r, NULL, 0);
+	access_head_end(r, &access_more, access_more.name != NULL);
 	r->sc_sm = world_module(r->world, r->sc, "module");
 	r->sc_ipsec = ipsec_new(r->sc, r->sc_sm, true);
 	r->sc_client = radius_client_new(r->sc, r->sc_ipsec);
@@ -217,7 +220,7 @@ static inline struct access_answer access_order(struct access_rig *r, enum radiu
 static inline int access_main(Suite *suite)
 {
 	static const char *const keys[] = { "authority/manufacturer-root", "authority/manufacturer", "authority/operator-root",
-		                            "authority/operator" };
+		                            "authority/operator", "kdc/kdc1" };
 	char command[64];
 	struct crypto *crypto = crypto_new();
 	struct key_pool *pool;
