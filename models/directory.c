@@ -132,6 +132,15 @@ const char *directory_service_at(const struct directory *d, uint32_t ip)
 	return NULL;
 }
 
+const char *directory_service_like(const struct directory *d, const char *beginning)
+{
+	const struct service *s = d->services;
+
+	while (s && !(s->ip && strncmp(s->principal, beginning, strlen(beginning)) == 0))
+		s = s->next;
+	return s ? s->principal : NULL;
+}
+
 void directory_head_end_add(struct directory *d, uint32_t prefix, uint8_t prefix_len, const char *principal)
 {
 	struct head_end *h = sim_alloc(sizeof *h);

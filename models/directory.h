@@ -20,6 +20,8 @@ void directory_service_add(struct directory *directory, const char *principal, u
 uint32_t directory_service_ip(const struct directory *directory, const char *principal);
 /* The service at an address, NULL: none. Borrowed for the run. With several at one address: the first added. */
 const char *directory_service_at(const struct directory *directory, uint32_t ip);
+/* The first service whose principal begins so ("pca/"); NULL: none. */
+const char *directory_service_like(const struct directory *directory, const char *beginning);
 
 /* principal (copied) is the head-end of a subnet. */
 void directory_head_end_add(struct directory *directory, uint32_t prefix, uint8_t prefix_len, const char *principal);

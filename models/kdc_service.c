@@ -534,6 +534,7 @@ static void issue(struct request *r)
 
 static const struct refusal no_subscriber = { "kdc.check_subscriber", KDC_ERR_CLIENT_REVOKED };
 static const struct refusal no_lease = { "kdc.check_mac_ip", KDC_ERR_POLICY };
+static const struct refusal not_approved = { "kdc.check_provisioning", KDC_ERR_POLICY };
 static const struct refusal timed_out = { "kdc.backend_timeout", KRB_ERR_GENERIC };
 static const struct refusal busy = { "kdc.busy", KRB_ERR_GENERIC };
 
@@ -549,6 +550,8 @@ static void drop_association(const struct request *r)
 		backend_drop(c->backend, r->asked_ip);
 }
 
+static void ask_approval(struct request *r);
+
 static void on_answer(void *ctx, const struct radius *m, uint64_t tag)
 {
 	struct request *r = ctx;
@@ -559,10 +562,22 @@ static void on_answer(void *ctx, const struct radius *m, uint64_t tag)
 		return;
 	}
 	message_accept(r->kdc->config.node, tag);
-	if (m->code == RADIUS_ACCESS_ACCEPT)
-		authorised(r);
-	else
+	if (m->code != RADIUS_ACCESS_ACCEPT)
 		refuse(r, r->asked, m->reply_message);
+	else if (r->asked == &no_lease)
+		ask_approval(r);
+	else
+		authorised(r);
+}
+
+/* V3: who wants to be provisioned, for the provisioning CA. */
+static void put_device(const struct request *r, struct radius *question)
+{
+	snprintf(question->connect_info, sizeof question->connect_info, "device");
+	if (r->facts.client_cert.len > sizeof question->certificate)
+		return;
+	memcpy(question->certificate, r->facts.client_cert.bytes, r->facts.client_cert.len);
+	question->certificate_len = (uint16_t)r->facts.client_cert.len;
 }
 
 static void on_ready(void *ctx, bool ready)
@@ -581,7 +596,10 @@ static void on_ready(void *ctx, bool ready)
 		mac_text(r->cert.mac, question.user_name);
 		question.framed_ip = r->src;
 	}
-	snprintf(question.nas_identifier, sizeof question.nas_identifier, "%s", kdc->config.name);
+	if (r->asked == &not_approved)
+		put_device(r, &question);
+	snprintf(question.nas_identifier, sizeof question.nas_identifier, "%s",
+	         r->asked == &not_approved && kdc->config.local_service ? kdc->config.local_service : kdc->config.name);
 	r->asked_ns = kdc->config.node->sim->now_ns;
 	if (!radius_client_ask(kdc->config.radius, r->asked_ip, &question, on_answer, r))
 		refuse(r, &busy, "questions");
@@ -597,6 +615,20 @@ static void ask(struct request *r, const char *principal, const struct refusal *
 		refuse(r, refusal, principal ? principal : "no head-end");
 	else
 		backend_ensure(kdc->config.backend, r->asked_ip, on_ready, r);
+}
+
+static bool is_local_service(const struct kdc_service *kdc, const char *principal);
+
+/* The controller of the ticket asks the provisioning CA (V3); one in our own machine has us ask. */
+static void ask_approval(struct request *r)
+{
+	const struct directory *directory = world_directory(r->kdc->world);
+	const char *pca = directory_service_like(directory, "pca/"), *server = r->facts.server.name;
+
+	if (!pca)
+		authorised(r);
+	else
+		ask(r, is_local_service(r->kdc, server) ? pca : server, &not_approved);
 }
 
 static bool is_local_service(const struct kdc_service *kdc, const char *principal)

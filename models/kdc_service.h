@@ -25,6 +25,7 @@
  *   kdc.client_name           75  the name asked for is not the certificate's phone ID or MAC
  *   kdc.check_subscriber      18  operator certificate: the signaling controller does not know the phone ID (P5)
  *   kdc.check_mac_ip          12  manufacturer certificate: the head-end has another lease or a bad mark [0133] (P3)
+ *   kdc.check_provisioning    12  manufacturer certificate: the provisioning CA denies the device (V3)
  *   kdc.backend_timeout       60  no answer of whoever had to be asked; the client may try again and concludes nothing
  *   kdc.busy                  60  too many questions under way
  *

@@ -17,6 +17,7 @@
 #include "models/message.h"
 #include "models/radius_client.h"
 #include "models/radius_server.h"
+#include "models/subscriber_orders.h"
 
 struct controller {
 	struct node *node;
@@ -26,7 +27,8 @@ struct controller {
 	struct key_management *km;
 	struct backend *backend;
 	struct radius_client *questions;
-	struct radius_server *answers, *accounts;
+	struct radius_server *answers, *accounts, *dynamic;
+	struct subscriber_orders *orders;
 	struct subscribers *subscribers;
 	struct parties *parties;
 	struct call_control *calls;
@@ -103,7 +105,9 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 {
 	struct controller *c = ctx;
 
-	if (is_kdc(c, asked) && asked->question.code == RADIUS_ACCESS_REQUEST)
+	if (is_kdc(c, asked) && strcmp(asked->question.connect_info, "device") == 0)
+		subscriber_orders_device(c->orders, asked);
+	else if (is_kdc(c, asked) && asked->question.code == RADIUS_ACCESS_REQUEST)
 		radius_server_judge(c->answers, asked, known_phone(c, asked->question.user_name) ? NULL : "sc.unknown_subscriber");
 	else if (!intercept_question(c->intercept, asked))
 		radius_server_judge(c->answers, asked, "sc.unknown_question");
@@ -115,6 +119,13 @@ static void on_account(void *ctx, const struct radius_asked *asked)
 
 	if (!intercept_account(c->intercept, asked))
 		trace_refuse(c->node, "sc.unknown_question", asked->ip, asked->tag, "");
+}
+
+static void on_order(void *ctx, const struct radius_asked *asked)
+{
+	struct controller *c = ctx;
+
+	subscriber_orders_take(c->orders, asked);
 }
 
 static void on_established(void *ctx, struct call *call)
@@ -159,10 +170,12 @@ static void destroy(struct node *node)
 
 	kdc_service_free(c->kdc);
 	intercept_free(c->intercept);
+	subscriber_orders_free(c->orders);
 	call_control_free(c->calls);
 	parties_free(c->parties);
 	radius_server_free(c->answers);
 	radius_server_free(c->accounts);
+	radius_server_free(c->dynamic);
 	radius_client_free(c->questions);
 	backend_free(c->backend);
 	key_management_free(c->km);
@@ -204,6 +217,15 @@ static void make_parts(struct controller *c, key_handle server_key)
 	c->calls = call_control_new(&calls);
 }
 
+static void make_orders(struct controller *c)
+{
+	struct subscriber_orders_config config = { .node = c->node, .backend = c->backend, .subscribers = c->subscribers,
+		                                   .questions = c->questions, .answers = c->answers, .principal = c->principal };
+
+	c->dynamic = config.dynamic = radius_server_new(c->node, c->ipsec, RADIUS_DYNAMIC_PORT, on_order, c);
+	c->orders = subscriber_orders_new(&config);
+}
+
 static void make_intercept(struct controller *c, const struct args *args)
 {
 	struct intercept_config config = { .node = c->node, .ipsec = c->ipsec, .backend = c->backend, .calls = c->calls,
@@ -236,6 +258,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	c->sm = world_module(world, node, "module");
 	make_parts(c, world_server_key(world, c->sm, c->principal));
 	make_intercept(c, args);
+	make_orders(c);
 	key_management_set_lifetime(c->km, args_time(args, "association_lifetime", ASSOCIATION_LIFETIME_DEFAULT_NS));
 	directory_service_add(world_directory(world), c->principal, first_ip(node));
 	if (!c->kdc_node)
@@ -251,6 +274,7 @@ static void power_on(struct node *node)
 	radius_client_reset(c->questions);
 	radius_server_reset(c->answers);
 	radius_server_reset(c->accounts);
+	radius_server_reset(c->dynamic);
 	call_control_reset(c->calls);
 	if (c->kdc)
 		kdc_service_start(c->kdc);
@@ -262,6 +286,7 @@ static void restart(struct node *node)
 	struct controller *c = node->state;
 
 	intercept_reset(c->intercept);
+	subscriber_orders_reset(c->orders);
 	call_control_reset(c->calls);
 	parties_reset(c->parties);
 	backend_reset(c->backend);
@@ -304,6 +329,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		{ "calls", calls.active }, { "call_keys", calls.keys }, { "set_up", calls.set_up }, { "refused", calls.refused },
 		{ "records", calls.records }, { "answered", calls.answered }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
 		{ "subscribers", subscribers_count(c->subscribers) }, { "exchanges", c->exchanges },
+		{ "orders", subscriber_orders_under_way(c->orders) },
 		{ "keys_released", intercept_released(c->intercept) },
 	};
 
@@ -326,6 +352,7 @@ static const struct attribute attributes[] = {
 	{ "parties", VALUE_INT, "CTAs it keeps any state of" },
 	{ "subscribers", VALUE_INT, "numbers of its segment" },
 	{ "exchanges", VALUE_INT, "AP exchanges accepted" },
+	{ "orders", VALUE_INT, "orders of the provisioning CA it is working on" },
 	{ "keys_released", VALUE_INT, "times it released a call's key to one with a warrant" },
 	{ NULL, VALUE_NIL, NULL },
 };
