@@ -329,7 +329,8 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 {
 	const char *pools[] = { args_text(args, "unprovisioned", NULL), args_text(args, "provisioned", NULL) };
 	struct head_end_access_config config = { .node = c->node, .hfc = c->hfc, .leases = c->leases,
-		                                 .has_account = has_account, .admit = admit, .ctx = c, .kdc = args_node(args, "kdc"),
+		                                 .has_account = has_account, .admit = admit, .ctx = c,
+		                                 .kdc = args_node(args, "kdc"),
 		                                 .controller = args_node(args, "controller"),
 		                                 .lease_ns = args_time(args, "lease", CMTS_LEASE_NS),
 		                                 .version = args_text(args, "software", CMTS_SOFTWARE) };
@@ -340,8 +341,8 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 	if (!pools[0] || !pools[1] || !config.kdc || !config.controller || config.lease_ns < CMTS_LEASE_MIN_NS ||
 	    config.lease_ns / NS_PER_S >= UINT32_MAX || image_bytes < 0 || image_bytes > DEVICE_IMAGE_MAX ||
 	    !read_pool(c, LEASE_UNPROVISIONED, pools[0]) || !read_pool(c, LEASE_PROVISIONED, pools[1])) {
-		snprintf(error, MODEL_ERROR_LEN, "a head-end that gives out addresses needs two pools of its segment that do not "
-		         "overlap, kdc and controller; write unprovisioned = \"10.1.128.10-10.1.191.254\", provisioned = "
+		snprintf(error, MODEL_ERROR_LEN, "a head-end that gives out addresses needs two pools of its segment that "
+		         "do not overlap, kdc and controller; write unprovisioned = \"10.1.128.10-10.1.191.254\", provisioned = "
 		         "\"10.1.64.10-10.1.127.254\", lease = \"10s\" or more");
 		return false;
 	}
@@ -352,8 +353,8 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 	config.image_bytes = (size_t)image_bytes;
 	c->access = head_end_access_new(&config, args_text(args, "reach", ""));
 	if (!c->access)
-		snprintf(error, MODEL_ERROR_LEN, "found reach = %.60s and software = %.40s; write reach = \"10.0.0.7, 10.0.0.8\", "
-		         "software = \"1.0\"", args_text(args, "reach", ""), config.version);
+		snprintf(error, MODEL_ERROR_LEN, "found reach = %.60s and software = %.40s; write "
+		         "reach = \"10.0.0.7, 10.0.0.8\", software = \"1.0\"", args_text(args, "reach", ""), config.version);
 	return c->access != NULL;
 }
 
@@ -495,8 +496,8 @@ static void verb_offer_software(struct node *node, const struct args *args, stru
 	const char *version = args_text(args, "version", "");
 
 	if (!c->access || !head_end_access_offer(c->access, version))
-		snprintf(result->error, sizeof result->error, "found version = %.40s; write version = \"1.1\", at a head-end that gives "
-		         "out addresses and of at most %d versions", version, HEAD_END_IMAGES_MAX);
+		snprintf(result->error, sizeof result->error, "found version = %.40s; write version = \"1.1\", at a head-end "
+		         "that gives out addresses and of at most %d versions", version, HEAD_END_IMAGES_MAX);
 }
 
 /* Its device starts anew when it next asks for its address [0160]. */
@@ -521,15 +522,15 @@ static void verb_direct_reboot(struct node *node, const struct args *args, struc
 static const struct param params[] = {
 	{ .name = "hfc", .type = VALUE_LINK, .doc = "its HFC segment; without it: the first of its links" },
 	{ .name = "kdc", .type = VALUE_NODE, .doc = "the KDC it gets tickets from, to key anew after a restart" },
-	{ .name = "controller", .type = VALUE_NODE, .doc = "the signaling controller of its segment, whose orders it takes" },
+	{ .name = "controller", .type = VALUE_NODE, .doc = "its segment's signaling controller, whose orders it takes" },
 	{ .name = "unprovisioned", .type = VALUE_TEXT, .doc = "addresses for devices without an account: "
 	  "\"10.1.128.10-10.1.191.254\"; with these it gives out addresses, configurations and software, and filters" },
 	{ .name = "provisioned", .type = VALUE_TEXT, .doc = "addresses for devices with an account" },
 	{ .name = "lease", .type = VALUE_TIME, .preset = "1h", .doc = "how long an address is given for" },
-	{ .name = "reach", .type = VALUE_TEXT, .doc = "addresses that devices without an account reach beside KDC, controller, "
-	  "customer service and provisioning CA: \"10.3.0.7, 10.3.0.8\"" },
-	{ .name = "peers", .type = VALUE_TEXT, .doc = "other head-ends that are asked whether they have a device already, against "
-	  "clones: \"cmts2, cmts3\"; none: nobody is asked" },
+	{ .name = "reach", .type = VALUE_TEXT, .doc = "addresses that devices without an account reach beside KDC, "
+	  "controller, customer service and provisioning CA: \"10.3.0.7, 10.3.0.8\"" },
+	{ .name = "peers", .type = VALUE_TEXT, .doc = "other head-ends that are asked whether they have a device already, "
+	  "against clones: \"cmts2, cmts3\"; none: nobody is asked" },
 	{ .name = "software", .type = VALUE_TEXT, .preset = "1.0", .doc = "version that devices are to run" },
 	{ .name = "image_bytes", .type = VALUE_INT, .preset = "16384", .doc = "code in a software image" },
 	{ .name = NULL },
@@ -568,6 +569,7 @@ static const struct attribute attributes[] = {
 };
 
 const struct model model_cmts = {
-	.name = "cmts", .doc = "HFC head-end: addresses, files, names and a filter for its segment; tells the KDC of its leases",
-	.params = params, .verbs = verbs, .attributes = attributes, .create = create, .start = power_on, .get = get, .restart = restart,
+	.name = "cmts", .params = params, .verbs = verbs, .attributes = attributes, .create = create, .start = power_on,
+	.doc = "HFC head-end: addresses, files, names and a filter for its segment; tells the KDC of its leases", .get = get,
+	.restart = restart,
 };

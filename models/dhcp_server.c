@@ -50,7 +50,8 @@ static void grant(struct dhcp_server *s, const struct asked *a, enum dhcp_type t
 	uint32_t own = c->hfc->ip, lease_s = (uint32_t)(c->lease_ns / NS_PER_S);
 	char own_text[IP_TEXT_LEN];
 	struct dhcp answer = { .type = type, .xid = a->m.xid, .broadcast = a->m.broadcast,
-		               .ciaddr = type == DHCP_ACK ? a->m.ciaddr : 0, .yiaddr = lease->ip, .siaddr = own, .mask = mask_of(c->hfc), .router = own, .dns = { own },
+		               .ciaddr = type == DHCP_ACK ? a->m.ciaddr : 0, .yiaddr = lease->ip, .siaddr = own,
+		               .mask = mask_of(c->hfc), .router = own, .dns = { own },
 		               .lease_s = lease_s, .renew_s = lease_s / 2, .rebind_s = (uint32_t)((uint64_t)lease_s * 7 / 8),
 		               .server_id = own };
 
@@ -272,7 +273,8 @@ static const char *check_frame(const struct dhcp_server *s, const struct asked *
 }
 
 static void (*const handlers[DHCP_TYPE_COUNT])(struct dhcp_server *, const struct asked *) = {
-	[DHCP_DISCOVER] = on_discover, [DHCP_REQUEST] = on_request, [DHCP_RELEASE] = on_release, [DHCP_DECLINE] = on_decline,
+	[DHCP_DISCOVER] = on_discover, [DHCP_REQUEST] = on_request, [DHCP_RELEASE] = on_release,
+	[DHCP_DECLINE] = on_decline,
 };
 
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)

@@ -1,8 +1,8 @@
 /*
- * What the tests of a head-end's services and of their client share: an HFC segment with devices that have no address yet, the
- * head-end itself, and behind it stand-ins whose addresses alone matter.
+ * What the tests of a head-end's services and of their client share: an HFC segment with devices that have no
+ * address yet, the head-end itself, and behind it stand-ins whose addresses alone matter.
  *
- *   dev, other (no address) --- hfc --- 10.1.0.1 he1 10.0.0.1 --- core --- kdc1 .9, sc1 .5, pca1 .20, far .77
+ * dev, other (no address) --- hfc --- 10.1.0.1 he1 10.0.0.1 --- core --- kdc1 .9, sc1 .5, pca1 .20, far .77
  */
 #ifndef TOLLGATE_TESTS_ACCESS_RIG_H
 #define TOLLGATE_TESTS_ACCESS_RIG_H
@@ -31,10 +31,12 @@
 #define LEASE_S 600
 #define ACCESS_REFUSALS_MAX 256
 
-static const uint8_t dev_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55 }, other_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x66 };
+static const uint8_t dev_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55 };
+static const uint8_t other_mac[6] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x66 };
 static char access_cache[] = "/tmp/tollgate-test-access-XXXXXX";
 
 static const char *access_backend = "off"; /* switch backend.ipsec */
+static const char *access_pools[] = { "10.1.128.10-10.1.128.12", "10.1.64.10-10.1.64.12" };
 static struct arg access_more; /* one more parameter of he1; without a name: none */
 
 struct access_rig {
@@ -47,7 +49,7 @@ struct access_rig {
 	struct radius_client *sc_client;
 	struct { const struct node *at; char check[40]; } refusals[ACCESS_REFUSALS_MAX];
 	unsigned refusal_count;
-	unsigned messages;
+	unsigned messages, fields;
 };
 
 static inline void access_refusal(void *ctx, const struct node *at, const char *check, uint32_t src_ip, uint64_t tag,
@@ -74,6 +76,12 @@ static inline void access_fate(void *ctx, uint64_t tag, const struct node *at, e
 static inline void access_cover(void *ctx, uint64_t tag, enum cover cover)
 {
 	(void)ctx, (void)tag, (void)cover;
+}
+
+static inline void access_field(void *ctx, uint64_t tag, const char *path, const char *value, enum field_class class_)
+{
+	(void)tag, (void)path, (void)value, (void)class_;
+	((struct access_rig *)ctx)->fields++;
 }
 
 /* check NULL: any. */
@@ -114,7 +122,8 @@ static inline void access_head_end(struct access_rig *r, struct arg *more, size_
 	struct arg args[12] = {
 		{ "hfc", { .type = VALUE_LINK, .link = r->hfc } }, { "kdc", { .type = VALUE_NODE, .node = r->kdc } },
 		{ "controller", { .type = VALUE_NODE, .node = r->sc } },
-		{ "unprovisioned", value_text("10.1.128.10-10.1.128.12") }, { "provisioned", value_text("10.1.64.10-10.1.64.12") },
+		{ "unprovisioned", value_text(access_pools[0]) },
+		{ "provisioned", value_text(access_pools[1]) },
 		{ "lease", value_time(LEASE_S * NS_PER_S) }, { "image_bytes", value_int(5000) },
 	};
 	char error[MODEL_ERROR_LEN] = "";
@@ -138,13 +147,13 @@ static inline void access_directory(struct access_rig *r)
 static inline void access_make(struct access_rig *r, const struct link_params *hfc, uint64_t seed)
 {
 	static const struct trace_ops ops = { .refusal = access_refusal, .message = access_message,
-		                              .fate = access_fate, .cover = access_cover };
+		                              .fate = access_fate, .cover = access_cover, .field = access_field };
 	static const struct link_params lan = { .delay_ns = NS_PER_MS }, clean = { .delay_ns = 5 * NS_PER_MS };
 	char error[MODEL_ERROR_LEN];
 
 	memset(r, 0, sizeof *r);
 	r->sim = sim_new(seed, SIM_DEFAULT_EPOCH_S);
-	trace_attach(r->sim, &ops, r, TRACE_REFUSAL | TRACE_MESSAGE);
+	trace_attach(r->sim, &ops, r, TRACE_REFUSAL | TRACE_MESSAGE | TRACE_FIELD);
 	r->world = world_new(r->sim, POOL_SEED, access_cache);
 	ck_assert(world_switch_set(r->world, "backend.ipsec", access_backend, error));
 	r->hfc = link_new(r->sim, "hfc", hfc ? hfc : &clean);

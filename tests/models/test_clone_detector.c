@@ -1,6 +1,7 @@
 /*
- * The clone detector: a device and its twin, with the same MAC, on two segments; one after the other, both at once, with restarts and
- * silence between the head-ends; between servers in clear (_i 0) and in ESP with the KDC's tickets (_i 1).
+ * The clone detector: a device and its twin, with the same MAC, on two segments; one after the other, both at
+ * once, with restarts and silence between the head-ends; between servers in clear (_i 0) and in ESP with the KDC's
+ * tickets (_i 1).
  */
 #include "tests/models/access_rig.h"
 
@@ -37,8 +38,8 @@ static void on_lost(void *ctx, const char *why)
 
 static void device_make(struct pair *p, struct device *d, struct node *node)
 {
-	struct hfc_client_config config = { .node = node, .iface = node->ifaces, .verify_config = true, .verify_image = true,
-		                            .version = "1.0", .configured = on_configured, .lost = on_lost, .ctx = d };
+	struct hfc_client_config config = { .node = node, .iface = node->ifaces, .verify_config = true,
+		                            .verify_image = true, .version = "1.0", .configured = on_configured, .lost = on_lost, .ctx = d };
 
 	config.operator_ca = world_authority(p->r.world, AUTHORITY_OPERATOR);
 	config.manufacturer_ca = world_authority(p->r.world, AUTHORITY_MANUFACTURER);
@@ -60,7 +61,8 @@ static void second_head_end(struct pair *p, const char *peers)
 	static const struct link_params clean = { .delay_ns = 5 * NS_PER_MS };
 	struct arg args[] = {
 		{ "hfc", { .type = VALUE_LINK } }, { "kdc", { .type = VALUE_NODE } }, { "controller", { .type = VALUE_NODE } },
-		{ "unprovisioned", value_text("10.2.128.10-10.2.128.12") }, { "provisioned", value_text("10.2.64.10-10.2.64.12") },
+		{ "unprovisioned", value_text("10.2.128.10-10.2.128.12") },
+		{ "provisioned", value_text("10.2.64.10-10.2.64.12") },
 		{ "lease", value_time(LEASE_S * NS_PER_S) }, { "image_bytes", value_int(100) }, { "peers", value_text(peers) },
 	};
 
@@ -101,7 +103,7 @@ static int64_t leases(const struct pair *p)
 	return access_get(p->r.he, "leases") + access_get(p->he2, "leases");
 }
 
-/* The device first, its twin later; the twin gets an address when the device's has ended, as one that has moved does. */
+/* The device first, its twin later: it gets an address when the device's has ended, as one that has moved does. */
 START_TEST(one_after_the_other)
 {
 	struct pair p;
@@ -203,13 +205,14 @@ END_TEST
 START_TEST(who_asks)
 {
 	struct access_rig r;
-	struct radius q = { .code = RADIUS_ACCESS_REQUEST, .connect_info = CLONE_QUESTION, .user_name = "00:11:22:33:44:55" };
+	struct radius q = { .code = RADIUS_ACCESS_REQUEST, .connect_info = CLONE_QUESTION,
+		            .user_name = "00:11:22:33:44:55" };
 
 	access_backend = "off";
 	access_more.name = NULL;
 	access_make(&r, NULL, 1);
 	ck_assert(cmts_lease_add(r.he, FREE_FIRST, dev_mac));
-	ck_assert_str_eq(access_ask(&r, &q).why, "he.unknown_lease"); /* a controller's is about an address, and names none */
+	ck_assert_str_eq(access_ask(&r, &q).why, "he.unknown_lease"); /* a controller asks about addresses */
 	directory_service_add(world_directory(r.world), "sc/sc1", 0x0a0000c8);
 	directory_service_add(world_directory(r.world), "he/he7", SC_IP);
 	ck_assert_int_eq(access_ask(&r, &q).code, RADIUS_ACCESS_ACCEPT);

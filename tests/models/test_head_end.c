@@ -9,6 +9,7 @@
 #include "models/device_files.h"
 #include "models/dhcp_server.h"
 #include "models/head_end_filter.h"
+#include "models/mac_list.h"
 #include "models/tftp_server.h"
 
 #define DEV_TEXT "00:11:22:33:44:55"
@@ -786,7 +787,8 @@ START_TEST(signed_files)
 	fetch_make(&r, &f, r.dev);
 	config = fetch_file(&r, &f, "cta.cfg", sizes[_i]);
 	now_s = sim_unix_s(r.sim);
-	ck_assert_int_eq(signed_file_open(crypto, config.bytes, config.len, maker, now_s, true, &content), SIGNED_FILE_SIGNER);
+	ck_assert_int_eq(signed_file_open(crypto, config.bytes, config.len, maker, now_s, true, &content),
+	                 SIGNED_FILE_SIGNER);
 	ck_assert_int_eq(signed_file_open(crypto, config.bytes, config.len, op, now_s, true, &content), SIGNED_FILE_OK);
 	ck_assert(device_config_parse(span_at(content.bytes, content.len), &c));
 	ck_assert_mem_eq(c.mac, dev_mac, 6);
@@ -841,14 +843,16 @@ START_TEST(altered_files)
 	}
 	/* times of its signer's certificate */
 	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, 0, true, &got), SIGNED_FILE_SIGNER);
-	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, CERT_NO_EXPIRY_S, true, &got), SIGNED_FILE_SIGNER);
+	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, CERT_NO_EXPIRY_S, true, &got),
+	                 SIGNED_FILE_SIGNER);
 	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, 0, false, &got), SIGNED_FILE_OK);
 	der_free(&got);
 	der_free(&file);
 	/* another's key under this certificate */
 	key = key_pool_get(world_key_pool(r.world), "authority/manufacturer", 2048, &key_len);
 	ck_assert(signed_file_make(crypto, key, key_len, op, &content, SIM_DEFAULT_EPOCH_S, &file));
-	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, SIM_DEFAULT_EPOCH_S, true, &got), SIGNED_FILE_SIGNATURE);
+	ck_assert_int_eq(signed_file_open(crypto, file.bytes, file.len, op, SIM_DEFAULT_EPOCH_S, true, &got),
+	                 SIGNED_FILE_SIGNATURE);
 	der_free(&file);
 	access_end(&r);
 }
@@ -951,9 +955,82 @@ START_TEST(names)
 }
 END_TEST
 
+/* The tables, with many in them. */
+
+START_TEST(many_accounts)
+{
+	struct mac_list *list = mac_list_new();
+	uint8_t mac[6] = { 2 };
+
+	for (uint32_t i = 0; i < MAC_LIST_MAX; i++) {
+		put_be32(mac + 2, i);
+		ck_assert(!mac_list_has(list, mac) && mac_list_add(list, mac) && mac_list_add(list, mac));
+	}
+	ck_assert_uint_eq(mac_list_count(list), MAC_LIST_MAX);
+	mac[1] = 1;
+	ck_assert(!mac_list_add(list, mac) && !mac_list_remove(list, mac));
+	mac[1] = 0;
+	for (uint32_t i = 0; i < MAC_LIST_MAX; i += 2) {
+		put_be32(mac + 2, i);
+		ck_assert(mac_list_remove(list, mac) && !mac_list_remove(list, mac));
+	}
+	for (uint32_t i = 0; i < MAC_LIST_MAX; i++) {
+		put_be32(mac + 2, i);
+		ck_assert(mac_list_has(list, mac) == (i & 1));
+	}
+	mac_list_free(list);
+}
+END_TEST
+
+/* Held against a plain model: an address is one MAC's at a time, a MAC has one of a pool, and keeps it while it may. */
+#define MODEL_MACS 60
+#define MODEL_ADDRESSES 40
+
+START_TEST(leases_at_random)
+{
+	struct lease_table *t = lease_table_new();
+	struct { uint32_t ip; sim_ns until_ns; } has[MODEL_MACS] = { { 0, 0 } };
+	struct rng rng;
+	sim_ns now_ns = 0;
+
+	rng_init(&rng, (uint64_t)_i, "test", "leases");
+	ck_assert(lease_table_pool(t, LEASE_PROVISIONED, FREE_FIRST, FREE_FIRST + MODEL_ADDRESSES - 1));
+	for (int step = 0; step < 3000; step++) {
+		uint8_t who = (uint8_t)rng_below(&rng, MODEL_MACS), mac[6] = { 2, 0, 0, 0, 0, who };
+		unsigned taken = 0;
+		struct lease *l;
+
+		now_ns += (sim_ns)rng_below(&rng, 20);
+		for (unsigned i = 0; i < MODEL_MACS; i++)
+			taken += has[i].until_ns > now_ns;
+		l = lease_offer(t, LEASE_PROVISIONED, mac, (uint32_t)(FREE_FIRST + rng_below(&rng, 50)), now_ns, now_ns + 100);
+		ck_assert_int_eq(l != NULL, has[who].until_ns > now_ns || taken < MODEL_ADDRESSES);
+		if (!l)
+			continue;
+		ck_assert_uint_ge(l->ip, FREE_FIRST);
+		ck_assert_uint_lt(l->ip, FREE_FIRST + MODEL_ADDRESSES);
+		ck_assert_mem_eq(l->mac, mac, 6);
+		ck_assert_ptr_eq(l, lease_of_ip(t, l->ip));
+		ck_assert_ptr_eq(l, lease_of_mac(t, LEASE_PROVISIONED, mac));
+		if (has[who].until_ns > now_ns)
+			ck_assert_uint_eq(l->ip, has[who].ip);
+		for (unsigned i = 0; i < MODEL_MACS; i++)
+			ck_assert(i == who || has[i].until_ns <= now_ns || has[i].ip != l->ip);
+		if (rng_below(&rng, 2)) {
+			l->kind = LEASE_BOUND;
+			l->until_ns = now_ns + 1 + (sim_ns)rng_below(&rng, 2000);
+		}
+		has[who].ip = l->ip;
+		has[who].until_ns = l->until_ns;
+	}
+	lease_table_free(t);
+}
+END_TEST
+
 /* Parameters that make no sense say so. */
 static const struct { const char *name, *value; } wrong[] = {
-	{ "unprovisioned", "10.1.128.10" }, { "unprovisioned", "10.1.128.12-10.1.128.10" }, { "unprovisioned", "10.2.0.1-10.2.0.9" },
+	{ "unprovisioned", "10.1.128.10" }, { "unprovisioned", "10.1.128.12-10.1.128.10" },
+	{ "unprovisioned", "10.2.0.1-10.2.0.9" },
 	{ "unprovisioned", "10.1.64.1-10.1.64.10" }, { "unprovisioned", "10.1.0.0-10.1.0.9" }, { "provisioned", "x-y" },
 	{ "reach", "nowhere" }, { "software", "a b" }, { "software", "" },
 };
@@ -1007,6 +1084,8 @@ int main(void)
 	tcase_add_test(t, altered_files);
 	tcase_add_loop_test(t, configurations, 0, (int)(sizeof configs / sizeof *configs));
 	tcase_add_loop_test(t, names, 0, NAME_ROWS);
+	tcase_add_test(t, many_accounts);
+	tcase_add_loop_test(t, leases_at_random, 0, 4);
 	tcase_add_loop_test(t, parameters, 0, (int)(sizeof wrong / sizeof *wrong));
 	suite_add_tcase(suite, t);
 	return access_main(suite);

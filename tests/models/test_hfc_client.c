@@ -112,6 +112,7 @@ START_TEST(registration)
 	ck_assert(wait_configured(&o, 3 * NS_PER_S));
 	expect_place(&o, _i & 1);
 	ck_assert_uint_eq(o.installed, _i & 2 ? 0 : 1);
+	ck_assert_uint_gt(r.fields, 3 * r.messages); /* observers can read them */
 	ck_assert_uint_eq(hfc_client_operator_ca(o.client)->len, world_authority(r.world, AUTHORITY_OPERATOR)->len);
 	ck_assert_uint_eq(r.refusal_count, 0);
 	access_run(&r, 10 * NS_PER_S);
@@ -349,6 +350,47 @@ START_TEST(bad_line)
 		harmless += access_refused(&r, NULL, late[i]);
 	ck_assert_uint_eq(r.refusal_count, harmless); /* nothing but what is late */
 	owner_end(&o);
+}
+END_TEST
+
+/* Power comes back to a whole street: everybody gets an address of its own, and keeps it. */
+#define STREET 150
+
+START_TEST(a_street)
+{
+	struct access_rig r;
+	struct owner o[STREET];
+	struct hfc_client_config config = { .verify_config = true, .verify_image = true, .version = "1.0",
+		                            .configured = on_configured, .lost = on_lost };
+	char name[16];
+
+	access_pools[0] = "10.1.128.10-10.1.129.9";
+	access_make(&r, NULL, 1);
+	config.operator_ca = world_authority(r.world, AUTHORITY_OPERATOR);
+	config.manufacturer_ca = world_authority(r.world, AUTHORITY_MANUFACTURER);
+	memset(o, 0, sizeof o);
+	for (unsigned i = 0; i < STREET; i++) {
+		snprintf(name, sizeof name, "cta%u", i);
+		config.node = access_node(&r, name, r.hfc, NULL, 0, 0);
+		config.iface = config.node->ifaces;
+		config.ctx = &o[i];
+		o[i].r = &r;
+		ip_route_add(config.node, 0, 0, HE_HFC, config.iface);
+		o[i].client = hfc_client_new(&config);
+		hfc_client_boot(o[i].client);
+	}
+	access_run(&r, 3 * LEASE_S * NS_PER_S);
+	ck_assert_int_eq(access_get(r.he, "leases"), STREET);
+	for (unsigned i = 0; i < STREET; i++) {
+		ck_assert_uint_eq(o[i].configured, 1);
+		ck_assert_uint_eq(o[i].lost, 0);
+		ck_assert_ptr_eq(node_by_ip(r.sim, o[i].last.lease.ip)->ifaces, link_neighbour(r.hfc, o[i].last.lease.ip));
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_uint_ne(o[i].last.lease.ip, o[k].last.lease.ip);
+		hfc_client_free(o[i].client);
+	}
+	ck_assert_uint_eq(r.refusal_count, 0);
+	access_end(&r);
 }
 END_TEST
 
@@ -764,6 +806,7 @@ int main(void)
 	tcase_add_test(t, new_software);
 	tcase_add_loop_test(t, each_message, 0, HARMS);
 	tcase_add_loop_test(t, bad_line, 0, 8);
+	tcase_add_test(t, a_street);
 	tcase_add_loop_test(t, false_servers, 0, LIES);
 	tcase_add_loop_test(t, false_answers, 0, ANSWER_ROWS);
 	tcase_add_test(t, noise);
