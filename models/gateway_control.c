@@ -114,6 +114,13 @@ void circuit_line(char out[GATEWAY_LINE_LEN], unsigned circuit, bool callee)
 	snprintf(out, GATEWAY_LINE_LEN, HEADER_CIRCUIT ": %u;%s\r\n", circuit, callee ? "callee" : "caller");
 }
 
+bool circuit_is_reset(const struct sip_message *message)
+{
+	struct span value = sip_header(message, HEADER_CIRCUIT);
+
+	return value.at && span_is(value, "reset");
+}
+
 /* Cuts what stands before the separator off the front; false: it is not there. */
 static bool cut(struct span *rest, char separator, struct span *first)
 {

@@ -7,7 +7,8 @@
  * call the gateways stand for) and the call's sub-key, wrapped as in models/call_key.h, under its SPI; the 200 has
  * the proof of receipt and the place where the trunk gateway takes the voice. When the call is answered an INFO says
  * where the CTA takes its voice ("X-Connect: 10.1.0.9:16384/0": address, port, payload type), and voice and circuit
- * are connected. The leg's end frees the circuit.
+ * are connected. The leg's end frees the circuit. A signaling gateway that has started reserves nothing before the
+ * trunk gateway has answered its "X-Circuit: reset", which frees whatever it had reserved before.
  */
 #ifndef TOLLGATE_MODELS_GATEWAY_CONTROL_H
 #define TOLLGATE_MODELS_GATEWAY_CONTROL_H
@@ -55,6 +56,8 @@ bool gateway_call_id(const struct sip_message *message, char out[CALL_ID_MAX + 1
 
 /* Whole header lines with CRLF, and back; false: absent or malformed. callee: the gateways stand for the called end. */
 void circuit_line(char out[GATEWAY_LINE_LEN], unsigned circuit, bool callee);
+#define CIRCUIT_RESET_LINE HEADER_CIRCUIT ": reset\r\n"
+bool circuit_is_reset(const struct sip_message *message);
 bool circuit_read(const struct sip_message *message, unsigned *circuit, bool *callee);
 void connect_line(char out[GATEWAY_LINE_LEN], const struct sdp *place);
 bool connect_read(const struct sip_message *message, struct sdp *place);

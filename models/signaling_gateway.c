@@ -41,11 +41,15 @@
 #define PREFIXES_MAX 16
 #define BODY_LEN 512
 #define HEADERS_LEN 192
+#define RESET_PAUSE_NS (5 * NS_PER_S)     /* between attempts to reset the trunk gateway */
 #define DISCARD_PORT 9                    /* RFC 3264: a session description needs a port, and we take no voice */
 
 struct signaling { /* the element */
 	struct gateway gateway;
 	uint32_t trunk_ip;         /* the trunk gateway */
+	bool trunk_ready;          /* it has answered our reset */
+	struct sip_leg *reset_leg;
+	struct event reset_timer;
 	struct trunk_group *trunks;
 	struct rng ids;
 	struct call *calls;        /* those that are ending too */
@@ -60,6 +64,7 @@ struct call {
 	bool to_pstn;
 	char id[CALL_ID_MAX + 1], caller[SUBSCRIBER_NUMBER_LEN], callee[SUBSCRIBER_NUMBER_LEN];
 	struct sip_leg *controller_leg, *cta_leg, *trunk_leg; /* NULL: not begun, or ended for good */
+	bool waits_for_reset;        /* of the trunk gateway */
 	bool reaching_trunk, reaching_controller;             /* backend_ensure() has not called back yet */
 	uint64_t offered_under;      /* serial of the association that the last offer's key was wrapped under */
 	bool offered_again;
@@ -369,8 +374,73 @@ static void on_trunk(void *ctx, bool ready)
 static void reach_trunk(struct call *call)
 {
 	guard(call, RESERVE_GUARD_NS);
+	call->waits_for_reset = !call->sg->trunk_ready;
+	if (call->waits_for_reset)
+		return;
 	call->reaching_trunk = true;
 	backend_ensure(call->sg->gateway.backend, call->sg->trunk_ip, on_trunk, call);
+}
+
+/*
+ * After a start: the trunk gateway frees what we had reserved before, and until it has said so nothing is reserved,
+ * for a late reset would free that too. Attempts go on until one succeeds; calls wait no longer than their guard.
+ */
+static void start_reset(struct sim *sim, struct event *event);
+
+static void reset_failed(struct signaling *sg)
+{
+	struct sim *sim = sg->gateway.node->sim;
+
+	sim_after(sim, &sg->reset_timer, RESET_PAUSE_NS, start_reset, "trunk.reset");
+}
+
+static void reset_done(struct signaling *sg)
+{
+	sg->trunk_ready = true;
+	changed(sg);
+	for (struct call *call = sg->calls; call; call = call->next)
+		if (call->waits_for_reset && !ending(call))
+			reach_trunk(call);
+}
+
+static void on_reset_reached(void *ctx, bool ready)
+{
+	struct signaling *sg = event_owner(ctx, struct signaling, reset_timer);
+	char id[SIP_CALL_ID_MAX + 1], ip[IP_TEXT_LEN];
+	struct sip_invite invite = { .peer_ip = sg->trunk_ip, .call_id = id, .from_user = "0", .to_user = "0",
+		                     .headers = CIRCUIT_RESET_LINE, .body = "" };
+
+	snprintf(id, sizeof id, "%016llx@%s;reset", (unsigned long long)rng_u64(&sg->ids), ip_text(sg->gateway.ip, ip));
+	sg->reset_leg = ready ? sip_leg_invite(sg->gateway.sip, &invite, NULL) : NULL;
+	if (!sg->reset_leg)
+		reset_failed(sg);
+}
+
+static void start_reset(struct sim *sim, struct event *event)
+{
+	struct signaling *sg = event_owner(event, struct signaling, reset_timer);
+
+	(void)sim;
+	backend_ensure(sg->gateway.backend, sg->trunk_ip, on_reset_reached, &sg->reset_timer);
+}
+
+/* What the reset's own leg tells; answered 0: it is rejected with this status. */
+static void reset_leg_over(struct signaling *sg, struct sip_leg *leg, bool answered, int status)
+{
+	if (leg != sg->reset_leg)
+		return;
+	sg->reset_leg = NULL;
+	if (answered) {
+		sip_leg_ack(leg, "");
+		sip_leg_end(leg, "");
+	} else if (status == 408) {
+		backend_drop(sg->gateway.backend, sg->trunk_ip); /* it knows nothing of our association */
+	}
+	sip_leg_release(leg);
+	if (answered)
+		reset_done(sg);
+	else
+		reset_failed(sg);
 }
 
 static void invite_trunk(struct node *node, struct machine *machine, void *ctx)
@@ -810,7 +880,7 @@ static void on_progress(struct sip_leg *leg, const struct sip_message *response)
 {
 	struct call *call = sip_leg_owner(leg);
 
-	if (leg == call->cta_leg && response->status >= 180 && !ending(call))
+	if (call && leg == call->cta_leg && response->status >= 180 && !ending(call))
 		happen(call, EV_CTA_RINGS);
 }
 
@@ -818,7 +888,9 @@ static void on_answered(struct sip_leg *leg, const struct sip_message *response)
 {
 	struct call *call = sip_leg_owner(leg);
 
-	if (leg == call->trunk_leg) {
+	if (!call) {
+		reset_leg_over(sip_leg_node(leg)->state, leg, true, 200);
+	} else if (leg == call->trunk_leg) {
 		take_trunk_answer(call, response);
 	} else if (leg == call->controller_leg) {
 		take_controller_answer(call, response);
@@ -851,8 +923,14 @@ static bool offer_again(struct call *call, struct sip_leg *leg, int status)
 static void on_rejected(struct sip_leg *leg, int status)
 {
 	struct call *call = sip_leg_owner(leg);
-	bool trunk = leg == call->trunk_leg, cta = leg == call->cta_leg;
+	bool trunk, cta;
 
+	if (!call) {
+		reset_leg_over(sip_leg_node(leg)->state, leg, false, status);
+		return;
+	}
+	trunk = leg == call->trunk_leg;
+	cta = leg == call->cta_leg;
 	if (offer_again(call, leg, status))
 		return;
 	if (status == 408 && !cta)
@@ -924,6 +1002,10 @@ static const struct param params[] = {
 
 static void forget(struct signaling *sg)
 {
+	sim_cancel(sg->gateway.node->sim, &sg->reset_timer);
+	backend_cancel(sg->gateway.backend, &sg->reset_timer);
+	sg->trunk_ready = false;
+	sg->reset_leg = NULL; /* the endpoint's, which forgets it too */
 	while (sg->calls)
 		call_free(sg->calls);
 }
@@ -1047,6 +1129,7 @@ static void power_on(struct node *node)
 
 	gateway_start(&sg->gateway);
 	trunk_group_start(sg->trunks);
+	sim_at(node->sim, &sg->reset_timer, node->sim->now_ns, start_reset, "trunk.reset");
 }
 
 static void restart(struct node *node)
@@ -1056,6 +1139,7 @@ static void restart(struct node *node)
 	forget(sg);
 	gateway_restart(&sg->gateway);
 	trunk_group_start(sg->trunks);
+	sim_at(node->sim, &sg->reset_timer, node->sim->now_ns, start_reset, "trunk.reset");
 	changed(sg);
 }
 
@@ -1082,6 +1166,8 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		}
 	if (strcmp(attribute, "link_up") == 0)
 		*out = value_bool(trunks.link_up);
+	else if (strcmp(attribute, "trunk_ready") == 0)
+		*out = value_bool(sg->trunk_ready);
 	else
 		return false;
 	return true;
@@ -1101,6 +1187,7 @@ static const struct attribute attributes[] = {
 	{ "circuits_blocked", VALUE_INT, "circuits whose reset is not acknowledged" },
 	{ "resets", VALUE_INT, "resets of circuits by either end, so far" },
 	{ "link_up", VALUE_BOOL, "the signaling link to the PSTN is up" },
+	{ "trunk_ready", VALUE_BOOL, "the trunk gateway has freed what was reserved before our start" },
 	{ NULL, VALUE_NIL, NULL },
 };
 static const struct machine_def *const machines[] = { &gateway_call_machine, &trunk_circuit_machine,

@@ -64,6 +64,7 @@ struct connection {
 	unsigned circuit, port;
 	bool callee;                   /* the PSTN's end is the called one */
 	struct sip_leg *leg;           /* NULL: ended for good */
+	uint32_t gateway_ip;
 	key_handle subkey;             /* until the voice has its own */
 	struct sdp place;              /* where the CTA takes its voice */
 	struct media *media;
@@ -76,9 +77,11 @@ struct connection {
 /* The table */
 
 enum state { TRUNK_RESERVED, TRUNK_CONNECTED, TRUNK_ENDING, TRUNK_OVER, TRUNK_STATES };
-enum event_code { EV_CONNECT, EV_GATEWAY_ENDS, EV_REPLACED, EV_VOICE_LOST, EV_TIMEOUT, EV_LEG_GONE, TRUNK_EVENTS };
+enum event_code { EV_CONNECT, EV_GATEWAY_ENDS, EV_REPLACED, EV_RESET, EV_VOICE_LOST, EV_TIMEOUT, EV_LEG_GONE,
+	          TRUNK_EVENTS };
 static const char *const state_names[] = { "Reserved", "Connected", "Ending", "Over" };
-static const char *const event_names[] = { "connect", "signaling gateway ends", "circuit reserved anew", "voice lost",
+static const char *const event_names[] = { "connect", "signaling gateway ends", "circuit reserved anew",
+	                                   "signaling gateway has started", "voice lost",
                                            "time-out", "leg gone" };
 
 static machine_action connect_voice, end_connection;
@@ -88,9 +91,11 @@ static const struct machine_cell cells[TRUNK_STATES * TRUNK_EVENTS] = {
 	CELL(TRUNK_RESERVED, EV_CONNECT, TRUNK_CONNECTED, connect_voice),
 	CELL(TRUNK_RESERVED, EV_GATEWAY_ENDS, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_RESERVED, EV_REPLACED, TRUNK_ENDING, end_connection),
+	CELL(TRUNK_RESERVED, EV_RESET, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_RESERVED, EV_TIMEOUT, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_CONNECTED, EV_GATEWAY_ENDS, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_CONNECTED, EV_REPLACED, TRUNK_ENDING, end_connection),
+	CELL(TRUNK_CONNECTED, EV_RESET, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_CONNECTED, EV_VOICE_LOST, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_CONNECTED, EV_TIMEOUT, TRUNK_ENDING, end_connection),
 	CELL(TRUNK_ENDING, EV_LEG_GONE, TRUNK_OVER, NULL),
@@ -413,6 +418,7 @@ static struct connection *reserve(struct trunk *t, struct sip_leg *leg, const st
 
 	c->trunk = t;
 	c->leg = leg;
+	c->gateway_ip = o->from->src;
 	c->reason = "";
 	c->circuit = o->circuit;
 	c->callee = o->callee;
@@ -443,14 +449,35 @@ static void answer(struct connection *c, const char *proof)
 	sip_leg_answer(c->leg, 200, proof, body);
 }
 
+/* A signaling gateway has started: what it had reserved before it knows nothing of. Its leg has no connection. */
+static void take_reset(struct trunk *t, struct sip_leg *leg, const struct udp_from *from)
+{
+	const char *speaker = gateway_speaker(&t->gateway, from);
+
+	if (!speaker || strncmp(speaker, "sg/", 3) != 0) {
+		refuse(t, leg, from, REFUSE("tg.check_gateway", 403), "reset");
+		return;
+	}
+	for (struct connection *c = t->connections; c; c = c->next)
+		if (!ending(c) && c->gateway_ip == from->src)
+			end_with(c, EV_RESET, "circuits reset");
+	sip_leg_set_owner(leg, NULL);
+	sip_leg_answer(leg, 200, "", "");
+}
+
 static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message *invite, const struct udp_from *from)
 {
 	struct trunk *t = ctx;
 	struct offer offer = { .invite = invite, .from = from };
-	struct verdict verdict = judge(t, &offer);
+	struct verdict verdict;
 	char proof[CALL_PROOF_LEN];
 
 	service_charge(t->gateway.node, &(struct service_cost){ .messages = 1 });
+	if (circuit_is_reset(invite)) {
+		take_reset(t, leg, from);
+		return true;
+	}
+	verdict = judge(t, &offer);
 	if (!verdict.check && !call_key_proof(t->gateway.sm, offer.key, offer.media.spi, proof)) {
 		sm_destroy_key(t->gateway.sm, offer.key);
 		verdict = REFUSE("subkey.unwrap", 488);
@@ -470,10 +497,10 @@ static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message 
 static void on_informed(struct sip_leg *leg, const struct sip_message *info)
 {
 	struct connection *c = sip_leg_owner(leg);
-	const struct node *node = node_of(c);
+	const struct node *node = sip_leg_node(leg);
 	struct sdp place;
 
-	if (c->machine.state != TRUNK_RESERVED)
+	if (!c || c->machine.state != TRUNK_RESERVED)
 		return;
 	if (!connect_read(info, &place) || !law_known(place.payload_type) ||
 	    place.payload_type != c->place.payload_type ||
@@ -488,7 +515,7 @@ static void on_informed(struct sip_leg *leg, const struct sip_message *info)
 
 static void on_acknowledged(struct sip_leg *leg, const struct sip_message *ack)
 {
-	if (!ack)
+	if (!ack && sip_leg_owner(leg))
 		end_with(sip_leg_owner(leg), EV_TIMEOUT, "no ACK");
 }
 
@@ -498,6 +525,8 @@ static void on_hung_up(struct sip_leg *leg, const struct sip_message *bye)
 
 	(void)bye;
 	sip_leg_release(leg);
+	if (!c)
+		return;
 	c->leg = NULL;
 	end_with(c, EV_GATEWAY_ENDS, "call over");
 	machine_event(node_of(c), &c->machine, EV_LEG_GONE, c);
@@ -506,11 +535,15 @@ static void on_hung_up(struct sip_leg *leg, const struct sip_message *bye)
 
 static void on_ended(struct sip_leg *leg, bool timed_out)
 {
+	struct trunk *t = sip_leg_node(leg)->state;
 	struct connection *c = sip_leg_owner(leg);
 
 	if (timed_out)
-		backend_drop(c->trunk->gateway.backend, sip_leg_peer(leg)); /* it knows nothing of our association */
-	leg_gone(c);
+		backend_drop(t->gateway.backend, sip_leg_peer(leg)); /* it knows nothing of our association */
+	if (c)
+		leg_gone(c);
+	else
+		sip_leg_release(leg);
 }
 
 /* It calls nobody and answers at once: no progress, answer or rejection can come, and a CANCEL comes too late. */

@@ -25,6 +25,8 @@ struct bench {
 	struct trunk_group *pstn;
 	enum conduct trunk, controller;
 	int declines_with;
+	unsigned resets;         /* of the trunk gateway */
+	bool refuses_reset;
 	struct leg_news *at_trunk, *at_controller, *at_cta; /* the legs that the gateway began */
 	char connect[GATEWAY_LINE_LEN], circuit[GATEWAY_LINE_LEN];
 	struct sdp offered;      /* the controller, by the gateway */
@@ -89,6 +91,13 @@ static bool invited(void *ctx, struct sip_leg *leg, const struct sip_message *in
 	bool trunk = end == &b->tg;
 	enum conduct conduct = trunk ? b->trunk : b->controller;
 
+	if (trunk && circuit_is_reset(invite)) {
+		b->resets++;
+		sip_leg_set_owner(leg, news);
+		*news = (struct leg_news){ .end = end, .leg = leg, .hung_up_ns = -1 };
+		sip_leg_answer(leg, b->refuses_reset ? 503 : 200, "", "");
+		return true;
+	}
 	*news = (struct leg_news){ .end = end, .leg = leg, .hung_up_ns = -1 };
 	sip_leg_set_owner(leg, news);
 	if (end == &b->rig.cta) {
@@ -241,7 +250,8 @@ static void bench_make(struct bench *b)
 	make_callable(&b->rig.cta);
 	directory_number_set(world_directory(b->rig.world), "2155550101", "sc/sc1");
 	ck_assert(secure(&b->tg) && secure(&b->rig.sc));
-	run_for(&b->rig, NS_PER_S);
+	run_for(&b->rig, 60 * NS_PER_S); /* there is no KDC here: it finds the trunk gateway's association later */
+	ck_assert_uint_eq(b->resets, 1);
 	ck_assert_int_eq(ask(&b->rig, "circuits_idle"), CIRCUITS);
 }
 
@@ -633,6 +643,37 @@ START_TEST(a_restart_frees_the_pstns_circuit)
 }
 END_TEST
 
+/* Nothing is reserved before the trunk gateway has forgotten what was; a call waits for that as long as it may. */
+START_TEST(a_start_resets_the_trunk_gateway_first)
+{
+	struct leg_news *early, *late;
+	struct bench b;
+
+	bench_make(&b);
+	b.refuses_reset = true;
+	b.rig.server->model->restart(b.rig.server);
+	backend_drop(b.tg.backend, NS_IP);
+	backend_drop(b.rig.sc.backend, NS_IP);
+	ck_assert(secure(&b.tg) && secure(&b.rig.sc));
+	run_for(&b.rig, 60 * NS_PER_S);
+	early = offer(&b.rig.sc, "call-1;s", &(struct offer){ 0 });
+	run_for(&b.rig, 35 * NS_PER_S);
+	ck_assert_uint_gt(b.resets, 2);
+	ck_assert_int_eq(early->status, 504);
+	ck_assert_ptr_null(b.at_trunk);
+	late = offer(&b.rig.sc, "call-2;s", &(struct offer){ .call = "call-2" });
+	run_for(&b.rig, NS_PER_S);
+	ck_assert_ptr_null(b.at_trunk);
+	b.refuses_reset = false;
+	run_for(&b.rig, 10 * NS_PER_S);
+	ck_assert_uint_eq(late->answered, 1);
+	sip_leg_end(late->leg, "");
+	run_for(&b.rig, NS_PER_S);
+	nothing_left(&b);
+	bench_free(&b);
+}
+END_TEST
+
 START_TEST(parameters_must_make_sense)
 {
 	static const struct {
@@ -680,6 +721,7 @@ int main(void)
 	tcase_add_test(calls, a_call_from_the_pstn_is_given_up_or_declined);
 	tcase_add_test(calls, a_number_of_nobody_is_unallocated);
 	tcase_add_test(calls, a_restart_frees_the_pstns_circuit);
+	tcase_add_test(calls, a_start_resets_the_trunk_gateway_first);
 	tcase_add_test(calls, parameters_must_make_sense);
 	tcase_add_loop_test(hostile, a_bad_offer_is_refused_by_its_check, 0, sizeof bad_offers / sizeof *bad_offers);
 	tcase_add_test(hostile, only_controllers_offer_calls);

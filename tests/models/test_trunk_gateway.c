@@ -336,6 +336,54 @@ START_TEST(a_circuit_reserved_anew_ends_the_old_call)
 }
 END_TEST
 
+static void reset_answered(struct sip_leg *leg, const struct sip_message *response)
+{
+	((struct leg_news *)sip_leg_owner(leg))->answered += response->body.len == 0;
+	sip_leg_ack(leg, "");
+}
+
+static struct leg_news *resets(struct end *end, const char *leg)
+{
+	static const struct sip_owner owner = { .answered = reset_answered, .rejected = on_rejected, .hung_up = on_hung_up,
+		                                .ended = on_ended };
+
+	sip_endpoint_free(end->sip); /* with its legs: it is as if it had started anew */
+	end->sip = sip_endpoint_new(end->node, end->ipsec, &owner, end);
+	sip_endpoint_reset(end->sip);
+	return invite(end, leg, "0", CIRCUIT_RESET_LINE, "");
+}
+
+/* By the signaling gateway that reserved it, and nobody else. */
+START_TEST(a_reset_frees_what_was_reserved)
+{
+	struct bench b;
+	struct leg_news *old, *reset;
+	struct end other;
+
+	bench_make(&b, false);
+	end_make(&b.rig, &other, "sg2", SG_IP + 1, "sg/sg2");
+	ck_assert(secure(&b.rig.sc) && secure(&other));
+	old = call_stands(&b, &(struct order){ 0 }, true);
+	reset = invite(&b.rig.sc, "r1", "0", CIRCUIT_RESET_LINE, "");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(reset->status, 403);
+	ck_assert_uint_eq(refused(&b.rig, "tg.check_gateway"), 1);
+	resets(&other, "r2");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(ask(&b.rig, "calls"), 1);
+	reset = resets(&b.sg, "r3");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_uint_eq(reset->answered, 1);
+	ck_assert_int_lt(old->hung_up_ns, 0); /* its leg here is gone with the start */
+	sip_leg_end(reset->leg, "");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert(reset->gone);
+	nothing_left(&b);
+	end_free(&other);
+	bench_free(&b);
+}
+END_TEST
+
 START_TEST(lost_voice_of_either_side_ends_the_call)
 {
 	for (unsigned side = 0; side < 2; side++) {
@@ -441,6 +489,7 @@ int main(void)
 	tcase_set_timeout(hostile, 120);
 	tcase_add_test(calls, voice_goes_through_both_ways);
 	tcase_add_test(calls, a_circuit_reserved_anew_ends_the_old_call);
+	tcase_add_test(calls, a_reset_frees_what_was_reserved);
 	tcase_add_test(calls, lost_voice_of_either_side_ends_the_call);
 	tcase_add_test(calls, a_reservation_that_is_not_connected_is_given_up);
 	tcase_add_test(calls, a_restart_loses_everything);
