@@ -57,7 +57,8 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 		return REFUSE("sc.check_subscriber", 403);
 	if (subscriber)
 		number = subscriber->number;
-	if (strcmp(number, in->from_user) != 0)
+	/* A CTA that has just been provisioned has its certificate, and may not have been told its number yet. */
+	if (strcmp(number, in->from_user) != 0 && strcmp(in->from_user, NO_NUMBER) != 0)
 		return REFUSE("sc.check_caller", 403);
 	snprintf(call->caller, sizeof call->caller, "%s", number); /* from here on there is somebody to whom the record belongs */
 	if (in->media.ip != in->from->src)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include "crypto/derive.h"
 #include "models/cmts.h"
+#include "models/cta_provisioning.h"
 #include "models/message.h"
 #include "models/signaling_controller.h"
 #include "sim/service.h"
@@ -23,16 +24,19 @@
 #define CTA_IDLE_NS (60 * NS_PER_S)         /* as PARTY_IDLE_NS of the controller */
 #define CTA_RSA_BITS_DEFAULT 1024
 
-/* FIG. 5B as far as a CTA can come without the provisioning of flows.md 5 */
+/* FIG. 5B */
 
-enum telephony_state { TEL_NOT_CONFIGURED, TEL_UNPROVISIONED_ACCESS, TEL_UNPROVISIONED_CONTEXT, TEL_PROVISIONED_ACCESS, TEL_STATES };
+enum telephony_state { TEL_NOT_CONFIGURED, TEL_UNPROVISIONED_ACCESS, TEL_UNPROVISIONED_CONTEXT, TEL_RECEIVED_CERTIFICATE,
+	               TEL_PROVISIONED_ACCESS, TEL_STATES };
 enum telephony_event { TEL_PKINIT_MANUFACTURER, TEL_PKINIT_OPERATOR, TEL_PKINIT_FAILED, TEL_AP_DONE, TEL_AP_FAILED,
-	               TEL_TICKET_EXPIRED, TEL_TICKET_REFUSED, TEL_ASSOCIATION_ENDED, TEL_POWER_LOST, TEL_EVENTS };
+	               TEL_TICKET_EXPIRED, TEL_TICKET_REFUSED, TEL_ASSOCIATION_ENDED, TEL_POWER_LOST, TEL_CERTIFICATE,
+	               TEL_EVENTS };
 static const char *const telephony_states[] = { "NotConfigured", "UnprovisionedAccess", "UnprovisionedContext",
-	                                        "ProvisionedAccess" };
+	                                        "ReceivedOperatorCertificate", "ProvisionedAccess" };
 static const char *const telephony_events[] = { "PKINIT, manufacturer certificate", "PKINIT, operator certificate",
 	                                        "PKINIT failed", "AP exchange", "AP exchange failed", "ticket expired",
-	                                        "ticket refused", "association ended", "power lost" };
+	                                        "ticket refused", "association ended", "power or address lost",
+	                                        "operator certificate" };
 #define CELL(state, event, next) [(state) * TEL_EVENTS + (event)] = { true, next, NULL }
 static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_MANUFACTURER, TEL_UNPROVISIONED_ACCESS),
@@ -51,6 +55,17 @@ static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
+	CELL(TEL_NOT_CONFIGURED, TEL_CERTIFICATE, TEL_NOT_CONFIGURED),
+	CELL(TEL_UNPROVISIONED_ACCESS, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_PROVISIONED_ACCESS, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_AP_DONE, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_AP_FAILED, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_ASSOCIATION_ENDED, TEL_RECEIVED_CERTIFICATE),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	CELL(TEL_RECEIVED_CERTIFICATE, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_DONE, TEL_PROVISIONED_ACCESS),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_FAILED, TEL_PROVISIONED_ACCESS),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_ASSOCIATION_ENDED, TEL_PROVISIONED_ACCESS),
@@ -72,7 +87,9 @@ static void happen(struct cta *cta, enum telephony_event event)
 
 const char *cta_sc_principal(const struct cta *cta)
 {
-	return signaling_controller_principal(cta->sc_node);
+	const char *configured = cta_provisioning_controller(cta->provisioning);
+
+	return configured ? configured : signaling_controller_principal(cta->sc_node);
 }
 
 /* PKINIT (FIG. 3, upper half) */
@@ -376,7 +393,8 @@ static void on_unknown_spi(void *ctx, uint32_t peer_ip)
 
 /* Power */
 
-static void power_off(struct cta *cta)
+/* Everything that stands on power or address. */
+static void quiesce(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
 	sim_cancel(cta->node->sim, &cta->idle_timer);
@@ -392,6 +410,12 @@ static void power_off(struct cta *cta)
 	cta_calls_forget(cta);
 	drop_ticket(cta);
 	ipsec_reset(cta->ipsec);
+}
+
+static void power_off(struct cta *cta)
+{
+	quiesce(cta);
+	cta_provisioning_off(cta->provisioning);
 	cta->powered = false;
 }
 
@@ -400,7 +424,31 @@ static void power_on(struct cta *cta)
 	cta->powered = true;
 	key_management_reset(cta->km);
 	sip_endpoint_reset(cta->sip);
+	if (!cta_provisioning_on(cta->provisioning))
+		pkinit_start(cta);
+}
+
+void cta_online(struct cta *cta, uint32_t ip, uint32_t kdc_ip, uint32_t sc_ip)
+{
+	cta->ip = ip;
+	cta->sc_ip = sc_ip;
+	if (kdc_ip != cta->kdc_ip) {
+		kdc_client_free(cta->kdc);
+		cta->kdc_ip = kdc_ip;
+		cta->kdc = kdc_client_new(cta->node, kdc_ip, cta->tcp);
+	}
 	pkinit_start(cta);
+}
+
+void cta_offline(struct cta *cta)
+{
+	quiesce(cta);
+	happen(cta, TEL_POWER_LOST);
+}
+
+void cta_certificate_taken(struct cta *cta)
+{
+	happen(cta, TEL_CERTIFICATE);
 }
 
 static void verb_boot(struct node *node, const struct args *args, struct verb_result *result)
@@ -423,6 +471,11 @@ static void restart(struct node *node)
 	power_on(cta);
 }
 
+void cta_reboot(struct cta *cta)
+{
+	restart(cta->node);
+}
+
 static void verb_power_off(struct node *node, const struct args *args, struct verb_result *result)
 {
 	struct cta *cta = node->state;
@@ -441,6 +494,7 @@ static void destroy(struct node *node)
 	struct cta *cta = node->state;
 
 	power_off(cta);
+	cta_provisioning_free(cta->provisioning);
 	cta_call_unref(cta->last);
 	sip_endpoint_free(cta->sip);
 	kdc_client_free(cta->kdc);
@@ -522,11 +576,17 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 	return true;
 }
 
-static bool places_known(const struct node *node, const struct node *sc, const struct node *kdc, const struct node *cmts,
-                         char error[MODEL_ERROR_LEN])
+static bool places_known(const struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
 {
-	if (!first_ip(node))
-		snprintf(error, MODEL_ERROR_LEN, "a CTA needs an address; write on = { link, \"10.1.0.2/16\" }");
+	const struct node *kdc = args_node(args, "kdc"), *cmts = args_node(args, "head_end"), *sc = args_node(args, "controller");
+	bool dhcp = args_bool(args, "dhcp", false), provisioned = args_text(args, "provisioned", NULL) != NULL;
+
+	if (!dhcp && !first_ip(node))
+		snprintf(error, MODEL_ERROR_LEN, "a CTA needs an address; write on = { link, \"10.1.0.2/16\" }, or dhcp = true");
+	else if (dhcp && (first_ip(node) || !node->ifaces))
+		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its address from its head-end; write on = { link, \"none\" }");
+	else if (dhcp && provisioned)
+		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its number by provisioning; leave provisioned out");
 	else if (sc->model != &model_signaling_controller)
 		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", sc->name);
 	else if (cmts && cmts->model != &model_cmts)
@@ -545,7 +605,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	struct node *kdc = args_node(args, "kdc"), *cmts = args_node(args, "head_end"), *sc = args_node(args, "controller");
 	struct cta *cta;
 
-	if (!places_known(node, sc, kdc, cmts, error))
+	if (!places_known(node, args, error))
 		return false;
 	cta = owner.ctx = sim_alloc(sizeof *cta);
 	cta->node = node;
@@ -568,14 +628,19 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	cta->ipsec = ipsec_new(node, cta->sm, false);
 	ipsec_on_unknown_spi(cta->ipsec, on_unknown_spi, cta);
 	cta->km = key_management_new(node, cta->ipsec, "", 0, &owner);
-	cta->kdc = kdc_client_new(node, cta->kdc_ip, strcmp(args_text(args, "transport", "tcp"), "udp") != 0);
+	cta->tcp = strcmp(args_text(args, "transport", "tcp"), "udp") != 0;
+	cta->kdc = kdc_client_new(node, cta->kdc_ip, cta->tcp);
 	cta->sip = sip_endpoint_new(node, cta->ipsec, &cta_sip_owner, cta);
 	rng_init(&cta->call_ids, node->sim->seed, node->name, "call-id");
 	machine_start(&cta->telephony, &telephony_machine, TEL_NOT_CONFIGURED);
 	machine_start(&cta->line, &cta_line_machine, 0);
-	if (cmts)
+	if (cmts && cta->ip)
 		cmts_lease_add(cmts, cta->ip, node->ifaces->mac);
-	return equip(cta, args, error);
+	if (!equip(cta, args, error))
+		return false;
+	if (!cta->number || args_bool(args, "managed", false))
+		cta->provisioning = cta_provisioning_new(cta, args_bool(args, "dhcp", false), args_time(args, "reboot_after", 0));
+	return true;
 }
 
 /* What a scenario may ask and do */
@@ -604,7 +669,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	else if (strcmp(attribute, "associations") == 0)
 		*out = value_int(ipsec_count(cta->ipsec));
 	else
-		return cta_line_get(cta, attribute, out);
+		return cta_provisioning_get(cta->provisioning, attribute, out) || cta_line_get(cta, attribute, out);
 	return out->type != VALUE_NIL;
 }
 
@@ -648,6 +713,11 @@ static const struct param params[] = {
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "where it gets tickets" },
 	{ .name = "head_end", .type = VALUE_NODE, .doc = "the cmts that leased it its address" },
 	{ .name = "provisioned", .type = VALUE_TEXT, .doc = "its number; without one it is unprovisioned and has its device certificate only" },
+	{ .name = "dhcp", .type = VALUE_BOOL, .preset = "false",
+	  .doc = "it gets address, configuration and software from its head-end; its interface is { link, \"none\" }" },
+	{ .name = "managed", .type = VALUE_BOOL, .preset = "false",
+	  .doc = "it takes new operator certificates though it is provisioned; one that is not provisioned always does" },
+	{ .name = "reboot_after", .type = VALUE_TIME, .preset = "3s", .doc = "how long after a new certificate it reboots, once its line is idle" },
 	{ .name = "transport", .type = VALUE_TEXT, .preset = "tcp", .choices = "tcp|udp", .doc = "to the KDC; udp in IP fragments [0069]" },
 	{ .name = "pkinit", .type = VALUE_TEXT, .preset = "rsa", .choices = "rsa|dh", .doc = "how the reply key comes" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "asked for; the KDC may give less" },
@@ -675,7 +745,11 @@ static const struct verb verbs[] = {
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 static const struct attribute attributes[] = {
-	{ "telephony", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, UnprovisionedContext, ProvisionedAccess" },
+	{ "telephony", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, UnprovisionedContext, ReceivedOperatorCertificate, ProvisionedAccess" },
+	{ "hfc", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, FullyRegistered, ProvisionedAccess; of a CTA with dhcp" },
+	{ "certificates", VALUE_INT, "operator certificates it took" },
+	{ "certificates_refused", VALUE_INT, "operator certificates it refused" },
+	{ "certificate_refusal", VALUE_TEXT, "the check that refused the last one; \"\": none" },
 	{ "line", VALUE_TEXT, "Idle, Securing, Calling, SettingUp, Ringback, Offered, Ringing, Talking" },
 	{ "number", VALUE_TEXT, "its telephone number" },
 	{ "call", VALUE_OBJECT, "the call on its line, or the last one" },
@@ -689,7 +763,7 @@ static const struct attribute attributes[] = {
 	{ "associations", VALUE_INT, "security associations" },
 	{ NULL, VALUE_NIL, NULL },
 };
-static const struct machine_def *const machines[] = { &telephony_machine, &cta_line_machine, NULL };
+static const struct machine_def *const machines[] = { &telephony_machine, &hfc_access_machine, &cta_line_machine, NULL };
 static const struct object_class *const objects[] = { &cta_call_class, NULL };
 
 const struct model model_cta = {

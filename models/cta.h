@@ -25,13 +25,14 @@ struct cta {
 	struct key_management *km;
 	struct kdc_client *kdc;
 	struct sip_endpoint *sip;
-	struct node *sc_node;
+	struct node *sc_node;              /* NULL: the configuration names it */
+	struct cta_provisioning *provisioning; /* NULL: fixed for the run */
 	uint32_t ip, sc_ip, kdc_ip;
 	key_handle rsa;
 	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
 	char *principal;                   /* that its certificate names: phone ID in hex, or MAC */
 	char *number;                      /* as the subscriber writes it; NULL: none */
-	bool powered, dh;
+	bool powered, dh, tcp;
 	struct machine telephony, line;
 
 	struct krb_credentials ticket;     /* ticket.ticket.len 0: none */

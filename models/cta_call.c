@@ -163,6 +163,7 @@ void cta_call_free(struct object *object)
 
 	if (call->watching && !call->keys_gone)
 		world_unwatch_key(call->world, call->key_id);
+	free(call->words);
 	free(call);
 }
 
@@ -376,6 +377,40 @@ static void on_media_lost(void *ctx)
 	end_with(ctx, LN_MEDIA_LOST, 0, "voice lost");
 }
 
+static struct call_words *words(struct cta_call *call)
+{
+	if (!call->words)
+		call->words = sim_alloc(sizeof *call->words);
+	return call->words;
+}
+
+static void on_digit(void *ctx, char digit)
+{
+	struct cta_call *call = ctx;
+	struct call_words *w = words(call);
+
+	if (w->key_count < CALL_KEYS_HEARD_MAX)
+		w->keys[w->key_count++] = digit;
+	changed(call);
+}
+
+static void on_text(void *ctx, const char *bytes, size_t len)
+{
+	struct cta_call *call = ctx;
+	struct call_words *w = words(call);
+
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n') {
+			memcpy(w->heard, w->line, w->line_len);
+			w->heard[w->line_len] = '\0';
+			w->line_len = 0;
+		} else if (w->line_len < CALL_LINE_MAX) {
+			w->line[w->line_len++] = bytes[i];
+		}
+	}
+	changed(call);
+}
+
 static void do_talk(struct node *node, struct machine *machine, void *ctx)
 {
 	struct cta_call *call = ctx;
@@ -384,7 +419,8 @@ static void do_talk(struct node *node, struct machine *machine, void *ctx)
 		.node = node, .sm = cta->sm, .subkey = cta_call_direct_key(call), .label = LABEL_RTP, .initiator = call->caller,
 		.local_port = call->local_port, .peer_ip = call->peer_media.ip, .peer_port = call->peer_media.port,
 		.payload_type = call->peer_media.payload_type, .mac = world_on(world_of(node->sim), "rtp.mac"),
-		.source = MEDIA_TONE, .lost_after_ns = cta->lost_after_ns, .lost = on_media_lost, .ctx = call, .watched = call,
+		.source = MEDIA_TONE, .lost_after_ns = cta->lost_after_ns, .lost = on_media_lost, .digit = on_digit,
+		.text = on_text, .ctx = call, .watched = call,
 	};
 
 	(void)machine;

@@ -9,9 +9,18 @@
 #include "models/media.h"
 
 #define CALL_BODY_LEN 512
+#define CALL_LINE_MAX 511  /* of text; a longer one is cut */
+#define CALL_KEYS_HEARD_MAX 63
 
 enum line_state { LINE_IDLE, LINE_SECURING, LINE_CALLING, LINE_SETTING_UP, LINE_RINGBACK, LINE_OFFERED, LINE_RINGING, LINE_TALKING,
 	          LINE_STATES };
+
+struct call_words { /* what the other end has said besides voice */
+	char keys[CALL_KEYS_HEARD_MAX + 1];
+	char heard[CALL_LINE_MAX + 1];  /* the last whole line */
+	char line[CALL_LINE_MAX + 1];   /* the one that is coming */
+	size_t key_count, line_len;
+};
 
 struct cta_call {
 	struct object object;          /* first: the host sees this */
@@ -28,6 +37,7 @@ struct cta_call {
 	uint16_t local_port;
 	struct media *media;
 	struct media_counters counted; /* of media that has stopped */
+	struct call_words *words;      /* NULL: nothing yet */
 	bool key_known, watching, keys_gone;
 	uint8_t key_id[KEY_ID_LEN];
 	int status;                    /* of what refused it; 0 */

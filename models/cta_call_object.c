@@ -62,6 +62,10 @@ static bool get_call(struct object *object, const char *attribute, struct value 
 		*out = value_int((int64_t)count.lost);
 	else if (strcmp(attribute, "rtp_refused") == 0)
 		*out = value_int((int64_t)count.refused);
+	else if (strcmp(attribute, "heard") == 0)
+		*out = value_text(call->words ? call->words->heard : "");
+	else if (strcmp(attribute, "digits") == 0)
+		*out = value_text(call->words ? call->words->keys : "");
 	else if (strcmp(attribute, "keys_destroyed") == 0 && call->key_known)
 		*out = value_bool(call->watching ? call->keys_gone : world_key_holders(call->world, call->key_id) == 0);
 	else if (strcmp(attribute, "from") == 0 && call->peer_media.ip)
@@ -93,6 +97,43 @@ static void verb_hangup(struct object *object, const struct args *args, struct v
 		cta_call_hang_up(call);
 }
 
+/* A call that can carry something besides voice; else error says why it cannot. */
+static struct media *talking(struct cta_call *call, struct verb_result *result)
+{
+	if (!call->media)
+		snprintf(result->error, sizeof result->error, "nobody listens: the call is %s; wait for state = \"talking\"",
+		         state_of(call));
+	return call->media;
+}
+
+static void verb_press(struct object *object, const struct args *args, struct verb_result *result)
+{
+	struct media *media = talking((struct cta_call *)object, result);
+	const char *keys = args_text(args, "keys", "");
+
+	if (media && !media_send_digits(media, keys))
+		snprintf(result->error, sizeof result->error,
+		         "\"%.40s\" are no keys, or too many at once; write press \"4711#\", up to %d of 0-9 * # A-D", keys,
+		         MEDIA_KEYS_MAX);
+}
+
+static void verb_type(struct object *object, const struct args *args, struct verb_result *result)
+{
+	struct media *media = talking((struct cta_call *)object, result);
+	char line[MEDIA_TEXT_MAX + 1];
+	int len = snprintf(line, sizeof line, "%s\n", args_text(args, "text", ""));
+
+	if (media && (len >= (int)sizeof line || !media_send_text(media, line)))
+		snprintf(result->error, sizeof result->error, "a line is UTF-8, and up to %d bytes wait to be sent",
+		         MEDIA_TEXT_MAX);
+}
+
+static const struct param press_params[] = {
+	{ .name = "keys", .type = VALUE_TEXT, .required = true, .doc = "one after the other: \"4711#\"" }, { .name = NULL },
+};
+static const struct param type_params[] = {
+	{ .name = "text", .type = VALUE_TEXT, .required = true, .doc = "a line of text" }, { .name = NULL },
+};
 static const struct attribute call_attributes[] = {
 	{ "state", VALUE_TEXT, "securing, calling, setting up, offered, ringing, talking; over, failed" },
 	{ "ready", VALUE_BOOL, "it has been answered" },
@@ -105,6 +146,8 @@ static const struct attribute call_attributes[] = {
 	{ "rtp_received", VALUE_INT, "voice packets received that decrypted to what the other end may send" },
 	{ "rtp_lost", VALUE_INT, "voice packets missing by their sequence numbers" },
 	{ "rtp_refused", VALUE_INT, "voice packets refused" },
+	{ "heard", VALUE_TEXT, "the last line of text that the other end said" },
+	{ "digits", VALUE_TEXT, "keys that the other end pressed, so far" },
 	{ "post_dial_delay", VALUE_TIME, "from dialling to ringing" },
 	{ "setup_time", VALUE_TIME, "from dialling to the answer" },
 	{ "talk_time", VALUE_TIME, "from the answer to the end" },
@@ -112,7 +155,10 @@ static const struct attribute call_attributes[] = {
 	{ NULL, VALUE_NIL, NULL },
 };
 static const struct object_verb call_verbs[] = {
-	{ "hangup", "hangs up", NULL, "", verb_hangup }, { NULL, NULL, NULL, NULL, NULL },
+	{ "hangup", "hangs up", NULL, "", verb_hangup },
+	{ "press", "presses keys, which travel in the voice stream (RFC 2833)", press_params, "", verb_press },
+	{ "type", "says a line of text, which travels in the voice stream (RFC 4351)", type_params, "", verb_type },
+	{ NULL, NULL, NULL, NULL, NULL },
 };
 const struct object_class cta_call_class = {
 	.name = "call", .doc = "a call as its end sees it", .attributes = call_attributes, .get = get_call, .verbs = call_verbs,

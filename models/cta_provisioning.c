@@ -1,0 +1,236 @@
+/* Provisioning at a CTA; see cta_provisioning.h. */
+#include "models/cta_provisioning.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "models/certificate_receiver.h"
+
+struct cta_provisioning {
+	struct cta *cta;
+	struct hfc_client *hfc;      /* NULL: at a fixed address */
+	struct certificate_receiver *receiver;
+	char controller[DEVICE_HOST_MAX + 1];
+	bool has_floor;
+	int64_t floor_s;             /* latest start time seen */
+	sim_ns reboot_after_ns;
+	struct event reboot;
+	uint64_t taken, refused;
+	const char *last_check;      /* of the last refusal, "" */
+};
+
+static struct world *world(const struct cta_provisioning *p)
+{
+	return world_of(p->cta->node->sim);
+}
+
+/* V12: the certificate */
+
+static bool same_key(const struct cta *cta, const struct der *leaf)
+{
+	const struct der *own = cta->operator_cert.len ? &cta->operator_cert : &cta->device_cert;
+	struct der a = { 0 }, b = { 0 };
+	bool same = cert_public_key(leaf->bytes, leaf->len, &a) && cert_public_key(own->bytes, own->len, &b) && a.len == b.len &&
+	            memcmp(a.bytes, b.bytes, a.len) == 0;
+
+	der_free(&a);
+	der_free(&b);
+	return same;
+}
+
+static const struct der *operator_ca(const struct cta_provisioning *p)
+{
+	const struct der *ca = p->hfc ? hfc_client_operator_ca(p->hfc) : NULL;
+
+	return ca && ca->len ? ca : world_authority(world(p), AUTHORITY_OPERATOR);
+}
+
+static const char *judge_chain(const struct cta_provisioning *p, const struct der *leaf)
+{
+	struct crypto *crypto = sm_crypto(p->cta->sm);
+
+	switch (cert_verify(crypto, leaf, operator_ca(p), 1, world_authority(world(p), AUTHORITY_OPERATOR_ROOT), 1,
+	                    sim_unix_s(p->cta->node->sim), false)) {
+	case CERT_OK:
+		return NULL;
+	case CERT_NOT_YET_VALID:
+	case CERT_EXPIRED:
+		return "cta.certificate_time";
+	default:
+		return "cta.verify_certificate";
+	}
+}
+
+static const char *judge(struct cta_provisioning *p, const struct der *leaf, struct cert_facts *facts)
+{
+	const char *check;
+
+	if (!cert_read_with(sm_crypto(p->cta->sm), leaf->bytes, leaf->len, facts) || facts->kind != CERT_OPERATOR || !facts->has_phone_id)
+		return "cta.certificate_kind";
+	check = judge_chain(p, leaf);
+	if (check)
+		return check;
+	if (!same_key(p->cta, leaf))
+		return "cta.certificate_key";
+	if (p->has_floor && facts->not_before_s <= p->floor_s && world_on(world(p), "cta.check_start_time"))
+		return "cta.check_start_time";
+	return NULL;
+}
+
+static void put_in_place(struct cta_provisioning *p, const struct der *leaf, const struct cert_facts *facts)
+{
+	struct cta *cta = p->cta;
+	char name[2 * PHONE_ID_LEN + 1];
+
+	der_free(&cta->operator_cert);
+	cta->operator_cert.bytes = sim_alloc(leaf->len);
+	memcpy(cta->operator_cert.bytes, leaf->bytes, leaf->len);
+	cta->operator_cert.len = leaf->len;
+	hex_encode(facts->phone_id, PHONE_ID_LEN, name);
+	free(cta->principal);
+	cta->principal = sim_strdup(name);
+	if (!p->has_floor || facts->not_before_s > p->floor_s)
+		p->floor_s = facts->not_before_s;
+	p->has_floor = true;
+	p->taken++;
+}
+
+static void on_reboot(struct sim *sim, struct event *event)
+{
+	struct cta_provisioning *p = event_owner(event, struct cta_provisioning, reboot);
+
+	if (p->cta->call || p->cta->ending)
+		sim_after(sim, &p->reboot, CTA_REBOOT_RETRY_NS, on_reboot, "cta.reboot");
+	else
+		cta_reboot(p->cta);
+}
+
+static const char *on_certificate(void *ctx, const uint8_t *bytes, size_t len, uint32_t from_ip)
+{
+	struct cta_provisioning *p = ctx;
+	struct cta *cta = p->cta;
+	struct sim *sim = cta->node->sim;
+	struct der leaf = { (uint8_t *)(uintptr_t)bytes, len };
+	struct cert_facts facts;
+	const char *check;
+
+	(void)from_ip;
+	if (cta->operator_cert.len == len && memcmp(cta->operator_cert.bytes, bytes, len) == 0)
+		return NULL;
+	check = judge(p, &leaf, &facts);
+	if (check) {
+		p->refused++;
+		p->last_check = check;
+		sim_changed(sim, cta->node);
+		return check;
+	}
+	put_in_place(p, &leaf, &facts);
+	if (p->hfc && hfc_client_state(p->hfc) == HFC_UNPROVISIONED_ACCESS)
+		hfc_client_tell(p->hfc, HFC_ACCOUNT_SET_UP);
+	cta_certificate_taken(cta);
+	sim_cancel(sim, &p->reboot);
+	sim_after(sim, &p->reboot, p->reboot_after_ns, on_reboot, "cta.reboot");
+	return NULL;
+}
+
+/* V1 and V14: the address */
+
+static void on_configured(void *ctx, const struct hfc_configured *configured)
+{
+	struct cta_provisioning *p = ctx;
+
+	snprintf(p->controller, sizeof p->controller, "%s", configured->config.controller);
+	cta_online(p->cta, configured->lease.ip, configured->kdc_ip, configured->controller_ip);
+}
+
+static void on_lost(void *ctx, const char *why)
+{
+	struct cta_provisioning *p = ctx;
+
+	(void)why;
+	cta_offline(p->cta);
+}
+
+static struct hfc_client *make_hfc(struct cta_provisioning *p)
+{
+	struct hfc_client_config config = {
+		.node = p->cta->node, .iface = p->cta->node->ifaces, .operator_ca = world_authority(world(p), AUTHORITY_OPERATOR),
+		.manufacturer_ca = world_authority(world(p), AUTHORITY_MANUFACTURER), .verify_config = true,
+		.verify_image = true, .configured = on_configured, .lost = on_lost, .ctx = p,
+	};
+
+	return hfc_client_new(&config);
+}
+
+/* Life */
+
+struct cta_provisioning *cta_provisioning_new(struct cta *cta, bool dhcp, sim_ns reboot_after_ns)
+{
+	struct cta_provisioning *p = sim_alloc(sizeof *p);
+	struct cert_facts facts;
+
+	p->cta = cta;
+	p->reboot_after_ns = reboot_after_ns;
+	p->last_check = "";
+	p->receiver = certificate_receiver_new(cta->node, on_certificate, p);
+	if (dhcp)
+		p->hfc = make_hfc(p);
+	if (cta->operator_cert.len && cert_read_with(sm_crypto(cta->sm), cta->operator_cert.bytes, cta->operator_cert.len, &facts)) {
+		p->has_floor = true;
+		p->floor_s = facts.not_before_s;
+	}
+	return p;
+}
+
+bool cta_provisioning_on(struct cta_provisioning *p)
+{
+	if (!p)
+		return false;
+	certificate_receiver_reset(p->receiver);
+	if (!p->hfc)
+		return false;
+	hfc_client_boot(p->hfc);
+	return true;
+}
+
+void cta_provisioning_off(struct cta_provisioning *p)
+{
+	if (!p)
+		return;
+	sim_cancel(p->cta->node->sim, &p->reboot);
+	certificate_receiver_stop(p->receiver);
+	if (p->hfc)
+		hfc_client_power_off(p->hfc);
+}
+
+void cta_provisioning_free(struct cta_provisioning *p)
+{
+	if (!p)
+		return;
+	sim_cancel(p->cta->node->sim, &p->reboot);
+	certificate_receiver_free(p->receiver);
+	hfc_client_free(p->hfc);
+	free(p);
+}
+
+const char *cta_provisioning_controller(const struct cta_provisioning *p)
+{
+	return p && p->controller[0] ? p->controller : NULL;
+}
+
+bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribute, struct value *out)
+{
+	if (!p)
+		return false;
+	if (strcmp(attribute, "hfc") == 0 && p->hfc)
+		*out = value_text(hfc_client_state_name(p->hfc));
+	else if (strcmp(attribute, "certificates") == 0)
+		*out = value_int((int64_t)p->taken);
+	else if (strcmp(attribute, "certificates_refused") == 0)
+		*out = value_int((int64_t)p->refused);
+	else if (strcmp(attribute, "certificate_refusal") == 0)
+		*out = value_text(p->last_check);
+	else
+		return false;
+	return out->type != VALUE_NIL;
+}
