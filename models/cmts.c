@@ -187,13 +187,13 @@ static const char *judge_order(struct cmts *c, const struct radius_asked *asked)
 
 	if (strncmp(asked->principal, "sc/", 3) != 0 || (c->controller[0] && strcmp(asked->principal, c->controller) != 0))
 		return "he.check_controller";
-	if (strcmp(q->connect_info, "subscriber") != 0 || !device_mac_read(q->user_name, mac))
+	if (!device_mac_read(q->user_name, mac))
 		return "he.unknown_order";
 	if (q->code == RADIUS_DISCONNECT_REQUEST) {
 		close_account(c, mac);
 		return NULL;
 	}
-	if (q->code != RADIUS_COA_REQUEST)
+	if (q->code != RADIUS_COA_REQUEST || strcmp(q->connect_info, "subscriber") != 0)
 		return "he.unknown_order";
 	if (strcmp(q->filter_id, CMTS_FILTER_VOICE) != 0)
 		return "he.unknown_filter";

@@ -218,11 +218,13 @@ static inline struct access_answer access_ask(struct access_rig *r, const struct
 
 static inline struct access_answer access_order(struct access_rig *r, enum radius_code code, const char *mac)
 {
-	struct radius order = { .code = code, .connect_info = "subscriber" };
+	struct radius order = { .code = code };
 
 	snprintf(order.user_name, sizeof order.user_name, "%s", mac);
-	if (code == RADIUS_COA_REQUEST)
+	if (code == RADIUS_COA_REQUEST) {
+		snprintf(order.connect_info, sizeof order.connect_info, "subscriber");
 		snprintf(order.filter_id, sizeof order.filter_id, "voice");
+	}
 	return access_ask(r, &order);
 }
 

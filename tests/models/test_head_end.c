@@ -450,9 +450,9 @@ static const struct order_row {
 	{ "sc/sc1", RADIUS_COA_REQUEST, RADIUS_COA_NAK, "subscriber", "00:11", "voice", "he.unknown_order" },
 	{ "sc/sc2", RADIUS_COA_REQUEST, RADIUS_COA_NAK, "subscriber", DEV_TEXT, "voice", "he.check_controller" },
 	{ "kdc/x", RADIUS_COA_REQUEST, RADIUS_COA_NAK, "subscriber", DEV_TEXT, "voice", "he.check_controller" },
-	{ "sc/sc1", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_ACK, "subscriber", DEV_TEXT, "", "" },
-	{ "sc/sc2", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_NAK, "subscriber", DEV_TEXT, "", "he.check_controller" },
-	{ "sc/sc1", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_NAK, "", DEV_TEXT, "", "he.unknown_order" },
+	{ "sc/sc1", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_ACK, "", DEV_TEXT, "", "" },
+	{ "sc/sc2", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_NAK, "", DEV_TEXT, "", "he.check_controller" },
+	{ "sc/sc1", RADIUS_DISCONNECT_REQUEST, RADIUS_DISCONNECT_NAK, "", "alice", "", "he.unknown_order" },
 };
 #define ORDER_ROWS ((int)(sizeof order_rows / sizeof *order_rows))
 
