@@ -21,7 +21,8 @@
  * its response: "sg.check_controller" 403, "sg.unknown_number" 404 (not one of the PSTN's), "sg.media_offer" 488,
  * "sg.spi_in_use" 488, "sg.no_circuit" 503, "subkey.unwrap" 488; under the association with a CTA: "sg.unknown_call"
  * 403. Of answers: "sg.trunk_answer", "sg.verify_proof", "sg.media_answer". Of an IAM: "sg.unknown_number" (cause 1).
- * Of the PSTN: those of models/trunk_group.h and models/isup_link.h.
+ * Of a question: "sg.check_asker", "sg.unknown_question", "sg.no_call". Of the PSTN: those of models/trunk_group.h
+ * and models/isup_link.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,9 @@
 #include "models/directory.h"
 #include "models/gateway_control.h"
 #include "models/media.h"
+#include "models/message.h"
 #include "models/model.h"
+#include "models/radius_server.h"
 #include "models/trunk_group.h"
 #include "sim/service.h"
 
@@ -51,6 +54,7 @@ struct signaling { /* the element */
 	struct sip_leg *reset_leg;
 	struct event reset_timer;
 	struct trunk_group *trunks;
+	struct radius_server *answers;
 	struct rng ids;
 	struct call *calls;        /* those that are ending too */
 	unsigned active, keys;
@@ -985,6 +989,55 @@ static const struct sip_owner sip_owner = {
 	.acknowledged = on_acknowledged, .cancelled = on_cancelled, .hung_up = on_hung_up, .ended = on_ended,
 };
 
+/*
+ * Who is talking with a phone of the PSTN: asked by an order terminal of the CSR centre, whose phone tells it nothing
+ * [0145]. Access-Request, Connect-Info "caller", Called-Station-Id the phone's number; answered with the CTA's
+ * address and its number, "0" without one.
+ */
+
+static const struct call *call_with(const struct signaling *sg, const char *number)
+{
+	const struct call *call = sg->calls;
+
+	while (call && (call->machine.state != CALL_TALKING ||
+	                strcmp(call->to_pstn ? call->callee : call->caller, number) != 0))
+		call = call->next;
+	return call;
+}
+
+static const char *judge_question(const struct signaling *sg, const struct radius_asked *asked,
+                                  const struct call **call)
+{
+	const struct radius *q = &asked->question;
+	char number[SUBSCRIBER_NUMBER_LEN];
+
+	if (strncmp(asked->principal, "csr/", 4) != 0)
+		return "sg.check_asker";
+	if (q->code != RADIUS_ACCESS_REQUEST || strcmp(q->connect_info, "caller") != 0 ||
+	    !number_digits(q->called_station, number))
+		return "sg.unknown_question";
+	*call = call_with(sg, number);
+	return *call ? NULL : "sg.no_call";
+}
+
+static void on_question(void *ctx, const struct radius_asked *asked)
+{
+	struct signaling *sg = ctx;
+	struct radius answer = { .code = RADIUS_ACCESS_ACCEPT };
+	const struct call *call = NULL;
+	const char *check = judge_question(sg, asked, &call);
+
+	if (check) {
+		radius_server_judge(sg->answers, asked, check);
+		return;
+	}
+	answer.framed_ip = call->cta.ip;
+	snprintf(answer.calling_station, sizeof answer.calling_station, "%s",
+	         call->to_pstn ? call->caller : call->callee);
+	message_accept(sg->gateway.node, asked->tag);
+	radius_server_answer(sg->answers, asked, &answer);
+}
+
 /* Construction */
 
 static const struct param params[] = {
@@ -1016,6 +1069,7 @@ static void destroy(struct node *node)
 
 	forget(sg);
 	trunk_group_free(sg->trunks);
+	radius_server_free(sg->answers);
 	gateway_free(&sg->gateway);
 	free(sg);
 }
@@ -1119,6 +1173,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	sg->trunks = trunk_group_new(&trunks);
 	gateway_make(&sg->gateway, node, gateway_first_ip(node), "sg", "sg.check_service",
 	             gateway_first_ip(args_node(args, "kdc")), &sip_owner, sg);
+	sg->answers = radius_server_new(node, sg->gateway.ipsec, RADIUS_AUTH_PORT, on_question, sg);
 	enter_prefixes(sg, args_text(args, "prefixes", ""));
 	return true;
 }
@@ -1128,6 +1183,7 @@ static void power_on(struct node *node)
 	struct signaling *sg = node->state;
 
 	gateway_start(&sg->gateway);
+	radius_server_reset(sg->answers);
 	trunk_group_start(sg->trunks);
 	sim_at(node->sim, &sg->reset_timer, node->sim->now_ns, start_reset, "trunk.reset");
 }
@@ -1138,6 +1194,7 @@ static void restart(struct node *node)
 
 	forget(sg);
 	gateway_restart(&sg->gateway);
+	radius_server_reset(sg->answers);
 	trunk_group_start(sg->trunks);
 	sim_at(node->sim, &sg->reset_timer, node->sim->now_ns, start_reset, "trunk.reset");
 	changed(sg);

@@ -6,6 +6,7 @@
 #define NUMBER "2125550001"
 #include "tests/models/served_rig.h"
 #include "models/gateway_control.h"
+#include "models/radius_client.h"
 #include "models/trunk_group.h"
 
 #define TG_IP 0x0a68001fu
@@ -332,6 +333,72 @@ START_TEST(a_call_to_the_pstn_is_ended_by_anybody)
 		nothing_refused(&b.rig);
 		bench_free(&b);
 	}
+}
+END_TEST
+
+/* The CSR centre's terminal asks who talks with its phone. */
+
+#define CSR_IP 0x0a680028u
+
+struct told {
+	unsigned answers;
+	struct radius answer;
+};
+
+static void on_told(void *ctx, const struct radius *answer, uint64_t tag)
+{
+	struct told *told = ctx;
+
+	(void)tag;
+	ck_assert_ptr_nonnull(answer);
+	told->answers++;
+	told->answer = *answer;
+}
+
+static void who_calls(struct bench *b, struct end *end, const char *number, const char *what, enum radius_code code,
+                      struct told *told)
+{
+	struct radius_client *client = radius_client_new(end->node, end->ipsec);
+	struct radius question = { .code = RADIUS_ACCESS_REQUEST };
+
+	*told = (struct told){ 0 };
+	snprintf(question.called_station, sizeof question.called_station, "%s", number);
+	snprintf(question.connect_info, sizeof question.connect_info, "%s", what);
+	radius_client_reset(client);
+	ck_assert(radius_client_ask(client, NS_IP, &question, on_told, told));
+	run_for(&b->rig, 100 * NS_PER_MS);
+	ck_assert_uint_eq(told->answers, 1);
+	ck_assert_int_eq(told->answer.code, code);
+	radius_client_free(client);
+}
+
+START_TEST(the_csr_centre_learns_who_calls)
+{
+	struct leg_news *controller, *caller;
+	struct end csr;
+	struct told told;
+	struct bench b;
+
+	bench_make(&b);
+	end_make(&b.rig, &csr, "csr1", CSR_IP, "csr/csr1");
+	ck_assert(secure(&csr));
+	who_calls(&b, &csr, NUMBER, "caller", RADIUS_ACCESS_REJECT, &told);
+	ck_assert_str_eq(told.answer.reply_message, "sg.no_call");
+	caller = talks_out(&b, &controller);
+	who_calls(&b, &csr, "212-555-0001", "caller", RADIUS_ACCESS_ACCEPT, &told);
+	ck_assert_uint_eq(told.answer.framed_ip, CTA_IP);
+	ck_assert_str_eq(told.answer.calling_station, CALLER);
+	who_calls(&b, &csr, "2125550002", "caller", RADIUS_ACCESS_REJECT, &told);
+	who_calls(&b, &csr, NUMBER, "weather", RADIUS_ACCESS_REJECT, &told);
+	ck_assert_str_eq(told.answer.reply_message, "sg.unknown_question");
+	who_calls(&b, &b.rig.sc, NUMBER, "caller", RADIUS_ACCESS_REJECT, &told);
+	ck_assert_str_eq(told.answer.reply_message, "sg.check_asker");
+	sip_leg_end(caller->leg, "");
+	run_for(&b.rig, NS_PER_S);
+	who_calls(&b, &csr, NUMBER, "caller", RADIUS_ACCESS_REJECT, &told);
+	nothing_left(&b);
+	end_free(&csr);
+	bench_free(&b);
 }
 END_TEST
 
@@ -713,6 +780,7 @@ int main(void)
 	tcase_set_timeout(calls, 120);
 	tcase_set_timeout(hostile, 120);
 	tcase_add_test(calls, a_call_to_the_pstn_is_ended_by_anybody);
+	tcase_add_test(calls, the_csr_centre_learns_who_calls);
 	tcase_add_test(calls, a_release_before_the_answer_is_a_status);
 	tcase_add_test(calls, a_cta_gives_up_while_it_rings);
 	tcase_add_test(calls, a_cta_that_does_not_come_holds_nothing);
