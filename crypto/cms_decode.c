@@ -16,6 +16,7 @@
 #include "crypto/pki_internal.h"
 #include "crypto/pkinit_cms.h"
 
+#define CMS_MESSAGE_MAX (16u << 20) /* a software image; what comes by Kerberos is bounded there */
 #define CERTS_MAX 4 /* more than PKINIT's messages have */
 
 /* A SignedData taken apart; all spans lie in the message. */
@@ -134,7 +135,7 @@ CMS_ContentInfo *cms_decode(struct crypto *crypto, const uint8_t *bytes, size_t 
 {
 	CMS_ContentInfo *cms = NULL;
 
-	if (!len || len > KRB_MESSAGE_MAX)
+	if (!len || len > CMS_MESSAGE_MAX)
 		return NULL;
 	if (crypto)
 		cms = decode_apart(crypto, bytes, len);

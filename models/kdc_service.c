@@ -590,12 +590,11 @@ static void on_ready(void *ctx, bool ready)
 		refuse(r, &timed_out, "no association");
 		return;
 	}
-	if (r->cert.kind == CERT_OPERATOR) {
+	question.framed_ip = r->src;
+	if (r->cert.kind == CERT_OPERATOR)
 		hex_encode(r->cert.phone_id, PHONE_ID_LEN, question.user_name);
-	} else {
+	else
 		mac_text(r->cert.mac, question.user_name);
-		question.framed_ip = r->src;
-	}
 	if (r->asked == &not_approved)
 		put_device(r, &question);
 	snprintf(question.nas_identifier, sizeof question.nas_identifier, "%s",

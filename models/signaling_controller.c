@@ -40,7 +40,7 @@ struct controller {
 
 /* Tickets: whom the AP exchange admits */
 
-static const struct subscriber *known_phone(const struct controller *c, const char *name)
+static struct subscriber *known_phone(const struct controller *c, const char *name)
 {
 	uint8_t id[PHONE_ID_LEN];
 
@@ -80,7 +80,11 @@ static void accepted_association(void *ctx, struct association *association, con
 {
 	struct controller *c = ctx;
 
+	struct subscriber *subscriber = known_phone(c, ticket->client.name);
+
 	c->exchanges++;
+	if (subscriber)
+		subscriber->ip = association->peer_ip;
 	if (!strchr(ticket->client.name, '/'))
 		parties_enter(c->parties, association, ticket);
 	sim_changed(c->node->sim, c->node);
@@ -101,6 +105,16 @@ static bool is_kdc(const struct controller *c, const struct radius_asked *asked)
 	return directory_service_ip(world_directory(world_of(c->node->sim)), principal) == asked->ip;
 }
 
+/* The KDC has verified its signature: from now on it can be woken where it asked from (V14: the address of a provisioned device). */
+static void judge_phone(struct controller *c, const struct radius_asked *asked)
+{
+	struct subscriber *subscriber = known_phone(c, asked->question.user_name);
+
+	if (subscriber && asked->question.framed_ip)
+		subscriber->ip = asked->question.framed_ip;
+	radius_server_judge(c->answers, asked, subscriber ? NULL : "sc.unknown_subscriber");
+}
+
 static void on_question(void *ctx, const struct radius_asked *asked)
 {
 	struct controller *c = ctx;
@@ -108,7 +122,7 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 	if (is_kdc(c, asked) && strcmp(asked->question.connect_info, "device") == 0)
 		subscriber_orders_device(c->orders, asked);
 	else if (is_kdc(c, asked) && asked->question.code == RADIUS_ACCESS_REQUEST)
-		radius_server_judge(c->answers, asked, known_phone(c, asked->question.user_name) ? NULL : "sc.unknown_subscriber");
+		judge_phone(c, asked);
 	else if (!intercept_question(c->intercept, asked))
 		radius_server_judge(c->answers, asked, "sc.unknown_question");
 }

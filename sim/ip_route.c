@@ -169,7 +169,8 @@ static void routes_sort(struct ip_stack *ip)
 {
 	struct ip_route_groups *groups;
 
-	qsort(ip->routes, ip->route_count, sizeof(*ip->routes), route_order);
+	if (ip->route_count) /* qsort() may not be given NULL */
+		qsort(ip->routes, ip->route_count, sizeof(*ip->routes), route_order);
 	ip->routes_sorted = true;
 	if (ip->route_count <= IP_ROUTES_IN_A_ROW)
 		return;

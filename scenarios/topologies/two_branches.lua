@@ -7,6 +7,7 @@ return function(net, opts)
     kdc = "distinct",                 -- or "co-located": in the machine of sc1 [0041]
     ticket_lifetime = "7d",
     association_lifetime = "1h",
+    operations = false,               -- provisioning CA "pca", billing host "bh", customer service "service" (number 411), DHCP
     server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
     escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })
@@ -31,9 +32,11 @@ return function(net, opts)
   -- branch 3 of the figure, the PSTN gateways, comes with them
   local lan4 = net:link "lan4" { subnet = "10.104.0.0/24", delay = "100us", rate = "100Mbit" }
   net:router "r4" { on = { { backbone, "10.0.0.4/24" }, { lan4, "10.104.0.1/24" } }, routes = routes_except(4) }
+  local restricted = opts.operations and "411" or ""
   local kdc -- in its own machine; nil: beside sc1
   if not co_located then
-    kdc = net:kdc "kdc1" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime }
+    kdc = net:kdc "kdc1" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime,
+      restricted_numbers = restricted }
   end
 
   for _, branch in ipairs { 1, 2 } do
@@ -50,12 +53,16 @@ return function(net, opts)
       on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
       kdc = kdc, -- sc1 beside whose it stands has it already
       escrow = opts.escrow["sc" .. branch], association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
+      restricted_numbers = restricted,
     }
     if co_located then
       kdc = kdc or sc
     end
+    local pools = opts.operations and { hfc_net:sub(1, -3) .. "128.10-" .. hfc_net:sub(1, -3) .. "128.250",
+      hfc_net:sub(1, -3) .. "64.10-" .. hfc_net:sub(1, -3) .. "64.250" } or {}
     net:cmts("cmts" .. branch) {
-      on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc,
+      on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc, kdc = kdc,
+      controller = sc, unprovisioned = pools[1], provisioned = pools[2],
     }
   end
 
@@ -64,10 +71,19 @@ return function(net, opts)
     announcement = opts.server.announcement,
   }
 
+  if opts.operations then
+    local bh = net:billing_host "bh" { on = { lan4, "10.104.0.31/24" }, gateway = "10.104.0.1", kdc = kdc }
+    local pca = net:provisioning_ca "pca" {
+      on = { lan4, "10.104.0.30/24" }, gateway = "10.104.0.1", kdc = kdc, billing = bh,
+      numbers = "sc/sc1=2155550200-2155550299;sc/sc2=6105550200-6105550299",
+    }
+    net:csr "service" { on = { lan4, "10.104.0.32/24" }, gateway = "10.104.0.1", kdc = kdc, pca = pca, number = "411" }
+  end
+
   net:place("cta", function(net, name, given, nth)
     local branch = given.branch or 1 + (nth - 1) % 2
     return {
-      on = net["hfc" .. branch], controller = net["sc" .. branch], head_end = net["cmts" .. branch],
+      on = given.dhcp and { net["hfc" .. branch], "none" } or net["hfc" .. branch], controller = net["sc" .. branch], head_end = net["cmts" .. branch],
       kdc = kdc,
     }
   end, { branch = "1 or 2; default: in turn" })
