@@ -16,3 +16,4 @@ check wiretap calls/wiretap
 check udp calls/ticket_lifetime calls=1 transport=udp
 check dh calls/ticket_lifetime --dh calls=1 pkinit=dh
 check lossy calls/lossy_network --lossy calls=1
+check provisioning lifecycle/provision_new

@@ -22,6 +22,8 @@ mkdir -p "$dir"
 WIRESHARK_CONFIG_DIR=$dir/keys
 export WIRESHARK_CONFIG_DIR
 epoch=$(sqlite3 "$dir/run.db" "SELECT value FROM run WHERE name = 'epoch_s'")
+end_ns=$(sqlite3 "$dir/run.db" "SELECT value FROM run WHERE name = 'end_ns'")
+at=$((epoch + end_ns / 1000000000)) # certificates issued during the run are valid at its end
 bad=0
 complain() {
 	echo "strangers: $scenario: $*"
@@ -36,7 +38,7 @@ read_capture() { # CAPTURE ARGUMENTS...
 }
 
 # Voice is cipher text to tshark, which would take it for anything: it is judged apart. What is left is signaling.
-voice='udp.srcport >= 16384 && udp.dstport >= 16384 && !icmp'
+voice='udp.srcport >= 16384 && udp.srcport < 16640 && udp.dstport >= 16384 && udp.dstport < 16640 && !icmp'
 tshark -r "$dir/run.pcapng" -Y "!($voice)" -w "$dir/signaling.pcapng" 2> /dev/null
 
 # One pass over the whole file for what needs no conversation.
@@ -47,8 +49,8 @@ good=$(grep -cE '^(1|True),' "$dir/esp.csv" || true)
 [ "$esp" = "$good" ] || complain "$((esp - good)) of $esp ESP packets do not have a good ICV"
 
 # At each end by itself, so that a packet is seen once: conversations, keys, messages.
-messages() { # KIND COLUMN: how many the database has at this end
-	sqlite3 "$dir/run.db" "SELECT count(*) FROM message WHERE $2 = '$end' AND proto = 'sip' AND kind = '$1' AND fate IN ('accepted', 'refused')"
+messages() { # KIND CONDITION: how many the database has at this end
+	sqlite3 "$dir/run.db" "SELECT count(*) FROM message WHERE $2 AND proto = 'sip' AND kind = '$1'"
 }
 ends=$(sqlite3 "$dir/run.db" "SELECT name FROM node WHERE model IN ('cta', 'kdc', 'signaling_controller', 'network_server') ORDER BY name")
 tab=$(printf '\t')
@@ -69,7 +71,7 @@ for end in $ends; do
 	[ -z "$complaints" ] || complain "$end: tshark complains: $complaints"
 	for method in INVITE ACK BYE; do
 		seen=$(awk -F"$tab" -v m=$method '$3 == m' "$dir/$end.tsv" | wc -l)
-		known=$(($(messages $method src) + $(messages $method dst)))
+		known=$(($(messages $method "src = '$end' AND fate <> 'lost'") + $(messages $method "dst = '$end' AND fate IN ('accepted', 'refused')")))
 		[ "$seen" = "$known" ] || complain "$end: tshark sees $seen $method, the database has $known"
 	done
 done
@@ -89,7 +91,7 @@ while read -r src sport dst dport payload; do
 done < "$dir/voice.txt"
 
 # Signatures: the SignedData in each AS-REQ, with --dh in each AS-REP, by the authorities' certificates.
-cat "$dir"/keys/operator-*.pem > "$dir/operator.pem"
+cat "$dir"/keys/operator-*.pem "$dir"/keys/manufacturer-*.pem > "$dir/authorities.pem" 2> /dev/null || true
 verified=0
 verify_cms() { # HEX: a message in which a SignedData lies
 	hex=$1
@@ -98,14 +100,13 @@ verify_cms() { # HEX: a message in which a SignedData lies
 	before=${hex%%"$match"*}
 	len=$(printf '%d' "0x$(printf '%s' "$match" | cut -c5-8)")
 	printf '%s' "$hex" | tail -c "+$((${#before} + 1))" | head -c "$((2 * (len + 4)))" | xxd -r -p > "$dir/cms.der"
-	if ! openssl cms -verify -inform DER -binary -purpose any -attime "$epoch" -CAfile "$dir/operator.pem" -in "$dir/cms.der" \
+	if ! openssl cms -verify -inform DER -binary -purpose any -attime "$at" -CAfile "$dir/authorities.pem" -in "$dir/cms.der" \
 		-signer "$dir/signer.pem" -out "$dir/content.der" 2> "$dir/cms.err"; then
 		complain "openssl does not verify a signature: $(cat "$dir/cms.err")"
 		return 0
 	fi
 	verified=$((verified + 1))
-	openssl verify -attime "$epoch" -CAfile "$dir/keys/operator-root.pem" -untrusted "$dir/keys/operator-ca.pem" -purpose any \
-		"$dir/signer.pem" > "$dir/verify.txt" 2>&1 || complain "$(cat "$dir/verify.txt")"
+	openssl verify -attime "$at" -CAfile "$dir/authorities.pem" -purpose any "$dir/signer.pem" > "$dir/verify.txt" 2>&1 || complain "$(cat "$dir/verify.txt")"
 }
 for end in $ends; do
 	awk -F"$tab" -v dh=$dh '$2 == 10 || (dh && $2 == 11) { print $4 $5 }' "$dir/$end.tsv" > "$dir/$end.signed"
