@@ -356,7 +356,8 @@ static void on_answered(struct sip_leg *leg, const struct sip_message *response)
 	sip_leg_ack(leg, "");
 	if (call->machine.state != CALL_OFFERING)
 		return;
-	if (!sdp_parse(response->body, &media) || (media.ip != call->far_ip && (call->far_cta || call->far_server))) {
+	if (!sdp_parse(response->body, &media) || !call_place_good(c, &media, call->far_ip, call->far_gateway) ||
+	    (media.ip != call->far_ip && (call->far_cta || call->far_server) && !call->far_gateway)) {
 		trace_refuse(c->config.node, "sc.media_offer", call->far_ip, 0, call->id);
 		call->status = 488;
 		call->reason = "sc.media_offer";
@@ -370,7 +371,8 @@ static void on_answered(struct sip_leg *leg, const struct sip_message *response)
 		happen(call, EV_BAD_PROOF);
 		return;
 	}
-	call->far_media = (struct sdp){ .ip = media.ip, .port = media.port, .payload_type = media.payload_type };
+	call->far_media = (struct sdp){ .ip = media.ip, .port = media.port, .payload_type = media.payload_type,
+		                        .signaling_ip = media.signaling_ip };
 	happen(call, EV_ACCEPTED);
 }
 

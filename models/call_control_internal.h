@@ -25,7 +25,8 @@ struct call {
 	bool far_cta;                     /* the far leg is, or will be, with a CTA of this segment */
 	char far_name[2 * PHONE_ID_LEN + 1]; /* that such a CTA's ticket must have */
 	bool near_cta;                    /* a CTA of this segment calls: we are its source controller */
-	bool far_server;                  /* a network server, not a controller */
+	bool far_server;                  /* a network server or the POTS signaling gateway, not a controller */
+	bool far_gateway;                 /* the latter: its voice is at a trunk gateway */
 	bool waiting;                     /* for the far end to be reachable */
 	uint32_t near_ip, far_ip;
 	key_handle subkey;
@@ -83,6 +84,11 @@ struct verdict { /* of an INVITE: check NULL: none against it */
 struct verdict call_judge(struct call *call, struct invitation *invitation);
 /* The caller's party, NULL: no CTA's INVITE, or none that we talk with. */
 struct party *call_inviting_party(const struct call_control *control, const struct udp_from *from);
+/*
+ * Whether a place of voice is one that the peer may name: a POTS signaling gateway's is at a trunk gateway of the
+ * directory, with signaling at the peer itself; anybody else's has both at one address.
+ */
+bool call_place_good(const struct call_control *control, const struct sdp *place, uint32_t peer_ip, bool gateway);
 bool call_servers_uncovered(const struct call_control *control);
 
 #endif

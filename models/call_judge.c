@@ -61,7 +61,7 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 	if (strcmp(number, in->from_user) != 0 && strcmp(in->from_user, NO_NUMBER) != 0)
 		return REFUSE("sc.check_caller", 403);
 	snprintf(call->caller, sizeof call->caller, "%s", number); /* from here on there is somebody to whom the record belongs */
-	if (in->media.ip != in->from->src)
+	if (in->media.ip != in->from->src || in->media.signaling_ip)
 		return REFUSE("sc.media_offer", 488); /* another's address would misdirect what its owner says */
 	if (!party_may_call(party, in->to) && world_on(world_of(c->node->sim), "sc.enforce_restriction"))
 		return REFUSE("sc.enforce_restriction", 403);
@@ -70,7 +70,16 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 	return PASS;
 }
 
-/* Another controller offers a call for this segment. */
+bool call_place_good(const struct call_control *c, const struct sdp *place, uint32_t peer_ip, bool gateway)
+{
+	const char *at = directory_service_at(world_directory(world_of(c->config.node->sim)), place->ip);
+
+	if (!gateway)
+		return place->signaling_ip == 0;
+	return place->signaling_ip == peer_ip && at && strncmp(at, "tg/", 3) == 0;
+}
+
+/* Another controller, or the POTS signaling gateway [0095], offers a call for this segment. */
 static struct verdict judge_server(struct call *call, const struct invitation *in)
 {
 	const struct association *a = in->from->sa;
@@ -80,6 +89,8 @@ static struct verdict judge_server(struct call *call, const struct invitation *i
 		principal = a->peer;
 	if (!principal || (strncmp(principal, "sc/", 3) != 0 && strncmp(principal, "sg/", 3) != 0))
 		return REFUSE("sc.check_controller", 403);
+	if (!call_place_good(call->control, &in->media, in->from->src, strncmp(principal, "sg/", 3) == 0))
+		return REFUSE("sc.media_offer", 488);
 	if (a)
 		call_take_key(call, call_key_unwrap_any(a, in->media.key));
 	else if (call_servers_uncovered(call->control))
@@ -104,6 +115,7 @@ static struct verdict route(struct call *call)
 	if (strcmp(principal, c->principal) != 0) {
 		call->far_ip = directory_service_ip(directory, principal);
 		call->far_server = strncmp(principal, "sc/", 3) != 0;
+		call->far_gateway = strncmp(principal, "sg/", 3) == 0;
 		return call->far_ip ? PASS : REFUSE("sc.unknown_number", 404);
 	}
 	subscriber = subscribers_by_number(c->subscribers, call->callee);
@@ -127,7 +139,8 @@ struct verdict call_judge(struct call *call, struct invitation *in)
 	if (!sdp_parse(in->message->body, &in->media) || in->media.ip == 0)
 		return REFUSE("sc.media_offer", 488);
 	snprintf(call->callee, sizeof call->callee, "%s", in->to);
-	call->near_media = (struct sdp){ .ip = in->media.ip, .port = in->media.port, .payload_type = in->media.payload_type };
+	call->near_media = (struct sdp){ .ip = in->media.ip, .port = in->media.port,
+		                         .payload_type = in->media.payload_type, .signaling_ip = in->media.signaling_ip };
 	verdict = cta ? judge_cta(call, in, call->near_party) : judge_server(call, in);
 	return verdict.check ? verdict : route(call);
 }
