@@ -142,14 +142,23 @@ static void fill_billing(const struct transaction *t, const struct flow_request 
 		set(q->class_, other->id);
 }
 
+static void name_request(const struct transaction *t, char state[RADIUS_TEXT_MAX])
+{
+	if (t->machine.state != TAKING_BACK)
+		snprintf(state, RADIUS_TEXT_MAX, "%s/%u", t->name, t->step + 1);
+	else if (!t->refusals)
+		snprintf(state, RADIUS_TEXT_MAX, "%s/%uu", t->name, t->step + 1);
+	else
+		snprintf(state, RADIUS_TEXT_MAX, "%s/%uu%u", t->name, t->step + 1, t->refusals);
+}
+
 static void fill(const struct transaction *t, const struct flow_request *request, struct radius *q)
 {
 	const struct customer *c = customer_of(t, request->side);
 
 	q->code = request->code;
 	set(q->connect_info, request->about);
-	snprintf(q->state, sizeof q->state, "%s/%u%s", t->name, t->step + 1,
-	         t->machine.state == TAKING_BACK ? "u" : "");
+	name_request(t, q->state);
 	set(q->called_station, c->number);
 	if (request->code == RADIUS_COA_REQUEST)
 		set(q->filter_id, request->side == BEFORE ? t->old_options : t->new_options);
@@ -183,7 +192,9 @@ static void refused(struct transaction *t, const char *check)
 		step_done(t);
 		return;
 	}
-	if (t->machine.state == WORKING && !t->check[0])
+	if (t->machine.state == TAKING_BACK)
+		t->refusals++;
+	else if (!t->check[0])
 		snprintf(t->check, sizeof t->check, "%s", check);
 	happen(t, EV_STEP_REFUSED);
 }
@@ -319,6 +330,7 @@ static void run(struct transaction *t)
 
 static void enter_step(struct transaction *t)
 {
+	t->refusals = 0;
 	t->pause_ns = FLOW_PAUSE_FIRST_NS;
 	t->step_began_ns = t->flows->config.node->sim->now_ns;
 	run(t);

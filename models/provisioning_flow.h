@@ -23,7 +23,8 @@
  * - taking back is asked until it is acknowledged.
  *
  * Each request has a `state` of its own, "NAME/STEP" or, taking back, "NAME/STEPu", which is the same over all
- * repetitions, so that its receiver can do it once and answer it often.
+ * repetitions, so that its receiver can do it once and answer it often. A taking back that was refused is asked under
+ * another name, "NAME/STEPu1" and so on: the refusal was the answer to the first.
  *
  * Transactions are on disk: a restart of the machine asks the step again that was under way. A finished one is kept, up
  * to FLOWS_KEPT_MAX of them, to answer repetitions of the request.
@@ -55,6 +56,7 @@ struct transaction {
 	enum flow_kind kind;
 	struct machine machine;
 	unsigned step;
+	unsigned refusals;                 /* of the taking back of this step */
 	bool given_up;                     /* whoever asked has been told; what is done will be taken back */
 	char check[CERTIFICATE_CHECK_MAX]; /* that refused it; "" */
 	sim_ns began_ns, step_began_ns;

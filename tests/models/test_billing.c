@@ -67,6 +67,7 @@ static const struct step {
 	{ "move", "C-1", "2155550001", "C-2", "", "C-1", "" },         /* taken back */
 	{ "move", "C-2", "2155550002", "C-1", "", "", "C-2" },
 	{ "open", "C-3", "2155550001", "", "", "C-3", "C-2" },         /* the number is somebody else's */
+	{ "move", "C-3", "2155550001", "C-2", "bh.customer_exists", "C-3", "C-2" },
 	{ "move", "C-1", "2155550001", "C-2", "bh.number_in_use", "C-3", "C-2" },
 	{ "close", "C-3", "2155550001", "", "", "", "C-2" },
 	{ "close", "C-3", "2155550001", "", "", "", "C-2" },

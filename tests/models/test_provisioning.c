@@ -364,7 +364,7 @@ static const struct {
 	enum harm harm;
 	sim_ns hold_ns;
 } harms[] = {
-	{ "lost", HARM_LOSE, 0 }, { "repeated", HARM_TWICE, 20 * NS_PER_MS }, 
+	{ "lost", HARM_LOSE, 0 }, { "repeated at once", HARM_TWICE, 0 }, { "repeated", HARM_TWICE, 20 * NS_PER_MS }, 
 	{ "repeated late", HARM_TWICE, 100 * NS_PER_S },
 	{ "late", HARM_HOLD, 1500 * NS_PER_MS }, { "very late", HARM_HOLD, 100 * NS_PER_S },
 };
@@ -536,6 +536,8 @@ static void expect_refused(struct rig *r, const struct refused_step *s)
 	ck_assert_int_eq(rig_get(r->pca, "taken_back"), undone + (s->check != NULL));
 	rig_run(r, 600 * NS_PER_S);
 	expect_case(r, s->flow, !s->check);
+	ck_assert_str_eq(rig_text(r->pca, "number", "mac", r->cta[0].mac_text),
+	                 s->flow == CASE_NEW ? "" : "2155550200");
 	check_agreement(r);
 }
 
@@ -579,6 +581,33 @@ START_TEST(each_step_refused_and_each_message_harmed)
 			expect_refused(&r, s);
 			rig_end(&r);
 		}
+}
+END_TEST
+
+/* Nor can taking back be refused: it is asked until it is done. */
+START_TEST(taking_back_refused)
+{
+	int64_t retries;
+	struct rig r;
+
+	rig_make(&r, &plain);
+	prepare(&r, CASE_NEW);
+	r.cta[0].deny = "cta.verify_certificate";
+	r.sc1.deny_removal = "sc.trouble";
+	start_case(&r, CASE_NEW);
+	rig_run(&r, 300 * NS_PER_S);
+	ck_assert(!r.terminal.answered);
+	ck_assert_int_eq(rig_get(r.pca, "under_way"), 1);
+	retries = rig_get(r.pca, "retries");
+	ck_assert_int_ge(retries, 6);
+	ck_assert_int_le(retries, 12);
+	ck_assert_uint_eq(r.sc1.subscribers, 1);
+	r.sc1.deny_removal = NULL;
+	request_end(&r);
+	ck_assert_str_eq(r.terminal.why, "cta.verify_certificate");
+	expect_case(&r, CASE_NEW, false);
+	check_agreement(&r);
+	rig_end(&r);
 }
 END_TEST
 
@@ -793,6 +822,26 @@ START_TEST(the_record_is_bound_to_the_call)
 END_TEST
 
 /* The record changes hands while the transaction is under way, at each of its messages. */
+/* A device that was reported elsewhere since is not where it was. */
+START_TEST(old_addresses)
+{
+	struct rig r;
+	struct radius q;
+
+	rig_make(&r, &plain);
+	report(&r.sc1, &r.cta[0]);
+	q = report_of(&r.cta[0]);
+	q.framed_ip = CTA_IP + 40;
+	ck_assert_int_eq(server_ask(&r.sc1, PCA_IP, &q).answer.code, RADIUS_ACCESS_ACCEPT);
+	request(&r, "new", &r.cta[0], "", "");
+	ck_assert_str_eq(r.terminal.why, "pca.unknown_device");
+	report(&r.sc1, &r.cta[0]);
+	request(&r, "new", &r.cta[0], "", "");
+	ck_assert(r.terminal.accepted);
+	rig_end(&r);
+}
+END_TEST
+
 static struct terminal overwriting;
 
 static void overwrite_from(struct rig *r)
@@ -1168,6 +1217,35 @@ START_TEST(intruders_in_a_transfer)
 }
 END_TEST
 
+/* A CTA that knows nothing of the transfer any more has not refused. */
+static void forget_transfer(struct rig *r)
+{
+	static const struct tftp unknown = { .kind = TFTP_ERROR, .error = TFTP_UNKNOWN_TID, .message = { "who?", 4 } };
+
+	if (r->cta[0].transfer.port)
+		cta_put(&r->cta[0].transfer, PCA_IP, r->cta[0].peer_port, &unknown);
+}
+
+START_TEST(forgotten_transfers)
+{
+	unsigned frames = frames_of(CASE_NEW, &plain), again = 0;
+
+	for (unsigned at = 0; at < frames; at++) {
+		struct rig r;
+
+		rig_make(&r, &plain);
+		prepare(&r, CASE_NEW);
+		r.harm = HARM_RESTART;
+		r.restart = forget_transfer;
+		r.at = at;
+		run_case(&r, CASE_NEW, "forgotten transfer", at);
+		again += r.cta[0].transfers > 1;
+		rig_end(&r);
+	}
+	ck_assert_uint_gt(again, 0);
+}
+END_TEST
+
 static void add_faults(Suite *suite)
 {
 	TCase *tc = tcase_create("faults");
@@ -1179,6 +1257,7 @@ static void add_faults(Suite *suite)
 	tcase_add_loop_test(tc, restarts_at_each_message, 0, 2 * RESTARTS * FLOW_CASES);
 	tcase_add_loop_test(tc, each_step_refused, 0, REFUSED_STEPS);
 	tcase_add_loop_test(tc, each_step_refused_and_each_message_harmed, 0, REFUSED_STEPS);
+	tcase_add_test(tc, taking_back_refused);
 	tcase_add_test(tc, the_cta_is_away);
 	tcase_add_loop_test(tc, a_server_is_away, 0, 2 * (CASE_TERMINATE + 1));
 	suite_add_tcase(suite, tc);
@@ -1193,12 +1272,14 @@ static void add_hostile(Suite *suite)
 	tcase_add_test(tc, devices_are_denied);
 	tcase_add_loop_test(tc, the_record_is_bound_to_the_call, 0, OVERWRITTEN);
 	tcase_add_test(tc, the_record_is_bound_to_the_transaction);
+	tcase_add_test(tc, old_addresses);
 	tcase_add_loop_test(tc, hostile_requests, 0, HOSTILE);
 	tcase_add_loop_test(tc, forged_termination, 0, 2);
 	tcase_add_test(tc, not_theirs_to_ask);
 	tcase_add_test(tc, one_at_a_time);
 	tcase_add_loop_test(tc, files_of_every_length, 0, LENGTHS);
 	tcase_add_loop_test(tc, intruders_in_a_transfer, 0, INTRUDERS);
+	tcase_add_test(tc, forgotten_transfers);
 	tcase_add_loop_test(tc, parameters, 0, MISTAKES);
 	suite_add_tcase(suite, tc);
 }
