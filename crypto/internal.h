@@ -75,19 +75,22 @@ enum sm_kind { SM_NONE, SM_DES3, SM_HMAC, SM_RSA };
 
 struct sm_key {
 	key_handle handle;
-	enum sm_kind kind;
+	uint16_t bits;           /* SM_RSA */
+	enum sm_kind kind : 8;
+	bool in_token : 1;       /* SM_RSA: its private half works in the token; */
+	bool imported : 1;       /* and it leaves it with this key */
+	bool id_known : 1;       /* SM_RSA: false until somebody asks */
 	const char *role;        /* a string that outlives the module: a literal */
+	uint8_t id[KEY_ID_LEN];
 	union {
 		uint8_t bytes[24];   /* SM_DES3: 24, SM_HMAC: 20 */
-		uint64_t token_key;  /* SM_RSA in a token: its handle there */
+		struct {             /* SM_RSA */
+			uint64_t token_key;    /* in a token: its handle there */
+			struct key_pool *pool; /* where its PKCS#8 is */
+			const char *pool_name; /* the module's owner's, or a copy */
+			EVP_PKEY *pkey;        /* cached while awake */
+		};
 	};
-	bool in_token, imported; /* SM_RSA: its private half works in the token; and it leaves it with this key */
-	bool id_known;           /* SM_RSA: false until somebody asks */
-	uint8_t id[KEY_ID_LEN];
-	struct key_pool *pool;   /* SM_RSA: where its PKCS#8 is */
-	char *pool_name;
-	unsigned bits;
-	EVP_PKEY *pkey;          /* SM_RSA: cached while awake */
 };
 
 /* NULL when the handle is not a key of that kind. The pointer holds until that key is destroyed. */

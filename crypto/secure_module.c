@@ -237,12 +237,15 @@ static bool move_to_token(struct crypto *crypto, struct sm_key *key)
 }
 
 /* Frees a key and what it has in a token. */
-static void discard(struct crypto *crypto, struct sm_key *key)
+static void discard(struct secure_module *sm, struct sm_key *key)
 {
-	EVP_PKEY_free(key->pkey);
-	if (key->imported)
-		pkcs11_token_destroy(crypto->token, key->token_key);
-	free(key->pool_name);
+	if (key->kind == SM_RSA) {
+		EVP_PKEY_free(key->pkey);
+		if (key->imported)
+			pkcs11_token_destroy(sm->crypto->token, key->token_key);
+		if (key->pool_name != sm->owner)
+			free((char *)key->pool_name);
+	}
 	crypto_wipe(key, sizeof *key);
 	free(key);
 }
@@ -252,11 +255,11 @@ key_handle sm_install_rsa(struct secure_module *sm, struct key_pool *pool, const
 	struct sm_key *key = append(sm, SM_RSA, "rsa");
 
 	key->pool = pool;
-	key->pool_name = checked(strdup(name));
-	key->bits = bits;
+	key->pool_name = strcmp(name, sm->owner) == 0 ? sm->owner : checked(strdup(name));
+	key->bits = (uint16_t)bits;
 	if (sm->use_token && !move_to_token(sm->crypto, key)) {
 		sm->count--;
-		discard(sm->crypto, key);
+		discard(sm, key);
 		return 0;
 	}
 	tell(sm, key, KEY_LIFE_HELD, "loaded", name, NULL);
@@ -307,7 +310,7 @@ EVP_PKEY *sm_rsa_pkey(struct secure_module *sm, key_handle handle)
 static void bury(struct secure_module *sm, struct sm_key *key)
 {
 	tell(sm, key, KEY_LIFE_DEAD, "destroyed", "", NULL);
-	discard(sm->crypto, key);
+	discard(sm, key);
 }
 
 void sm_destroy_key(struct secure_module *sm, key_handle handle)
@@ -362,10 +365,11 @@ size_t sm_key_count(const struct secure_module *sm)
 
 void sm_sleep(struct secure_module *sm)
 {
-	for (uint32_t i = 0; i < sm->count; i++) {
-		EVP_PKEY_free(sm->keys[i]->pkey);
-		sm->keys[i]->pkey = NULL;
-	}
+	for (uint32_t i = 0; i < sm->count; i++)
+		if (sm->keys[i]->kind == SM_RSA) {
+			EVP_PKEY_free(sm->keys[i]->pkey);
+			sm->keys[i]->pkey = NULL;
+		}
 	if (sm->count > 0 && sm->count < sm->capacity)
 		resize(sm, sm->count);
 }

@@ -10,36 +10,53 @@
 struct kdc_client {
 	struct node *node;
 	uint32_t kdc_ip;
-	bool tcp, asking;
+	bool tcp;
+	struct question *question; /* NULL: none under way */
+	struct tcp_conn *closing;  /* it has brought its answer and waits for the KDC's end */
+};
+
+struct question {
+	struct kdc_client *client;
 	unsigned tries;
 	kdc_request_fn *request;
 	kdc_answer_fn *answer;
 	void *ctx;
 	struct event timer;
 	struct udp_socket socket;
-	struct tcp_conn *conn;    /* of the question under way */
-	struct tcp_conn *closing; /* it has brought its answer and waits for the KDC's end */
+	struct tcp_conn *conn;
 };
 
-static void try_again(struct kdc_client *c, sim_ns pause_ns);
+static void try_again(struct question *q, sim_ns pause_ns);
 
 /* Ends the try under way; nothing of it can come in any more. */
-static void let_go(struct kdc_client *c)
+static void let_go(struct question *q)
 {
-	struct tcp_conn *conn = c->conn;
+	struct tcp_conn *conn = q->conn;
 
-	sim_cancel(c->node->sim, &c->timer);
-	udp_unbind(&c->socket);
-	c->conn = NULL;
+	sim_cancel(q->client->node->sim, &q->timer);
+	udp_unbind(&q->socket);
+	q->conn = NULL;
 	if (conn)
 		tcp_abort(conn);
+}
+
+/* Ends the question, if there is one. */
+static void drop(struct kdc_client *c)
+{
+	struct question *q = c->question;
+
+	if (!q)
+		return;
+	let_go(q);
+	c->question = NULL;
+	free(q);
 }
 
 static void let_all_go(struct kdc_client *c)
 {
 	struct tcp_conn *closing = c->closing;
 
-	let_go(c);
+	drop(c);
 	c->closing = NULL;
 	if (closing)
 		tcp_abort(closing);
@@ -48,11 +65,10 @@ static void let_all_go(struct kdc_client *c)
 /* The question is over before the answer is told, so that the answer may ask the next one. */
 static void finish(struct kdc_client *c, const uint8_t *bytes, size_t len, uint64_t tag)
 {
-	kdc_answer_fn *answer = c->answer;
-	void *ctx = c->ctx;
+	kdc_answer_fn *answer = c->question->answer;
+	void *ctx = c->question->ctx;
 
-	sim_cancel(c->node->sim, &c->timer);
-	c->asking = false;
+	drop(c);
 	answer(ctx, bytes, len, tag);
 }
 
@@ -60,23 +76,24 @@ static void finish(struct kdc_client *c, const uint8_t *bytes, size_t len, uint6
 
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
-	struct kdc_client *c = socket->ctx;
+	struct kdc_client *c = ((struct question *)socket->ctx)->client;
 
 	if (from->src != c->kdc_ip || from->sport != KDC_PORT) {
 		trace_refuse(c->node, "kdc_client.source", from->src, from->tag, "");
 		return;
 	}
 	packet_keep(packet);
-	udp_unbind(&c->socket);
 	finish(c, packet->data, packet->len, from->tag);
 	packet_free(packet);
 }
 
-static void ask_udp(struct kdc_client *c, const struct der *request)
+static void ask_udp(struct question *q, const struct der *request)
 {
-	if (!udp_bind(c->node, &c->socket, 0, on_datagram, c))
+	struct kdc_client *c = q->client;
+
+	if (!udp_bind(c->node, &q->socket, 0, on_datagram, q))
 		return;
-	message_send(&c->socket, c->kdc_ip, KDC_PORT, kerberos_kind(request->bytes, request->len), &form_kerberos,
+	message_send(&q->socket, c->kdc_ip, KDC_PORT, kerberos_kind(request->bytes, request->len), &form_kerberos,
 	             request->bytes, request->len);
 }
 
@@ -85,23 +102,24 @@ static void ask_udp(struct kdc_client *c, const struct der *request)
 static size_t on_bytes(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
 {
 	struct kdc_client *c = ctx;
+	struct question *q = c->question;
 	uint32_t want;
 
-	if (conn != c->conn)
+	if (!q || conn != q->conn)
 		return len; /* behind an answer that has been had */
 	if (len < LENGTH_PREFIX)
 		return 0;
 	want = get_be32(bytes);
 	if (want > KRB_MESSAGE_MAX) {
 		trace_refuse(c->node, "krb.too_long", c->kdc_ip, tag, "");
-		c->conn = NULL;
+		q->conn = NULL;
 		tcp_abort(conn);
-		try_again(c, KDC_RETRY_NS);
+		try_again(q, KDC_RETRY_NS);
 		return 0;
 	}
 	if (len - LENGTH_PREFIX < want)
 		return 0;
-	c->conn = NULL;
+	q->conn = NULL;
 	if (c->closing)
 		tcp_abort(c->closing);
 	c->closing = conn;
@@ -113,20 +131,22 @@ static size_t on_bytes(struct tcp_conn *conn, void *ctx, const uint8_t *bytes, s
 static void on_closed(struct tcp_conn *conn, void *ctx, enum tcp_end how)
 {
 	struct kdc_client *c = ctx;
+	struct question *q = c->question;
 
 	(void)how;
 	if (c->closing == conn)
 		c->closing = NULL;
-	if (c->conn != conn)
+	if (!q || q->conn != conn)
 		return; /* the answer has been had; this is the end of its connection */
-	c->conn = NULL;
-	try_again(c, KDC_RETRY_NS);
+	q->conn = NULL;
+	try_again(q, KDC_RETRY_NS);
 }
 
 static const struct tcp_handler tcp_answers = { .received = on_bytes, .closed = on_closed };
 
-static void ask_tcp(struct kdc_client *c, const struct der *request)
+static void ask_tcp(struct question *q, const struct der *request)
 {
+	struct kdc_client *c = q->client;
 	uint8_t framed[LENGTH_PREFIX + KRB_MESSAGE_MAX];
 	uint64_t tag;
 
@@ -134,69 +154,70 @@ static void ask_tcp(struct kdc_client *c, const struct der *request)
 		return;
 	put_be32(framed, (uint32_t)request->len);
 	memcpy(framed + LENGTH_PREFIX, request->bytes, request->len);
-	c->conn = tcp_connect(c->node, 0, c->kdc_ip, KDC_PORT, &tcp_answers, c);
+	q->conn = tcp_connect(c->node, 0, c->kdc_ip, KDC_PORT, &tcp_answers, c);
 	tag = message_announce(c->node, 0, c->kdc_ip, kerberos_kind(request->bytes, request->len), &form_kerberos,
 	                       request->bytes, request->len);
-	tcp_send(c->conn, framed, LENGTH_PREFIX + request->len, tag);
+	tcp_send(q->conn, framed, LENGTH_PREFIX + request->len, tag);
 }
 
 /* Tries */
 
 static void on_timer(struct sim *sim, struct event *event);
 
-static void ask(struct kdc_client *c)
+static void ask(struct question *q)
 {
+	struct kdc_client *c = q->client;
 	struct sim *sim = c->node->sim;
 	struct der request = { 0 };
 
-	if (c->tries == KDC_TRIES || !c->request(c->ctx, &request)) {
+	if (q->tries == KDC_TRIES || !q->request(q->ctx, &request)) {
 		der_free(&request);
 		finish(c, NULL, 0, 0);
 		return;
 	}
 	if (c->tcp) {
-		ask_tcp(c, &request);
-		sim_after(sim, &c->timer, KDC_TCP_TIMEOUT_NS, on_timer, "kdc.timeout");
+		ask_tcp(q, &request);
+		sim_after(sim, &q->timer, KDC_TCP_TIMEOUT_NS, on_timer, "kdc.timeout");
 	} else {
-		ask_udp(c, &request);
-		sim_after(sim, &c->timer, KDC_RETRY_NS << c->tries, on_timer, "kdc.retransmit");
+		ask_udp(q, &request);
+		sim_after(sim, &q->timer, KDC_RETRY_NS << q->tries, on_timer, "kdc.retransmit");
 	}
-	c->tries++;
+	q->tries++;
 	der_free(&request);
 }
 
 static void on_timer(struct sim *sim, struct event *event)
 {
-	struct kdc_client *c = event_owner(event, struct kdc_client, timer);
+	struct question *q = event_owner(event, struct question, timer);
 
 	(void)sim;
-	let_go(c); /* a connection that hangs; a port where only a late answer to an older request could arrive */
-	ask(c);
+	let_go(q); /* a connection that hangs; a port where only a late answer to an older request could arrive */
+	ask(q);
 }
 
-static void try_again(struct kdc_client *c, sim_ns pause_ns)
+static void try_again(struct question *q, sim_ns pause_ns)
 {
-	sim_cancel(c->node->sim, &c->timer);
-	sim_after(c->node->sim, &c->timer, pause_ns, on_timer, "kdc.retry");
+	struct sim *sim = q->client->node->sim;
+
+	sim_cancel(sim, &q->timer);
+	sim_after(sim, &q->timer, pause_ns, on_timer, "kdc.retry");
 }
 
 bool kdc_client_ask(struct kdc_client *c, kdc_request_fn *request, kdc_answer_fn *answer, void *ctx)
 {
-	if (c->asking)
+	struct question *q;
+
+	if (c->question)
 		return false;
-	c->asking = true;
-	c->tries = 0;
-	c->request = request;
-	c->answer = answer;
-	c->ctx = ctx;
-	ask(c);
+	q = c->question = sim_alloc(sizeof *q);
+	*q = (struct question){ .client = c, .request = request, .answer = answer, .ctx = ctx };
+	ask(q);
 	return true;
 }
 
 void kdc_client_cancel(struct kdc_client *c)
 {
 	let_all_go(c);
-	c->asking = false;
 }
 
 struct kdc_client *kdc_client_new(struct node *node, uint32_t kdc_ip, bool tcp)

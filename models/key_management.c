@@ -40,7 +40,7 @@ struct key_management {
 	struct ipsec *ipsec;
 	struct secure_module *sm;
 	struct key_management_owner owner;
-	char principal[KRB_NAME_MAX + 1];
+	char *principal;              /* NULL: nobody (it only initiates) */
 	key_handle server_key;
 	struct udp_socket socket;
 	sim_ns lifetime_ns;
@@ -49,6 +49,11 @@ struct key_management {
 	struct job *jobs;
 	struct replay_memory *memory; /* NULL: never an acceptor */
 };
+
+static const char *self_name(const struct key_management *km)
+{
+	return km->principal ? km->principal : "";
+}
 
 /* Sending */
 
@@ -76,7 +81,7 @@ static void send_error(struct key_management *km, const struct udp_from *to, int
 	struct pktc frame = { .kind = PKTC_ERROR_REPLY };
 	struct der der = { 0 };
 
-	krb_name_set(&info.server, km->principal, WORLD_REALM);
+	krb_name_set(&info.server, self_name(km), WORLD_REALM);
 	if (krb_error_build(sm_crypto(km->sm), &info, &der)) {
 		frame.kerberos = (struct span){ (const char *)der.bytes, der.len };
 		send_frame(km, to->src, to->sport, "KRB-ERROR", &frame, 0);
@@ -404,7 +409,7 @@ static bool made_for_another(const struct key_management *km, const struct span 
 {
 	char server[SERVER_TEXT_LEN] = "", own[SERVER_TEXT_LEN];
 
-	snprintf(own, sizeof own, "%s@%s", km->principal, WORLD_REALM);
+	snprintf(own, sizeof own, "%s@%s", self_name(km), WORLD_REALM);
 	krb_describe((const uint8_t *)token->at, token->len, note_server, server);
 	return strcmp(server, own) != 0;
 }
@@ -416,7 +421,7 @@ static enum gss_verdict open_request(struct key_management *km, const struct pkt
 
 	if (km->server_key)
 		verdict = gss_accept(km->sm, km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, accepted);
-	krb_name_set(&self, km->principal, WORLD_REALM);
+	krb_name_set(&self, self_name(km), WORLD_REALM);
 	if (verdict == GSS_TICKET_INTEGRITY && made_for_another(km, &m->kerberos))
 		verdict = GSS_NOT_US;
 	else if (verdict == GSS_OK && !krb_name_equal(&accepted->ticket.server, &self)) /* stands outside the sealed part */
@@ -519,7 +524,7 @@ static void send_wake_up(void *ctx, uint32_t client_ip, uint32_t nonce)
 	struct key_management *km = ctx;
 	struct pktc frame = { .kind = PKTC_WAKE_UP, .server_nonce = nonce };
 
-	snprintf(frame.principal, sizeof frame.principal, "%s", km->principal);
+	snprintf(frame.principal, sizeof frame.principal, "%s", self_name(km));
 	send_frame(km, client_ip, PKTC_PORT, "Wake-up", &frame, 0);
 }
 
@@ -563,7 +568,7 @@ struct key_management *key_management_new(struct node *node, struct ipsec *ipsec
 	km->server_key = server_key;
 	km->memory = server_key ? replay_memory_new() : NULL;
 	km->lifetime_ns = ASSOCIATION_LIFETIME_DEFAULT_NS;
-	snprintf(km->principal, sizeof km->principal, "%s", principal);
+	km->principal = *principal ? sim_strdup(principal) : NULL;
 	return km;
 }
 
@@ -575,6 +580,7 @@ void key_management_free(struct key_management *km)
 	udp_unbind(&km->socket);
 	wakings_free(km->wakings);
 	replay_memory_free(km->memory);
+	free(km->principal);
 	free(km);
 }
 

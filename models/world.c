@@ -14,12 +14,19 @@
 
 #define SWITCHES_MAX 64
 #define CENSUS_BUCKETS_FIRST 256
+#define WATCH_BUCKETS 1024
 
 struct census_key { /* a key somebody holds, or one from which a held key descends */
 	uint8_t id[KEY_ID_LEN];
 	struct census_key *parent, *next;
-	unsigned holders, below; /* modules that hold it; live keys derived from it */
-	void (*gone)(void *ctx); /* of world_watch_key() */
+	uint32_t holders;        /* modules that hold it */
+	uint32_t below : 31, watched : 1; /* live keys derived from it; has a struct key_watch */
+};
+
+struct key_watch { /* of world_watch_key(), for few keys */
+	struct key_watch *next;
+	const struct census_key *key;
+	void (*gone)(void *ctx);
 	void *gone_ctx;
 };
 
@@ -35,6 +42,7 @@ struct world {
 	void *listen_ctx;
 	struct census_key **buckets;
 	size_t bucket_count, census_count;
+	struct key_watch *watches[WATCH_BUCKETS];
 	struct module_random { /* the streams of modules, which live as long as the world */
 		struct module_random *next;
 		struct node_random random;
@@ -94,20 +102,41 @@ static struct census_key *census_enter(struct world *world, const uint8_t id[KEY
 	return k;
 }
 
+/* Where the pointer to a key's watch stands; it points to NULL when there is none. */
+static struct key_watch **watch_of(struct world *world, const struct census_key *k)
+{
+	struct key_watch **at = &world->watches[k->id[0] | (k->id[1] & 3) << 8];
+
+	while (*at && (*at)->key != k)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Takes a key's watch off the list; the caller frees it. NULL: none. */
+static struct key_watch *watch_take(struct world *world, struct census_key *k)
+{
+	struct key_watch **at = watch_of(world, k), *watch = *at;
+
+	if (watch)
+		*at = watch->next;
+	k->watched = false;
+	return watch;
+}
+
 static void census_leave(struct world *world, struct census_key *k)
 {
 	while (k && !k->holders && !k->below) {
 		struct census_key *parent = k->parent, **at = &world->buckets[bucket_of(world, k->id)];
-		void (*gone)(void *ctx) = k->gone;
-		void *gone_ctx = k->gone_ctx;
+		struct key_watch *watch = k->watched ? watch_take(world, k) : NULL;
 
 		while (*at != k)
 			at = &(*at)->next;
 		*at = k->next;
 		free(k);
 		world->census_count--;
-		if (gone)
-			gone(gone_ctx);
+		if (watch)
+			watch->gone(watch->gone_ctx);
+		free(watch);
 		if (parent)
 			parent->below--;
 		k = parent;
@@ -144,18 +173,22 @@ unsigned world_key_holders(const struct world *world, const uint8_t id[KEY_ID_LE
 void world_watch_key(struct world *world, const uint8_t id[KEY_ID_LEN], void (*gone)(void *ctx), void *ctx)
 {
 	struct census_key *k = census_find(world, id);
+	struct key_watch **watch;
 
 	assert(k && "somebody holds the key");
-	k->gone = gone;
-	k->gone_ctx = ctx;
+	watch = watch_of(world, k);
+	if (!*watch)
+		*watch = sim_alloc(sizeof **watch);
+	**watch = (struct key_watch){ .next = (*watch)->next, .key = k, .gone = gone, .gone_ctx = ctx };
+	k->watched = true;
 }
 
 void world_unwatch_key(struct world *world, const uint8_t id[KEY_ID_LEN])
 {
 	struct census_key *k = census_find(world, id);
 
-	if (k)
-		k->gone = NULL;
+	if (k && k->watched)
+		free(watch_take(world, k));
 }
 
 static void watch_keys(void *ctx, const struct key_news *news)
@@ -230,6 +263,13 @@ void world_free(struct world *world)
 			free(k);
 		}
 	free(world->buckets);
+	for (size_t i = 0; i < WATCH_BUCKETS; i++)
+		while (world->watches[i]) {
+			struct key_watch *watch = world->watches[i];
+
+			world->watches[i] = watch->next;
+			free(watch);
+		}
 	while (world->randoms) {
 		struct module_random *r = world->randoms;
 

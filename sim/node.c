@@ -166,12 +166,13 @@ struct node *node_by_ip(const struct sim *sim, uint32_t ip)
 
 struct node *node_new(struct sim *sim, const char *name)
 {
-	struct node *node = sim_alloc(sizeof(*node));
+	size_t name_size = strlen(name) + 1;
+	struct node *node = sim_alloc(sizeof(*node) + name_size);
 	bool unique;
 
-	assert(strlen(name) <= NODE_NAME_MAX && sim->node_count < NODES_MAX);
+	assert(name_size <= NODE_NAME_MAX + 1 && sim->node_count < NODES_MAX);
 	node->sim = sim;
-	node->name = sim_strdup(name);
+	node->name = memcpy(node + 1, name, name_size); /* in one piece with its node */
 	unique = name_table_add(&network_of(sim)->node_names, node->name, node);
 	assert(unique);
 	(void)unique;
@@ -203,17 +204,18 @@ static void mac_make(uint8_t mac[6], uint32_t node_index, uint32_t iface_index)
 struct iface *iface_new(struct node *node, struct link *link, const char *name, const uint8_t mac[6], uint32_t ip,
                         uint8_t prefix_len)
 {
-	struct iface *iface = sim_alloc(sizeof(*iface));
+	size_t name_size = strlen(name) + 1;
+	struct iface *iface = sim_alloc(sizeof(*iface) + name_size);
 	struct iface **tail = &node->ifaces;
 	uint32_t number = 0;
 
-	assert(link->sim == node->sim && strlen(name) <= NODE_NAME_MAX);
+	assert(link->sim == node->sim && name_size <= NODE_NAME_MAX + 1);
 	for (; *tail; tail = &(*tail)->next)
 		number++;
 	assert(number < NODE_INTERFACES_MAX);
 	*tail = iface;
 	iface->node = node;
-	iface->name = sim_strdup(name);
+	iface->name = memcpy(iface + 1, name, name_size);
 	if (mac)
 		memcpy(iface->mac, mac, sizeof(iface->mac));
 	else
@@ -252,10 +254,8 @@ static void node_free(struct node *node)
 
 		node->ifaces = iface->next;
 		free(iface->chance);
-		free(iface->name);
 		free(iface);
 	}
-	free(node->name);
 	free(node);
 }
 

@@ -91,7 +91,11 @@ static void table_remove(struct tcp_entry *entry)
 		at = &(*at)->hash_next;
 	*at = entry->hash_next;
 	entry->hashed = false;
-	entry->stack->hashed--;
+	if (--entry->stack->hashed == 0) { /* most nodes talk TCP now and then only */
+		free(entry->stack->buckets);
+		entry->stack->buckets = NULL;
+		entry->stack->bucket_count = 0;
+	}
 }
 
 struct tcp_entry *tcp_find(struct tcp_stack *stack, uint32_t local_ip, uint16_t local_port, uint32_t remote_ip,
