@@ -96,13 +96,46 @@ const char *cta_sc_principal(const struct cta *cta)
 
 static void pkinit_start(struct cta *cta);
 
+/* The ticket as an exchange takes it, until that is over. */
+static void lend(struct cta *cta)
+{
+	cta->lent = sim_alloc(sizeof *cta->lent);
+	cta->lent->ticket = cta->ticket.der;
+	cta->lent->session_key = cta->ticket.session_key;
+	krb_name_set(&cta->lent->client, cta->ticket.client, WORLD_REALM);
+	krb_name_set(&cta->lent->server, cta->ticket.server, WORLD_REALM);
+	cta->lent->end_time_s = cta->ticket.end_time_s;
+}
+
+/* Its ticket and key are lent, too. */
+static void lent_free(struct cta *cta)
+{
+	free(cta->lent);
+	cta->lent = NULL;
+}
+
+/* Keeps the parts of got, which is nobody's any more then. */
+static void keep_ticket(struct cta *cta, struct krb_credentials *got)
+{
+	size_t client_size = strlen(got->client.name) + 1, server_size = strlen(got->server.name) + 1;
+
+	assert(strcmp(got->client.realm, WORLD_REALM) == 0 && strcmp(got->server.realm, WORLD_REALM) == 0);
+	cta->ticket = (struct cta_ticket){ .der = got->ticket, .session_key = got->session_key,
+		                           .client = sim_alloc(client_size + server_size), .end_time_s = got->end_time_s };
+	cta->ticket.server = cta->ticket.client + client_size;
+	memcpy(cta->ticket.client, got->client.name, client_size);
+	memcpy(cta->ticket.server, got->server.name, server_size);
+}
+
 static void drop_ticket(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
 	key_management_cancel(cta->km, cta->sc_ip);
-	cta->exchange_running = false;
-	krb_credentials_free(cta->sm, &cta->ticket);
-	memset(&cta->ticket, 0, sizeof cta->ticket);
+	lent_free(cta);
+	der_free(&cta->ticket.der);
+	sm_destroy_key(cta->sm, cta->ticket.session_key);
+	free(cta->ticket.client);
+	cta->ticket = (struct cta_ticket){ .session_key = 0 };
 }
 
 static void on_expiry(struct sim *sim, struct event *event)
@@ -145,19 +178,30 @@ static bool build_request(void *ctx, struct der *out)
 
 	identify(cta, &identity);
 	krb_name_set(&server, cta_sc_principal(cta), WORLD_REALM);
-	pkinit_client_free(cta->pkinit);
-	cta->pkinit = pkinit_request(cta->sm, &identity, &server, world_now(cta->node->sim),
+	pkinit_client_free(cta->pkinit->client);
+	cta->pkinit->client = pkinit_request(cta->sm, &identity, &server, world_now(cta->node->sim),
 	                             sim_unix_s(cta->node->sim) + cta->ticket_lifetime_s, cta->dh, binding(cta), out);
-	return cta->pkinit != NULL;
+	return cta->pkinit->client != NULL;
+}
+
+static void pkinit_end(struct cta *cta)
+{
+	struct pkinit_try *t = cta->pkinit;
+
+	if (!t)
+		return;
+	service_cancel(&t->job);
+	packet_free(t->reply);
+	pkinit_client_free(t->client);
+	cta->pkinit = NULL;
+	free(t);
 }
 
 static void pkinit_failed(struct cta *cta, const char *why)
 {
 	sim_ns pause_ns = PKINIT_RETRY_NS;
 
-	cta->pkinit_running = false;
-	pkinit_client_free(cta->pkinit);
-	cta->pkinit = NULL;
+	pkinit_end(cta);
 	cta->refusals++;
 	cta->last_refusal = why;
 	for (unsigned i = 0; i < cta->pkinit_failures && pause_ns < PKINIT_RETRY_MAX_NS; i++)
@@ -174,13 +218,11 @@ static void pkinit_done(struct cta *cta, struct krb_credentials *got)
 {
 	sim_ns left_ns = (got->end_time_s - sim_unix_s(cta->node->sim)) * NS_PER_S;
 
-	cta->pkinit_running = false;
-	pkinit_client_free(cta->pkinit);
-	cta->pkinit = NULL;
+	pkinit_end(cta);
 	cta->pkinit_failures = 0;
 	cta->last_refusal = "";
 	cta->tickets++;
-	cta->ticket = *got;
+	keep_ticket(cta, got);
 	sim_after(cta->node->sim, &cta->ticket_timer, left_ns > 0 ? left_ns : 0, on_expiry, "ticket.expiry");
 	happen(cta, cta->operator_cert.len ? TEL_PKINIT_OPERATOR : TEL_PKINIT_MANUFACTURER);
 	if (cta_call_waits(cta))
@@ -191,8 +233,9 @@ static void pkinit_done(struct cta *cta, struct krb_credentials *got)
 /* P2, once the processor has had its time. */
 static void reply_ready(struct service_job *job)
 {
-	struct cta *cta = event_owner(job, struct cta, pkinit_job);
-	struct packet *reply = cta->reply;
+	struct pkinit_try *t = event_owner(job, struct pkinit_try, job);
+	struct cta *cta = t->cta;
+	uint64_t tag = t->reply_tag;
 	struct pkinit_policy policy = { .verify_root = true, .require_kdc_eku = true, .check_crl = true, .check_kdc_name = true,
 		                        .check_nonce = true, .check_bind = true, .check_sealed_sname = true,
 		                        .bind = binding(cta), .crl = world_crl(world_of(cta->node->sim)),
@@ -201,16 +244,14 @@ static void reply_ready(struct service_job *job)
 	struct krb_credentials got = { 0 };
 	enum krb_reply_verdict verdict;
 
-	cta->reply = NULL;
 	identify(cta, &identity);
-	verdict = pkinit_reply(cta->sm, cta->pkinit, &identity, &policy, reply->data, reply->len, &got, NULL);
-	packet_free(reply);
+	verdict = pkinit_reply(cta->sm, t->client, &identity, &policy, t->reply->data, t->reply->len, &got, NULL);
 	if (verdict != KRB_REPLY_OK) {
-		trace_refuse(cta->node, krb_reply_checks[verdict], cta->kdc_ip, cta->reply_tag, "");
+		trace_refuse(cta->node, krb_reply_checks[verdict], cta->kdc_ip, tag, "");
 		pkinit_failed(cta, krb_reply_checks[verdict]);
 		return;
 	}
-	message_accept(cta->node, cta->reply_tag);
+	message_accept(cta->node, tag);
 	pkinit_done(cta, &got);
 }
 
@@ -221,6 +262,7 @@ static void on_answer(void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
 	static const struct service_cost dh_cost = { .dh = 1, .rsa_public = 2, .cipher_bytes = 1024, .hash_bytes = 3072,
 		                                     .messages = 1 };
 	struct cta *cta = ctx;
+	struct pkinit_try *t = cta->pkinit;
 	struct krb_error_info info;
 
 	if (!bytes) {
@@ -232,20 +274,17 @@ static void on_answer(void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
 		pkinit_failed(cta, krb_error_name(info.code));
 		return;
 	}
-	cta->reply = packet_new(cta->node->sim, (uint32_t)len);
-	memcpy(packet_append(cta->reply, (uint32_t)len), bytes, len);
-	cta->reply_tag = tag;
-	if (!service_submit(cta->node, &cta->pkinit_job, cta->dh ? &dh_cost : &cost, reply_ready)) {
-		packet_free(cta->reply);
-		cta->reply = NULL;
+	t->reply = packet_new(cta->node->sim, (uint32_t)len);
+	memcpy(packet_append(t->reply, (uint32_t)len), bytes, len);
+	t->reply_tag = tag;
+	if (!service_submit(cta->node, &t->job, cta->dh ? &dh_cost : &cost, reply_ready))
 		pkinit_failed(cta, "service.queue");
-	}
 }
 
 /* The signature is made: ask. */
 static void request_ready(struct service_job *job)
 {
-	struct cta *cta = event_owner(job, struct cta, pkinit_job);
+	struct cta *cta = event_owner(job, struct pkinit_try, job)->cta;
 
 	if (!kdc_client_ask(cta->kdc, build_request, on_answer, cta))
 		pkinit_failed(cta, "already asking");
@@ -255,11 +294,12 @@ static void pkinit_start(struct cta *cta)
 {
 	struct service_cost cost = { .rsa_private = 1, .dh = cta->dh, .hash_bytes = 2048, .messages = 1 };
 
-	if (cta->pkinit_running || !cta->powered)
+	if (cta->pkinit || !cta->powered)
 		return;
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
-	cta->pkinit_running = true;
-	if (!service_submit(cta->node, &cta->pkinit_job, &cost, request_ready))
+	cta->pkinit = sim_alloc(sizeof *cta->pkinit);
+	cta->pkinit->cta = cta;
+	if (!service_submit(cta->node, &cta->pkinit->job, &cost, request_ready))
 		pkinit_failed(cta, "service.queue");
 }
 
@@ -303,7 +343,7 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 {
 	struct cta *cta = ctx;
 
-	cta->exchange_running = false;
+	lent_free(cta);
 	if (outcome == AP_ESTABLISHED) {
 		cta->exchanges++;
 		association->owner = cta;
@@ -326,15 +366,17 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 
 static bool exchange(struct cta *cta, uint32_t nonce)
 {
-	if (!cta->ticket.ticket.len || cta->exchange_running)
+	if (!cta->ticket.der.len || cta->lent)
 		return false;
-	cta->exchange_running = key_management_initiate(cta->km, cta->sc_ip, &cta->ticket, LABEL_CTA_SC, nonce, on_exchange, cta);
-	return cta->exchange_running;
+	lend(cta);
+	if (!key_management_initiate(cta->km, cta->sc_ip, cta->lent, LABEL_CTA_SC, nonce, on_exchange, cta))
+		lent_free(cta);
+	return cta->lent != NULL;
 }
 
 bool cta_secure(struct cta *cta)
 {
-	if (cta->ticket.ticket.len)
+	if (cta->ticket.der.len)
 		return exchange(cta, 0);
 	pkinit_start(cta);
 	return false;
@@ -343,18 +385,24 @@ bool cta_secure(struct cta *cta)
 /* Whoever makes it key again needs no key for that: the packets are anybody's. So it lets itself be made to a few times only. */
 static bool may_rekey(struct cta *cta)
 {
-	sim_ns now_ns = cta->node->sim->now_ns, *oldest = &cta->keyed_ns[cta->keyed_next];
+	struct cta_rekeys *r = cta->rekeys;
+	sim_ns now_ns = cta->node->sim->now_ns, *oldest;
 
+	if (!r) {
+		r = cta->rekeys = sim_alloc(sizeof *r);
+		r->cta = cta;
+	}
+	oldest = &r->keyed_ns[r->keyed_next];
 	if (*oldest && now_ns - *oldest < CTA_REKEY_WINDOW_NS)
 		return false;
 	*oldest = now_ns;
-	cta->keyed_next = (cta->keyed_next + 1) % CTA_REKEYS_MAX;
+	r->keyed_next = (r->keyed_next + 1) % CTA_REKEYS_MAX;
 	return true;
 }
 
 static void on_rekey(struct sim *sim, struct event *event)
 {
-	struct cta *cta = event_owner(event, struct cta, rekey_timer);
+	struct cta *cta = event_owner(event, struct cta_rekeys, timer)->cta;
 
 	(void)sim;
 	if (may_rekey(cta))
@@ -370,15 +418,16 @@ static bool on_wake_up(void *ctx, uint32_t server_ip, const char *principal, uin
 	struct cta *cta = ctx;
 	struct sim *sim = cta->node->sim;
 
-	if (server_ip != cta->sc_ip || strcmp(principal, cta_sc_principal(cta)) != 0 || !cta->ticket.ticket.len)
+	if (server_ip != cta->sc_ip || strcmp(principal, cta_sc_principal(cta)) != 0 || !cta->ticket.der.len)
 		return false;
 	cta->wake_ups++;
-	if (cta->exchange_running)
+	if (cta->lent)
 		return true;
 	if (may_rekey(cta))
 		exchange(cta, nonce);
-	else if (!event_pending(&cta->rekey_timer))
-		sim_at(sim, &cta->rekey_timer, cta->keyed_ns[cta->keyed_next] + CTA_REKEY_WINDOW_NS, on_rekey, "wake_up.later");
+	else if (!event_pending(&cta->rekeys->timer))
+		sim_at(sim, &cta->rekeys->timer, cta->rekeys->keyed_ns[cta->rekeys->keyed_next] + CTA_REKEY_WINDOW_NS, on_rekey,
+		       "wake_up.later");
 	return true;
 }
 
@@ -387,7 +436,7 @@ static void on_unknown_spi(void *ctx, uint32_t peer_ip)
 {
 	struct cta *cta = ctx;
 
-	if (peer_ip == cta->sc_ip && !cta->exchange_running && cta->ticket.ticket.len && may_rekey(cta))
+	if (peer_ip == cta->sc_ip && !cta->lent && cta->ticket.der.len && may_rekey(cta))
 		exchange(cta, 0);
 }
 
@@ -398,14 +447,10 @@ static void quiesce(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
 	sim_cancel(cta->node->sim, &cta->idle_timer);
-	sim_cancel(cta->node->sim, &cta->rekey_timer);
-	service_cancel(&cta->pkinit_job);
-	packet_free(cta->reply);
-	cta->reply = NULL;
+	if (cta->rekeys)
+		sim_cancel(cta->node->sim, &cta->rekeys->timer);
 	kdc_client_cancel(cta->kdc);
-	pkinit_client_free(cta->pkinit);
-	cta->pkinit = NULL;
-	cta->pkinit_running = false;
+	pkinit_end(cta);
 	cta->pkinit_failures = 0;
 	cta_calls_forget(cta);
 	drop_ticket(cta);
@@ -503,6 +548,7 @@ static void destroy(struct node *node)
 	der_free(&cta->device_cert);
 	der_free(&cta->operator_cert);
 	sm_free(cta->sm);
+	free(cta->rekeys);
 	free(cta->number);
 	free(cta->principal);
 	free(cta);
@@ -660,7 +706,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		*out = value_int((int64_t)cta->refusals);
 	else if (strcmp(attribute, "pkinit_refusal") == 0)
 		*out = value_text(cta->last_refusal);
-	else if (strcmp(attribute, "ticket_ends") == 0 && cta->ticket.ticket.len)
+	else if (strcmp(attribute, "ticket_ends") == 0 && cta->ticket.der.len)
 		*out = value_time((cta->ticket.end_time_s - node->sim->epoch_s) * NS_PER_S);
 	else if (strcmp(attribute, "exchanges") == 0)
 		*out = value_int((int64_t)cta->exchanges);

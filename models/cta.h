@@ -18,6 +18,28 @@ struct cta_call;
 #define CTA_REKEYS_MAX 4           /* AP exchanges that others can make it begin (a wake-up, an unknown SPI) in ... */
 #define CTA_REKEY_WINDOW_NS (4 * NS_PER_S)
 
+struct cta_ticket { /* kept for days: in few bytes */
+	struct der der;                    /* len 0: none */
+	key_handle session_key;
+	char *client, *server;             /* without realm, which is WORLD_REALM; one piece, freed as client */
+	int64_t end_time_s;
+};
+
+struct pkinit_try { /* from the first request to the ticket, or until it is given up */
+	struct cta *cta;
+	struct pkinit_client *client;      /* between request and reply */
+	struct service_job job;
+	struct packet *reply;              /* a KDC's answer waiting for the processor */
+	uint64_t reply_tag;
+};
+
+struct cta_rekeys {
+	struct cta *cta;
+	sim_ns keyed_ns[CTA_REKEYS_MAX];   /* when somebody else last made it key again, in turn; 0: never */
+	unsigned keyed_next;
+	struct event timer;                /* for a wake-up that came too soon after others */
+};
+
 struct cta {
 	struct node *node;
 	struct secure_module *sm;
@@ -35,19 +57,14 @@ struct cta {
 	bool powered, dh, tcp;
 	struct machine telephony, line;
 
-	struct krb_credentials ticket;     /* ticket.ticket.len 0: none */
-	struct pkinit_client *pkinit;      /* between request and reply */
-	struct service_job pkinit_job;
-	struct packet *reply;              /* a KDC's answer waiting for the processor */
-	uint64_t reply_tag;
-	bool pkinit_running, exchange_running;
+	struct cta_ticket ticket;
+	struct krb_credentials *lent;      /* the ticket for an exchange under way; NULL: none is */
+	struct pkinit_try *pkinit;         /* NULL: not asking for a ticket */
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	unsigned pkinit_failures;          /* in a row */
 	struct event ticket_timer;         /* its expiry, or the next try */
 	struct event idle_timer;           /* until an association that no call takes up is given up */
-	sim_ns keyed_ns[CTA_REKEYS_MAX];   /* when somebody else last made it key again, in turn; 0: never */
-	unsigned keyed_next;
-	struct event rekey_timer;          /* for a wake-up that came too soon after others */
+	struct cta_rekeys *rekeys;         /* NULL: nobody else has made it key again */
 
 	struct cta_call *call;             /* the line's; NULL: idle */
 	struct cta_call *last;             /* the call before, for scenarios; NULL: none */

@@ -661,7 +661,7 @@ void cta_call_secured(struct cta *cta, bool ok, const char *reason)
 		return;
 	if (ok)
 		happen(cta->call, LN_SECURED);
-	else if (!cta->pkinit_running)
+	else if (!cta->pkinit)
 		end_with(cta->call, LN_NOT_SECURED, 0, reason);
 }
 
