@@ -117,14 +117,14 @@ static void lent_free(struct cta *cta)
 /* Keeps the parts of got, which is nobody's any more then. */
 static void keep_ticket(struct cta *cta, struct krb_credentials *got)
 {
-	size_t client_size = strlen(got->client.name) + 1, server_size = strlen(got->server.name) + 1;
+	size_t client_size = strlen(got->client.name) + 1, server_size = strlen(got->server.name) + 1, len = got->ticket.len;
+	uint8_t *bytes = sim_realloc(got->ticket.bytes, len + client_size + server_size);
 
 	assert(strcmp(got->client.realm, WORLD_REALM) == 0 && strcmp(got->server.realm, WORLD_REALM) == 0);
-	cta->ticket = (struct cta_ticket){ .der = got->ticket, .session_key = got->session_key,
-		                           .client = sim_alloc(client_size + server_size), .end_time_s = got->end_time_s };
-	cta->ticket.server = cta->ticket.client + client_size;
-	memcpy(cta->ticket.client, got->client.name, client_size);
-	memcpy(cta->ticket.server, got->server.name, server_size);
+	cta->ticket = (struct cta_ticket){ .der = { bytes, len }, .session_key = got->session_key,
+		                           .client = memcpy(bytes + len, got->client.name, client_size),
+		                           .server = memcpy(bytes + len + client_size, got->server.name, server_size),
+		                           .end_time_s = got->end_time_s };
 }
 
 static void drop_ticket(struct cta *cta)
@@ -134,7 +134,6 @@ static void drop_ticket(struct cta *cta)
 	lent_free(cta);
 	der_free(&cta->ticket.der);
 	sm_destroy_key(cta->sm, cta->ticket.session_key);
-	free(cta->ticket.client);
 	cta->ticket = (struct cta_ticket){ .session_key = 0 };
 }
 
@@ -305,6 +304,15 @@ static void pkinit_start(struct cta *cta)
 
 /* AP exchange (FIG. 3, lower half) */
 
+static struct cta_keying *keying(struct cta *cta)
+{
+	if (!cta->keying) {
+		cta->keying = sim_alloc(sizeof *cta->keying);
+		cta->keying->cta = cta;
+	}
+	return cta->keying;
+}
+
 /* The last one's end is what the telephony machine calls the end of the association. */
 static void on_association_expired(struct association *association)
 {
@@ -330,10 +338,10 @@ void cta_associations_drop(struct cta *cta, sim_ns until_ns)
 
 static void on_idle(struct sim *sim, struct event *event)
 {
-	struct cta *cta = event_owner(event, struct cta, idle_timer);
+	struct cta *cta = event_owner(event, struct cta_keying, idle_timer)->cta;
 
 	if (cta->call || cta->ending) /* a call's own end may leave what came after it */
-		sim_after(sim, &cta->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
+		sim_after(sim, &cta->keying->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
 	else
 		cta_associations_done(cta, sim->now_ns);
 	sim_changed(sim, cta->node);
@@ -348,8 +356,8 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 		cta->exchanges++;
 		association->owner = cta;
 		association->expired = on_association_expired;
-		sim_cancel(cta->node->sim, &cta->idle_timer);
-		sim_after(cta->node->sim, &cta->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
+		sim_cancel(cta->node->sim, &keying(cta)->idle_timer);
+		sim_after(cta->node->sim, &cta->keying->idle_timer, CTA_IDLE_NS, on_idle, "association.idle");
 		happen(cta, TEL_AP_DONE);
 		cta_call_secured(cta, true, "");
 		return;
@@ -385,24 +393,19 @@ bool cta_secure(struct cta *cta)
 /* Whoever makes it key again needs no key for that: the packets are anybody's. So it lets itself be made to a few times only. */
 static bool may_rekey(struct cta *cta)
 {
-	struct cta_rekeys *r = cta->rekeys;
-	sim_ns now_ns = cta->node->sim->now_ns, *oldest;
+	struct cta_keying *k = keying(cta);
+	sim_ns now_ns = cta->node->sim->now_ns, *oldest = &k->keyed_ns[k->keyed_next];
 
-	if (!r) {
-		r = cta->rekeys = sim_alloc(sizeof *r);
-		r->cta = cta;
-	}
-	oldest = &r->keyed_ns[r->keyed_next];
 	if (*oldest && now_ns - *oldest < CTA_REKEY_WINDOW_NS)
 		return false;
 	*oldest = now_ns;
-	r->keyed_next = (r->keyed_next + 1) % CTA_REKEYS_MAX;
+	k->keyed_next = (k->keyed_next + 1) % CTA_REKEYS_MAX;
 	return true;
 }
 
 static void on_rekey(struct sim *sim, struct event *event)
 {
-	struct cta *cta = event_owner(event, struct cta_rekeys, timer)->cta;
+	struct cta *cta = event_owner(event, struct cta_keying, rekey_timer)->cta;
 
 	(void)sim;
 	if (may_rekey(cta))
@@ -425,9 +428,9 @@ static bool on_wake_up(void *ctx, uint32_t server_ip, const char *principal, uin
 		return true;
 	if (may_rekey(cta))
 		exchange(cta, nonce);
-	else if (!event_pending(&cta->rekeys->timer))
-		sim_at(sim, &cta->rekeys->timer, cta->rekeys->keyed_ns[cta->rekeys->keyed_next] + CTA_REKEY_WINDOW_NS, on_rekey,
-		       "wake_up.later");
+	else if (!event_pending(&cta->keying->rekey_timer))
+		sim_at(sim, &cta->keying->rekey_timer, cta->keying->keyed_ns[cta->keying->keyed_next] + CTA_REKEY_WINDOW_NS,
+		       on_rekey, "wake_up.later");
 	return true;
 }
 
@@ -446,9 +449,10 @@ static void on_unknown_spi(void *ctx, uint32_t peer_ip)
 static void quiesce(struct cta *cta)
 {
 	sim_cancel(cta->node->sim, &cta->ticket_timer);
-	sim_cancel(cta->node->sim, &cta->idle_timer);
-	if (cta->rekeys)
-		sim_cancel(cta->node->sim, &cta->rekeys->timer);
+	if (cta->keying) {
+		sim_cancel(cta->node->sim, &cta->keying->idle_timer);
+		sim_cancel(cta->node->sim, &cta->keying->rekey_timer);
+	}
 	kdc_client_cancel(cta->kdc);
 	pkinit_end(cta);
 	cta->pkinit_failures = 0;
@@ -548,7 +552,8 @@ static void destroy(struct node *node)
 	der_free(&cta->device_cert);
 	der_free(&cta->operator_cert);
 	sm_free(cta->sm);
-	free(cta->rekeys);
+	free(cta->keying);
+	free(cta->call_ids);
 	free(cta->number);
 	free(cta->principal);
 	free(cta);
@@ -677,7 +682,6 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	cta->tcp = strcmp(args_text(args, "transport", "tcp"), "udp") != 0;
 	cta->kdc = kdc_client_new(node, cta->kdc_ip, cta->tcp);
 	cta->sip = sip_endpoint_new(node, cta->ipsec, &cta_sip_owner, cta);
-	rng_init(&cta->call_ids, node->sim->seed, node->name, "call-id");
 	machine_start(&cta->telephony, &telephony_machine, TEL_NOT_CONFIGURED);
 	machine_start(&cta->line, &cta_line_machine, 0);
 	if (cmts && cta->ip)

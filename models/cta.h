@@ -21,7 +21,7 @@ struct cta_call;
 struct cta_ticket { /* kept for days: in few bytes */
 	struct der der;                    /* len 0: none */
 	key_handle session_key;
-	char *client, *server;             /* without realm, which is WORLD_REALM; one piece, freed as client */
+	const char *client, *server;       /* without realm, which is WORLD_REALM; behind the ticket, in one piece with it */
 	int64_t end_time_s;
 };
 
@@ -33,11 +33,12 @@ struct pkinit_try { /* from the first request to the ticket, or until it is give
 	uint64_t reply_tag;
 };
 
-struct cta_rekeys {
+struct cta_keying { /* from the first exchange on */
 	struct cta *cta;
+	struct event idle_timer;           /* until an association that no call takes up is given up */
 	sim_ns keyed_ns[CTA_REKEYS_MAX];   /* when somebody else last made it key again, in turn; 0: never */
 	unsigned keyed_next;
-	struct event timer;                /* for a wake-up that came too soon after others */
+	struct event rekey_timer;          /* for a wake-up that came too soon after others */
 };
 
 struct cta {
@@ -63,8 +64,7 @@ struct cta {
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	unsigned pkinit_failures;          /* in a row */
 	struct event ticket_timer;         /* its expiry, or the next try */
-	struct event idle_timer;           /* until an association that no call takes up is given up */
-	struct cta_rekeys *rekeys;         /* NULL: nobody else has made it key again */
+	struct cta_keying *keying;         /* NULL: it has not keyed yet */
 
 	struct cta_call *call;             /* the line's; NULL: idle */
 	struct cta_call *last;             /* the call before, for scenarios; NULL: none */
@@ -74,9 +74,9 @@ struct cta {
 	sim_ns answer_after_ns, ring_timeout_ns, lost_after_ns;
 	int64_t ticket_lifetime_s;
 	uint8_t payload_type;
-	struct rng call_ids;
+	struct rng *call_ids;              /* NULL: none drawn yet */
 
-	uint64_t tickets, refusals, exchanges, wake_ups;
+	uint32_t tickets, refusals, exchanges, wake_ups;
 	const char *last_refusal;          /* the KDC's or our own check, "" */
 };
 

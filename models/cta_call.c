@@ -673,9 +673,13 @@ struct cta_call *cta_dial(struct cta *cta, const char *digits)
 	if (cta->call)
 		return NULL;
 	cta->renewed = false;
+	if (!cta->call_ids) {
+		cta->call_ids = sim_alloc(sizeof *cta->call_ids);
+		rng_init(cta->call_ids, cta->node->sim->seed, cta->node->name, "call-id");
+	}
 	call = call_new(cta, true);
 	snprintf(call->number, sizeof call->number, "%s", digits);
-	snprintf(call->id, sizeof call->id, "%016llx@%s", (unsigned long long)rng_u64(&cta->call_ids), ip_text(cta->ip, ip));
+	snprintf(call->id, sizeof call->id, "%016llx@%s", (unsigned long long)rng_u64(cta->call_ids), ip_text(cta->ip, ip));
 	tell(call, "dialled");
 	happen(call, LN_DIAL);
 	return call;

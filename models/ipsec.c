@@ -34,8 +34,7 @@ struct ipsec {
 	uint32_t bucket_count, count;
 	uint64_t next_serial;
 	struct association *expiring;   /* whose expired() is running; NULL once it has been removed from inside */
-	struct rng spis;
-	bool spis_ready;
+	struct rng *spis;               /* NULL: none drawn yet */
 	struct ip_security hook;
 	void (*unknown)(void *ctx, uint32_t peer_ip);
 	void *unknown_ctx;
@@ -251,10 +250,11 @@ struct association *ipsec_add(struct ipsec *s, const struct association_request 
 
 uint32_t ipsec_new_spi(struct ipsec *s)
 {
-	if (!s->spis_ready)
-		rng_init(&s->spis, s->node->sim->seed, s->node->name, "spi");
-	s->spis_ready = true;
-	return (uint32_t)(SPI_FIRST + rng_below(&s->spis, UINT32_MAX - SPI_FIRST - 2)) & ~1u;
+	if (!s->spis) {
+		s->spis = sim_alloc(sizeof *s->spis);
+		rng_init(s->spis, s->node->sim->seed, s->node->name, "spi");
+	}
+	return (uint32_t)(SPI_FIRST + rng_below(s->spis, UINT32_MAX - SPI_FIRST - 2)) & ~1u;
 }
 
 bool ipsec_spi_usable(uint32_t spi)
@@ -471,6 +471,7 @@ void ipsec_free(struct ipsec *s)
 	ip_protocol(s->node, IP_PROTO_ESP, in, NULL); /* what is still on its way finds nobody */
 	free(s->by_spi);
 	free(s->by_peer);
+	free(s->spis);
 	free(s);
 }
 

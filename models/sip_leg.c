@@ -67,9 +67,18 @@ void leg_free(struct sip_leg *leg)
 	free(leg);
 }
 
+uint64_t sip_random(struct sip_endpoint *e)
+{
+	if (!e->tags) {
+		e->tags = sim_alloc(sizeof *e->tags);
+		rng_init(e->tags, e->node->sim->seed, e->node->name, "sip");
+	}
+	return rng_u64(e->tags);
+}
+
 static void random_tag(struct sip_endpoint *e, char out[TAG_LEN + 1])
 {
-	snprintf(out, TAG_LEN + 1, "%012llx", (unsigned long long)(rng_u64(&e->tags) >> 16));
+	snprintf(out, TAG_LEN + 1, "%012llx", (unsigned long long)(sip_random(e) >> 16));
 }
 
 struct sip_leg *leg_new(struct sip_endpoint *e, uint32_t peer_ip, struct span call_id)
@@ -282,7 +291,6 @@ struct sip_endpoint *sip_endpoint_new(struct node *node, struct ipsec *ipsec, co
 	e->ipsec = ipsec;
 	e->owner = owner;
 	e->ctx = ctx;
-	rng_init(&e->tags, node->sim->seed, node->name, "sip");
 	return e;
 }
 
@@ -307,6 +315,7 @@ void sip_endpoint_free(struct sip_endpoint *e)
 	forget(e);
 	udp_unbind(&e->socket);
 	free(e->buckets);
+	free(e->tags);
 	free(e);
 }
 

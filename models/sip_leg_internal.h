@@ -51,11 +51,13 @@ struct sip_endpoint {
 	struct udp_socket socket;
 	struct sip_leg **buckets;
 	uint32_t bucket_count, count;
-	struct rng tags;
+	struct rng *tags; /* NULL: none drawn yet; sip_random() */
 };
 
 /* Legs by Call-ID. leg_new() gives a zeroed one with its tag; NULL: too many, a Call-ID too long or in use. */
 struct sip_leg *leg_find(const struct sip_endpoint *e, struct span call_id);
+/* The next of the endpoint's own numbers: tags and branches. */
+uint64_t sip_random(struct sip_endpoint *e);
 struct sip_leg *leg_new(struct sip_endpoint *e, uint32_t peer_ip, struct span call_id);
 void leg_free(struct sip_leg *leg);
 

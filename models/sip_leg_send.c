@@ -55,7 +55,7 @@ static void put_body(struct text *t, const char *headers, const char *body)
 
 void sip_new_branch(struct sip_endpoint *e, char out[SIP_BRANCH_LEN])
 {
-	snprintf(out, SIP_BRANCH_LEN, "z9hG4bK%016llx", (unsigned long long)rng_u64(&e->tags));
+	snprintf(out, SIP_BRANCH_LEN, "z9hG4bK%016llx", (unsigned long long)sip_random(e));
 }
 
 bool leg_build_request(struct sip_leg *leg, struct stored *into, enum sip_method method, const char *branch, uint32_t cseq,
