@@ -110,7 +110,7 @@ FUZZERS = $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/driver.o $(call lib,$(LIBS_host))
 	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 fuzz-run: $(FUZZERS)
-	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I{} {} $(FUZZ_S)
+	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I{} sh -c '{} $(FUZZ_S)'
 fuzz:
 	$(MAKE) -j2 VARIANT=sanitize fuzz-run
 
