@@ -55,13 +55,14 @@ struct cta {
 	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
 	char *principal;                   /* that its certificate names: phone ID in hex, or MAC */
 	char *number;                      /* as the subscriber writes it; NULL: none */
-	bool powered, dh, tcp;
+	bool powered, dh, tcp, will_answer;
+	bool renewed;                      /* the line's call has cost a new ticket already */
+	uint8_t payload_type;
 	struct machine telephony, line;
 
 	struct cta_ticket ticket;
 	struct krb_credentials *lent;      /* the ticket for an exchange under way; NULL: none is */
 	struct pkinit_try *pkinit;         /* NULL: not asking for a ticket */
-	bool renewed;                      /* the line's call has cost a new ticket already */
 	unsigned pkinit_failures;          /* in a row */
 	struct event ticket_timer;         /* its expiry, or the next try */
 	struct cta_keying *keying;         /* NULL: it has not keyed yet */
@@ -70,10 +71,8 @@ struct cta {
 	struct cta_call *last;             /* the call before, for scenarios; NULL: none */
 	struct cta_call *ending;           /* calls whose legs are coming to their ends */
 	uint64_t calls_made;
-	bool will_answer;
 	sim_ns answer_after_ns, ring_timeout_ns, lost_after_ns;
 	int64_t ticket_lifetime_s;
-	uint8_t payload_type;
 	struct rng *call_ids;              /* NULL: none drawn yet */
 
 	uint32_t tickets, refusals, exchanges, wake_ups;

@@ -38,7 +38,6 @@ struct job { /* a message waiting for the processor */
 struct key_management {
 	struct node *node;
 	struct ipsec *ipsec;
-	struct secure_module *sm;
 	struct key_management_owner owner;
 	char *principal;              /* NULL: nobody (it only initiates) */
 	key_handle server_key;
@@ -55,11 +54,16 @@ static const char *self_name(const struct key_management *km)
 	return km->principal ? km->principal : "";
 }
 
+static struct secure_module *module(const struct key_management *km)
+{
+	return ipsec_module(km->ipsec);
+}
+
 /* Sending */
 
 static void put_hash(struct key_management *km, key_handle key, uint8_t *bytes, size_t len)
 {
-	sm_hmac_sha1(km->sm, key, bytes, len - PKTC_HASH_LEN, bytes + len - PKTC_HASH_LEN);
+	sm_hmac_sha1(module(km), key, bytes, len - PKTC_HASH_LEN, bytes + len - PKTC_HASH_LEN);
 }
 
 static void send_frame(struct key_management *km, uint32_t to, uint16_t port, const char *kind, const struct pktc *frame,
@@ -82,7 +86,7 @@ static void send_error(struct key_management *km, const struct udp_from *to, int
 	struct der der = { 0 };
 
 	krb_name_set(&info.server, self_name(km), WORLD_REALM);
-	if (krb_error_build(sm_crypto(km->sm), &info, &der)) {
+	if (krb_error_build(sm_crypto(module(km)), &info, &der)) {
 		frame.kerberos = (struct span){ (const char *)der.bytes, der.len };
 		send_frame(km, to->src, to->sport, "KRB-ERROR", &frame, 0);
 	}
@@ -130,7 +134,7 @@ static void send_request(struct exchange *x)
 	struct pktc frame = { .kind = PKTC_AP_REQUEST, .server_nonce = x->nonce, .spi = x->spi + 1 };
 	struct der token = { 0 };
 
-	if (gss_init_start(km->sm, x->credentials, world_now(km->node->sim), x->spi, &x->state, &token)) {
+	if (gss_init_start(module(km), x->credentials, world_now(km->node->sim), x->spi, &x->state, &token)) {
 		frame.kerberos = (struct span){ (const char *)token.bytes, token.len };
 		send_frame(km, x->server_ip, PKTC_PORT, "AP-REQ", &frame, x->credentials->session_key);
 	}
@@ -206,13 +210,13 @@ static void take_reply(struct key_management *km, const struct udp_from *from, c
 		trace_refuse(km->node, "ap.unexpected_reply", from->src, from->tag, "");
 		return;
 	}
-	if (!gss_init_finish(km->sm, &x->state, (const uint8_t *)m->kerberos.at, m->kerberos.len, &subkey)) {
+	if (!gss_init_finish(module(km), &x->state, (const uint8_t *)m->kerberos.at, m->kerberos.len, &subkey)) {
 		trace_refuse(km->node, "ap.verify_reply", from->src, from->tag, "");
 		return;
 	}
-	if (!sm_hmac_sha1(km->sm, subkey, bytes, m->hashed_len, hash) || !crypto_equal(hash, m->hash, sizeof hash)) {
+	if (!sm_hmac_sha1(module(km), subkey, bytes, m->hashed_len, hash) || !crypto_equal(hash, m->hash, sizeof hash)) {
 		trace_refuse(km->node, "pktc.hash", from->src, from->tag, "");
-		sm_destroy_key(km->sm, subkey);
+		sm_destroy_key(module(km), subkey);
 		return;
 	}
 	message_accept(km->node, from->tag);
@@ -315,7 +319,7 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 	uint8_t hash[SM_HMAC_LEN];
 	const char *check = NULL;
 
-	if (!sm_hmac_sha1(km->sm, accepted->session_key, bytes, m->hashed_len, hash) ||
+	if (!sm_hmac_sha1(module(km), accepted->session_key, bytes, m->hashed_len, hash) ||
 	    !crypto_equal(hash, m->hash, sizeof hash) || m->spi != accepted->spi + 1)
 		*refusal = (struct refusal){ "pktc.hash", KRB_AP_ERR_MODIFIED };
 	else if (!ipsec_spi_usable(accepted->spi))
@@ -379,8 +383,8 @@ static bool commit(struct key_management *km, const struct udp_from *from, const
 
 	if (!replay_memory_add(km->memory, accepted->authenticator_hash, accepted->ctime, now_s))
 		return false;
-	if (given ? !gss_accept_reply_again(km->sm, accepted, a->subkey, &token)
-	          : !gss_accept_reply(km->sm, accepted, &request.subkey, &token) || !(a = ipsec_add(km->ipsec, &request))) {
+	if (given ? !gss_accept_reply_again(module(km), accepted, a->subkey, &token)
+	          : !gss_accept_reply(module(km), accepted, &request.subkey, &token) || !(a = ipsec_add(km->ipsec, &request))) {
 		der_free(&token);
 		return false;
 	}
@@ -420,7 +424,7 @@ static enum gss_verdict open_request(struct key_management *km, const struct pkt
 	enum gss_verdict verdict = GSS_NOT_US;
 
 	if (km->server_key)
-		verdict = gss_accept(km->sm, km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, accepted);
+		verdict = gss_accept(module(km), km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, accepted);
 	krb_name_set(&self, self_name(km), WORLD_REALM);
 	if (verdict == GSS_TICKET_INTEGRITY && made_for_another(km, &m->kerberos))
 		verdict = GSS_NOT_US;
@@ -446,7 +450,7 @@ static void take_request(struct key_management *km, const struct udp_from *from,
 	} else {
 		message_accept(km->node, from->tag);
 	}
-	sm_destroy_key(km->sm, accepted.session_key);
+	sm_destroy_key(module(km), accepted.session_key);
 }
 
 static void process(struct key_management *km, struct packet *packet, const struct udp_from *from)
@@ -563,7 +567,6 @@ struct key_management *key_management_new(struct node *node, struct ipsec *ipsec
 
 	km->node = node;
 	km->ipsec = ipsec;
-	km->sm = ipsec_module(ipsec);
 	km->owner = *owner;
 	km->server_key = server_key;
 	km->memory = server_key ? replay_memory_new() : NULL;

@@ -2,9 +2,9 @@
  * TCP of a node: its table of connections, how these begin and end, listeners, and the calls of tcp.h.
  *
  * Invariants: an entry is in exactly one of its stack's lists, conns or waits, from its creation to its end; in the
- * table it is found by its two addresses and ports, which are there once. A stack is made when a node first listens or
- * connects, and lasts as long as the node, so that initial sequence numbers and ports do not begin anew when the node
- * is reset.
+ * table it is found by its two addresses and ports, which are there once. Lists and table are there while they have an
+ * entry. A stack is made when a node first listens or connects, and lasts as long as the node, so that initial sequence
+ * numbers and ports do not begin anew when the node is reset.
  *
  * Initial sequence numbers are random (RFC 6528 asks that they cannot be guessed), from the node's own stream.
  */
@@ -17,6 +17,26 @@
 #define ENTRIES_PER_BUCKET 2
 
 /* ---- lists and table ---- */
+
+static struct tcp_tables *tables_make(struct tcp_stack *stack)
+{
+	if (!stack->tables)
+		stack->tables = sim_alloc(sizeof(*stack->tables));
+	return stack->tables;
+}
+
+/* Frees the tables of a stack that has nothing in them: most nodes talk TCP now and then only. */
+static void tables_end(struct tcp_stack *stack)
+{
+	struct tcp_tables *tables = stack->tables;
+
+	if (tables->conns.count > 0 || tables->waits.count > 0)
+		return;
+	assert(tables->hashed == 0);
+	free(tables->buckets);
+	free(tables);
+	stack->tables = NULL;
+}
 
 static void list_add(struct tcp_list *list, struct tcp_entry *entry)
 {
@@ -34,27 +54,27 @@ static void list_remove(struct tcp_list *list, struct tcp_entry *entry)
 	list->count--;
 }
 
-static struct tcp_entry **bucket_of(const struct tcp_stack *stack, uint32_t local_ip, uint16_t local_port,
+static struct tcp_entry **bucket_of(const struct tcp_tables *tables, uint32_t local_ip, uint16_t local_port,
                                     uint32_t remote_ip, uint16_t remote_port)
 {
 	uint64_t hash = ((uint64_t)local_ip << 32 | remote_ip) * UINT64_C(0x9e3779b97f4a7c15);
 
 	hash = (hash ^ hash >> 32 ^ ((uint64_t)local_port << 16 | remote_port)) * UINT64_C(0x9e3779b97f4a7c15);
-	return &stack->buckets[hash >> 32 & (stack->bucket_count - 1)];
+	return &tables->buckets[hash >> 32 & (tables->bucket_count - 1)];
 }
 
 static struct tcp_entry **bucket_of_entry(const struct tcp_entry *entry)
 {
-	return bucket_of(entry->stack, entry->local_ip, entry->local_port, entry->remote_ip, entry->remote_port);
+	return bucket_of(entry->stack->tables, entry->local_ip, entry->local_port, entry->remote_ip, entry->remote_port);
 }
 
-static void table_grow(struct tcp_stack *stack)
+static void table_grow(struct tcp_tables *tables)
 {
-	struct tcp_entry **old = stack->buckets;
-	size_t old_count = stack->bucket_count;
+	struct tcp_entry **old = tables->buckets;
+	size_t old_count = tables->bucket_count;
 
-	stack->bucket_count = old ? old_count * 2 : BUCKETS_FIRST;
-	stack->buckets = sim_alloc(stack->bucket_count * sizeof(struct tcp_entry *));
+	tables->bucket_count = old ? old_count * 2 : BUCKETS_FIRST;
+	tables->buckets = sim_alloc(tables->bucket_count * sizeof(struct tcp_entry *));
 	for (size_t i = 0; i < old_count; i++) {
 		while (old[i]) {
 			struct tcp_entry *entry = old[i], **bucket = bucket_of_entry(entry);
@@ -69,16 +89,16 @@ static void table_grow(struct tcp_stack *stack)
 
 static void table_add(struct tcp_entry *entry)
 {
-	struct tcp_stack *stack = entry->stack;
+	struct tcp_tables *tables = entry->stack->tables;
 	struct tcp_entry **bucket;
 
-	if (stack->hashed >= stack->bucket_count * ENTRIES_PER_BUCKET)
-		table_grow(stack);
+	if (tables->hashed >= tables->bucket_count * ENTRIES_PER_BUCKET)
+		table_grow(tables);
 	bucket = bucket_of_entry(entry);
 	entry->hash_next = *bucket;
 	*bucket = entry;
 	entry->hashed = true;
-	stack->hashed++;
+	tables->hashed++;
 }
 
 static void table_remove(struct tcp_entry *entry)
@@ -91,11 +111,7 @@ static void table_remove(struct tcp_entry *entry)
 		at = &(*at)->hash_next;
 	*at = entry->hash_next;
 	entry->hashed = false;
-	if (--entry->stack->hashed == 0) { /* most nodes talk TCP now and then only */
-		free(entry->stack->buckets);
-		entry->stack->buckets = NULL;
-		entry->stack->bucket_count = 0;
-	}
+	entry->stack->tables->hashed--;
 }
 
 struct tcp_entry *tcp_find(struct tcp_stack *stack, uint32_t local_ip, uint16_t local_port, uint32_t remote_ip,
@@ -103,9 +119,9 @@ struct tcp_entry *tcp_find(struct tcp_stack *stack, uint32_t local_ip, uint16_t 
 {
 	struct tcp_entry *entry;
 
-	if (!stack->buckets)
+	if (!stack->tables || !stack->tables->buckets)
 		return NULL;
-	entry = *bucket_of(stack, local_ip, local_port, remote_ip, remote_port);
+	entry = *bucket_of(stack->tables, local_ip, local_port, remote_ip, remote_port);
 	while (entry && (entry->local_ip != local_ip || entry->remote_ip != remote_ip ||
 	                 entry->local_port != local_port || entry->remote_port != remote_port))
 		entry = entry->hash_next;
@@ -144,7 +160,7 @@ struct tcp_conn *conn_new(struct tcp_stack *stack, const struct tcp_entry *ends,
 	conn->buffer_seq = conn->iss + 1;
 	conn->rto_ns = TCP_RTO_INITIAL_NS;
 	tcp_begin(conn, 0);
-	list_add(&stack->conns, entry);
+	list_add(&tables_make(stack)->conns, entry);
 	if (entry->local_port)
 		table_add(entry);
 	return conn;
@@ -180,7 +196,8 @@ void conn_forget(struct tcp_conn *conn)
 	sim_cancel(conn_sim(conn), &entry->timer);
 	sim_cancel(conn_sim(conn), &conn->ack_timer);
 	table_remove(entry);
-	list_remove(&entry->stack->conns, entry);
+	list_remove(&entry->stack->tables->conns, entry);
+	tables_end(entry->stack);
 	entry->state = TCP_CLOSED;
 	conn_release(conn);
 }
@@ -214,7 +231,8 @@ void wait_free(struct tcp_entry *wait)
 {
 	sim_cancel(wait->stack->node->sim, &wait->timer);
 	table_remove(wait);
-	list_remove(&wait->stack->waits, wait);
+	list_remove(&wait->stack->tables->waits, wait);
+	tables_end(wait->stack);
 	free(wait);
 }
 
@@ -223,8 +241,8 @@ void conn_time_wait(struct tcp_conn *conn)
 	struct tcp_stack *stack = conn->entry.stack;
 	struct tcp_entry *wait = sim_alloc(sizeof(*wait));
 
-	if (stack->waits.count >= TCP_TIME_WAIT_MAX)
-		wait_free(stack->waits.first);
+	if (stack->tables->waits.count >= TCP_TIME_WAIT_MAX)
+		wait_free(stack->tables->waits.first);
 	table_remove(&conn->entry);
 	wait->stack = stack;
 	wait->local_ip = conn->entry.local_ip;
@@ -234,7 +252,7 @@ void conn_time_wait(struct tcp_conn *conn)
 	wait->snd_nxt = conn->snd_max;
 	wait->rcv_nxt = conn->entry.rcv_nxt;
 	wait->state = TCP_TIME_WAIT;
-	list_add(&stack->waits, wait);
+	list_add(&stack->tables->waits, wait);
 	table_add(wait);
 	wait_restart(wait);
 	conn_end(conn, TCP_END_CLOSED);
@@ -292,7 +310,7 @@ void tcp_unlisten(struct tcp_listener *listener)
 		return;
 	*place = listener->next;
 	listener->next = NULL;
-	for (struct tcp_entry *entry = stack->conns.first, *next; entry; entry = next) {
+	for (struct tcp_entry *entry = stack->tables ? stack->tables->conns.first : NULL, *next; entry; entry = next) {
 		next = entry->next;
 		if (conn_of(entry)->listener == listener) {
 			tcp_send_reset(conn_of(entry));
@@ -341,7 +359,7 @@ struct tcp_conn *tcp_connect(struct node *node, uint32_t src, uint32_t dst, uint
 	struct tcp_entry ends = { .local_ip = src ? src : ip_source_for(node, dst), .remote_ip = dst,
 				  .remote_port = dport };
 	bool possible = ends.local_ip && dst && dport && !ip_is_multicast(dst) && !ip_is_broadcast(node, dst) &&
-			stack->conns.count < TCP_CONNECTIONS_MAX;
+			tcp_conns_count(stack) < TCP_CONNECTIONS_MAX;
 	struct tcp_conn *conn;
 
 	assert(handler);
@@ -440,14 +458,14 @@ void tcp_reset(struct node *node)
 
 	if (!stack)
 		return;
-	while (stack->conns.first) {
-		struct tcp_conn *conn = conn_of(stack->conns.first);
+	while (stack->tables && stack->tables->conns.first) {
+		struct tcp_conn *conn = conn_of(stack->tables->conns.first);
 
 		conn->listener = NULL; /* may be gone */
 		conn_forget(conn);
 	}
-	while (stack->waits.first)
-		wait_free(stack->waits.first);
+	while (stack->tables)
+		wait_free(stack->tables->waits.first);
 	stack->listeners = NULL;
 }
 
@@ -458,7 +476,6 @@ void tcp_node_free(struct node *node)
 	if (!stack)
 		return;
 	tcp_reset(node);
-	free(stack->buckets);
 	free(stack);
 	node->ip->tcp = NULL;
 }

@@ -125,7 +125,7 @@ static void listener_syn(struct tcp_stack *stack, struct tcp_listener *listener,
 		refuse(stack->node, "tcp.backlog", segment->src, segment->tag, "");
 		return;
 	}
-	if (stack->conns.count >= TCP_CONNECTIONS_MAX) {
+	if (tcp_conns_count(stack) >= TCP_CONNECTIONS_MAX) {
 		refuse(stack->node, "tcp.connections", segment->src, segment->tag, "");
 		return;
 	}

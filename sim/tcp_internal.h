@@ -161,16 +161,28 @@ struct tcp_list {
 	size_t count;
 };
 
-struct tcp_stack {
-	struct node *node;
-	struct rng isn;                 /* stream "NODE/tcp.isn" */
+struct tcp_tables {
 	struct tcp_entry **buckets;     /* by addresses and ports; never walked to do something in its order */
 	size_t bucket_count, hashed;
 	struct tcp_list conns, waits;
+};
+
+struct tcp_stack {
+	struct node *node;
+	struct rng isn;                 /* stream "NODE/tcp.isn" */
+	struct tcp_tables *tables;      /* NULL: no connection and nothing in TIME-WAIT */
 	struct tcp_listener *listeners;
 	uint32_t next_port;             /* ephemeral, from TCP_PORT_EPHEMERAL_FIRST */
 	struct tcp_counters counters;
 };
+static inline size_t tcp_conns_count(const struct tcp_stack *stack)
+{
+	return stack->tables ? stack->tables->conns.count : 0;
+}
+static inline size_t tcp_waits_count(const struct tcp_stack *stack)
+{
+	return stack->tables ? stack->tables->waits.count : 0;
+}
 
 struct tcp_conn {
 	struct tcp_entry entry;         /* first */

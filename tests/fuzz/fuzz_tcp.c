@@ -149,7 +149,7 @@ static struct tcp_conn *live(const struct world *w)
 {
 	struct tcp_stack *stack = w->node->ip->tcp;
 
-	return stack && stack->conns.first ? conn_of(stack->conns.first) : NULL;
+	return stack && stack->tables && stack->tables->conns.first ? conn_of(stack->tables->conns.first) : NULL;
 }
 
 static void send_segment(struct world *w, struct packet *packet)
@@ -353,8 +353,8 @@ static void check_bounds(const struct world *w)
 
 	fuzz_require(stack != NULL && w->listener.pending <= TCP_BACKLOG_MAX);
 	/* handshakes that are counted, and the one connection that its owner knows of */
-	fuzz_require(stack->conns.count == w->listener.pending + (w->conn ? 1 : 0));
-	for (struct tcp_entry *e = stack->conns.first; e; e = e->next) {
+	fuzz_require(tcp_conns_count(stack) == w->listener.pending + (w->conn ? 1 : 0));
+	for (struct tcp_entry *e = stack->tables ? stack->tables->conns.first : NULL; e; e = e->next) {
 		const struct tcp_conn *conn = conn_of(e);
 
 		fuzz_require(conn->pieces.bytes <= TCP_RECEIVE_WINDOW && conn->pieces.count <= TCP_OUT_OF_ORDER_MAX);
@@ -381,7 +381,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w.conn = NULL;
 	sim_run(w.sim, w.sim->now_ns + 3600 * NS_PER_S);
 	stack = w.node->ip->tcp;
-	fuzz_require(stack->conns.count == 0 && stack->waits.count == 0);
+	fuzz_require(tcp_conns_count(stack) == 0 && tcp_waits_count(stack) == 0);
 	fuzz_require(w.sim->packets_live == 0);
 	sim_free(w.sim);
 	return 0;

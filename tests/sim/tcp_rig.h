@@ -226,7 +226,7 @@ static inline size_t rig_conns(const struct node *node)
 {
 	const struct tcp_stack *stack = node->ip->tcp;
 
-	return stack ? stack->conns.count : 0;
+	return stack ? tcp_conns_count(stack) : 0;
 }
 
 static inline void rig_stop(struct rig *rig)

@@ -63,7 +63,7 @@ START_TEST(wild_segments)
 			tcp_send(server->conn, (const uint8_t *)"0123456789", 1 + rng_below(&rng, 10), i);
 		if (rng_below(&rng, 300) == 0)
 			later(&bench, (sim_ns)rng_below(&rng, 100) * NS_PER_MS);
-		if (stack->waits.count && rng_below(&rng, 100) == 0)
+		if (tcp_waits_count(stack) && rng_below(&rng, 100) == 0)
 			later(&bench, TCP_TIME_WAIT_NS);
 		if (rng_below(&rng, 2000) == 0 && server->conn && server->connected && !server->closed)
 			tcp_close(server->conn);
