@@ -62,6 +62,12 @@ const struct random_source *sm_random(const struct secure_module *sm)
 	return &sm->random;
 }
 
+/* A symmetric key has no room for what only RSA keys have. */
+static size_t key_size(enum sm_kind kind)
+{
+	return kind == SM_RSA ? sizeof(struct sm_key) : offsetof(struct sm_key, bytes) + DES3_LEN;
+}
+
 static size_t secret_len(const struct sm_key *key)
 {
 	return key->kind == SM_DES3 ? DES3_LEN : key->kind == SM_HMAC ? HMAC_KEY_LEN : 0;
@@ -105,7 +111,7 @@ static void resize(struct secure_module *sm, uint32_t capacity)
 
 static struct sm_key *append(struct secure_module *sm, enum sm_kind kind, const char *role)
 {
-	struct sm_key *key = checked(calloc(1, sizeof *key));
+	struct sm_key *key = checked(calloc(1, key_size(kind)));
 
 	assert(role && sm->last < UINT32_MAX);
 	if (sm->count == sm->capacity)
@@ -246,7 +252,7 @@ static void discard(struct secure_module *sm, struct sm_key *key)
 		if (key->pool_name != sm->owner)
 			free((char *)key->pool_name);
 	}
-	crypto_wipe(key, sizeof *key);
+	crypto_wipe(key, key_size(key->kind));
 	free(key);
 }
 

@@ -554,8 +554,6 @@ static void destroy(struct node *node)
 	sm_free(cta->sm);
 	free(cta->keying);
 	free(cta->call_ids);
-	free(cta->number);
-	free(cta->principal);
 	free(cta);
 }
 
@@ -571,13 +569,12 @@ static uint32_t first_ip(const struct node *node)
 static void name_principal(struct cta *cta, const char *number, const uint8_t mac[6])
 {
 	uint8_t id[PHONE_ID_LEN];
-	char name[2 * PHONE_ID_LEN + 1];
 
 	if (number && phone_id(sm_crypto(cta->sm), number, id))
-		hex_encode(id, sizeof id, name);
+		hex_encode(id, sizeof id, cta->principal);
 	else
-		snprintf(name, sizeof name, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	cta->principal = sim_strdup(name);
+		snprintf(cta->principal, sizeof cta->principal, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3],
+		         mac[4], mac[5]);
 }
 
 /* The key pair for life, in the module or in a token that does its RSA part. */
@@ -618,7 +615,7 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 		world_device_certificate(world, cta->node->name, bits, mac, &cta->device_cert);
 		return true;
 	}
-	cta->number = sim_strdup(number);
+	cta->number = memcpy(cta + 1, number, strlen(number) + 1);
 	world_operator_certificate(world, cta->node->name, bits, number, 0, &cta->operator_cert);
 	if (!signaling_controller_subscribe(cta->sc_node, number, mac, cta->ip)) {
 		snprintf(error, MODEL_ERROR_LEN, "number %s is taken", number);
@@ -658,7 +655,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 
 	if (!places_known(node, args, error))
 		return false;
-	cta = owner.ctx = sim_alloc(sizeof *cta);
+	cta = owner.ctx = sim_alloc(sizeof *cta + strlen(args_text(args, "provisioned", "")) + 1);
 	cta->node = node;
 	node->state = cta;
 	node->destroy = destroy;

@@ -53,8 +53,8 @@ struct cta {
 	uint32_t ip, sc_ip, kdc_ip;
 	key_handle rsa;
 	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
-	char *principal;                   /* that its certificate names: phone ID in hex, or MAC */
-	char *number;                      /* as the subscriber writes it; NULL: none */
+	const char *number;                /* as the subscriber writes it, in one piece with this; NULL: none */
+	char principal[2 * PHONE_ID_LEN + 1]; /* that its certificate names: phone ID in hex, or MAC */
 	bool powered, dh, tcp, will_answer;
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	uint8_t payload_type;
@@ -63,14 +63,14 @@ struct cta {
 	struct cta_ticket ticket;
 	struct krb_credentials *lent;      /* the ticket for an exchange under way; NULL: none is */
 	struct pkinit_try *pkinit;         /* NULL: not asking for a ticket */
-	unsigned pkinit_failures;          /* in a row */
+	uint32_t pkinit_failures;          /* in a row */
+	uint32_t calls_made;
 	struct event ticket_timer;         /* its expiry, or the next try */
 	struct cta_keying *keying;         /* NULL: it has not keyed yet */
 
 	struct cta_call *call;             /* the line's; NULL: idle */
 	struct cta_call *last;             /* the call before, for scenarios; NULL: none */
 	struct cta_call *ending;           /* calls whose legs are coming to their ends */
-	uint64_t calls_made;
 	sim_ns answer_after_ns, ring_timeout_ns, lost_after_ns;
 	int64_t ticket_lifetime_s;
 	struct rng *call_ids;              /* NULL: none drawn yet */

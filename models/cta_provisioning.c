@@ -80,15 +80,12 @@ static const char *judge(struct cta_provisioning *p, const struct der *leaf, str
 static void put_in_place(struct cta_provisioning *p, const struct der *leaf, const struct cert_facts *facts)
 {
 	struct cta *cta = p->cta;
-	char name[2 * PHONE_ID_LEN + 1];
 
 	der_free(&cta->operator_cert);
 	cta->operator_cert.bytes = sim_alloc(leaf->len);
 	memcpy(cta->operator_cert.bytes, leaf->bytes, leaf->len);
 	cta->operator_cert.len = leaf->len;
-	hex_encode(facts->phone_id, PHONE_ID_LEN, name);
-	free(cta->principal);
-	cta->principal = sim_strdup(name);
+	hex_encode(facts->phone_id, PHONE_ID_LEN, cta->principal);
 	if (!p->has_floor || facts->not_before_s > p->floor_s)
 		p->floor_s = facts->not_before_s;
 	p->has_floor = true;

@@ -30,7 +30,7 @@ struct ipsec {
 	bool server;
 	bool backend, signaling;        /* backend.ipsec, signaling.esp */
 	struct esp_options options;
-	struct association **by_spi, **by_peer;
+	struct association **buckets;   /* bucket_count by SPI, and behind them as many by peer */
 	uint32_t bucket_count, count;
 	uint64_t next_serial;
 	struct association *expiring;   /* whose expired() is running; NULL once it has been removed from inside */
@@ -56,12 +56,12 @@ static uint32_t mix(uint32_t v)
 
 static struct association **spi_bucket(const struct ipsec *s, uint32_t spi)
 {
-	return &s->by_spi[mix(spi) & (s->bucket_count - 1)];
+	return &s->buckets[mix(spi) & (s->bucket_count - 1)];
 }
 
 static struct association **peer_bucket(const struct ipsec *s, uint32_t ip)
 {
-	return &s->by_peer[mix(ip) & (s->bucket_count - 1)];
+	return &s->buckets[s->bucket_count + (mix(ip) & (s->bucket_count - 1))];
 }
 
 static struct association *find_inbound(const struct ipsec *s, uint32_t spi, uint32_t peer_ip)
@@ -129,15 +129,13 @@ static void grow(struct ipsec *s)
 	uint32_t n = 0;
 
 	for (uint32_t b = 0; b < s->bucket_count; b++)
-		for (struct association *a = s->by_spi[b]; a; a = a->next)
+		for (struct association *a = s->buckets[b]; a; a = a->next)
 			all[n++] = a;
 	/* The newest must come first again. */
 	qsort(all, n, sizeof *all, by_age);
-	free(s->by_spi);
-	free(s->by_peer);
+	free(s->buckets);
 	s->bucket_count = s->bucket_count ? s->bucket_count * 4 : IPSEC_BUCKETS_FIRST;
-	s->by_spi = sim_alloc(s->bucket_count * sizeof *s->by_spi);
-	s->by_peer = sim_alloc(s->bucket_count * sizeof *s->by_peer);
+	s->buckets = sim_alloc(2 * s->bucket_count * sizeof *s->buckets);
 	for (uint32_t i = 0; i < n; i++)
 		enter(s, all[i]);
 	free(all);
@@ -458,8 +456,8 @@ void ipsec_reset(struct ipsec *s)
 {
 	forget_expectations(s);
 	for (uint32_t b = 0; b < s->bucket_count; b++)
-		while (s->by_spi[b])
-			destroy(s->by_spi[b]);
+		while (s->buckets[b])
+			destroy(s->buckets[b]);
 }
 
 void ipsec_free(struct ipsec *s)
@@ -469,8 +467,7 @@ void ipsec_free(struct ipsec *s)
 	ipsec_reset(s);
 	ip_set_security(s->node, NULL);
 	ip_protocol(s->node, IP_PROTO_ESP, in, NULL); /* what is still on its way finds nobody */
-	free(s->by_spi);
-	free(s->by_peer);
+	free(s->buckets);
 	free(s->spis);
 	free(s);
 }
