@@ -346,6 +346,15 @@ static void run_case(struct rig *r, int flow, const char *what, unsigned at)
 	ck_assert_uint_eq(r->terminal.answers, 1);
 }
 
+/*
+ * Every stride-th frame, a different one of them for each harm, so that each frame meets some harm in every run;
+ * TOLLGATE_THOROUGH=1 in the environment lets each meet all.
+ */
+static unsigned stride(void)
+{
+	return getenv("TOLLGATE_THOROUGH") ? 1 : 5;
+}
+
 static unsigned frames_of(int flow, const struct rig_setup *setup)
 {
 	struct rig r;
@@ -377,7 +386,7 @@ START_TEST(each_message_harmed)
 	int flow = _i / HARMS % FLOW_CASES;
 	unsigned frames = frames_of(flow, setup);
 
-	for (unsigned at = 0; at < frames; at++) {
+	for (unsigned at = (unsigned)_i % stride(); at < frames; at += stride()) {
 		struct rig r;
 
 		rig_make(&r, setup);
@@ -399,7 +408,7 @@ START_TEST(pairs_lost)
 	struct rng rng;
 
 	rng_init(&rng, 77, "pairs", flow_cases[flow].kind);
-	for (int run = 0; run < 40; run++) {
+	for (int run = 0; run < 40; run += (int)stride()) {
 		struct rig r;
 
 		rig_make(&r, &covered);
@@ -468,7 +477,7 @@ START_TEST(restarts_at_each_message)
 	int flow = _i / RESTARTS % FLOW_CASES;
 	unsigned frames = frames_of(flow, setup);
 
-	for (unsigned at = 0; at < frames; at++) {
+	for (unsigned at = (unsigned)_i % stride(); at < frames; at += stride()) {
 		struct rig r;
 
 		rig_make(&r, setup);
@@ -571,7 +580,7 @@ START_TEST(each_step_refused_and_each_message_harmed)
 	expect_refused(&r, s);
 	frames = r.frames;
 	rig_end(&r);
-	for (unsigned at = 0; at < frames; at++)
+	for (unsigned at = (unsigned)_i % stride(); at < frames; at += stride())
 		for (int how = 0; how < 3; how++) {
 			deny_and_arm(&r, s, &plain);
 			r.at = at;
