@@ -338,7 +338,7 @@ static void take_answer(struct cta_call *call, const struct sip_message *respons
 		call->label = LABEL_CTA_SERVER;
 	if (a && cta_media_usable(cta, response->body, &sdp))
 		key = call_key_unwrap_any(a, sdp.key);
-	if (!key || !call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp.ip)) {
+	if (!key || !call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp_signaling(&sdp))) {
 		trace_refuse(cta->node, "subkey.unwrap", cta->sc_ip, 0, call->id);
 		sip_leg_ack(call->sc_leg, "");
 		end_with(call, LN_REFUSED, 488, "subkey.unwrap");
@@ -468,7 +468,7 @@ static bool take_offer(struct cta *cta, struct sip_leg *leg, const struct sip_me
 	call = call_new(cta, false);
 	span_copy(sip_user(message->from), call->number, sizeof call->number);
 	span_copy(sip_header(message, HEADER_CALL), call->id, sizeof call->id);
-	if (!call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp.ip)) {
+	if (!call_key_proof(cta->sm, key, sdp.spi, proof) || !take_key(call, key, sdp.spi, sdp_signaling(&sdp))) {
 		call->over = true;
 		call->reason = "subkey.unwrap";
 		cta->call = NULL;

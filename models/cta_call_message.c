@@ -34,5 +34,6 @@ struct sip_leg *cta_call_invite(struct cta_call *call, uint32_t to_ip, const cha
 bool cta_media_usable(const struct cta *cta, struct span body, struct sdp *out)
 {
 	return sdp_parse(body, out) && out->ip && out->ip != cta->ip && out->ip != cta->sc_ip && out->port && out->spi &&
+	       sdp_signaling(out) != cta->ip && sdp_signaling(out) != cta->sc_ip &&
 	       (out->payload_type == MEDIA_PCMU || out->payload_type == MEDIA_PCMA);
 }

@@ -17,3 +17,5 @@ check udp calls/ticket_lifetime calls=1 transport=udp
 check dh calls/ticket_lifetime --dh calls=1 pkinit=dh
 check lossy calls/lossy_network --lossy calls=1
 check provisioning lifecycle/provision_new
+check pstn lifecycle/pstn
+sh "$here/isup.sh" "$tollgate" "$dir/isup"
