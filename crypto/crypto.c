@@ -29,6 +29,8 @@ const char *const crypto_op_names[CRYPTO_OP_COUNT] = {
 	[CRYPTO_HMAC_SHA1] = "hmac_sha1",
 	[CRYPTO_SHA1] = "sha1",
 	[CRYPTO_SHA256] = "sha256",
+	[CRYPTO_DES3_KEY] = "des3_key",
+	[CRYPTO_HMAC_KEY] = "hmac_key",
 };
 
 static bool fetch_algorithms(struct crypto *crypto)
@@ -44,8 +46,9 @@ static bool fetch_algorithms(struct crypto *crypto)
 	crypto->sha256 = EVP_MD_fetch(crypto->lib, "SHA256", NULL);
 	crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
 	crypto->md_scratch = EVP_MD_CTX_new();
+	crypto->des3_scratch = EVP_CIPHER_CTX_new();
 	crypto->hmac_sha1_scratch = crypto->hmac ? EVP_MAC_CTX_new(crypto->hmac) : NULL;
-	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->md_scratch &&
+	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->md_scratch && crypto->des3_scratch &&
 	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
 }
 
@@ -101,6 +104,7 @@ void crypto_free(struct crypto *crypto)
 	signer_cache_free(crypto->signers);
 	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);
+	EVP_CIPHER_CTX_free(crypto->des3_scratch);
 	EVP_MAC_free(crypto->hmac);
 	EVP_MD_free(crypto->sha256);
 	EVP_MD_free(crypto->sha1);

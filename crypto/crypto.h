@@ -21,12 +21,13 @@ struct random_source {
 
 /*
  * What an operation was, for those who count or replay them. size: bytes for ciphers, MACs and hashes, bits for RSA and
- * DH.
+ * DH and for the keys that 3DES and HMAC are set up with. A signature's hash is an operation of its own; key derivation
+ * is the HMACs or ciphers it consists of.
  */
 enum crypto_op {
 	CRYPTO_RSA_SIGN, CRYPTO_RSA_VERIFY, CRYPTO_RSA_ENCRYPT, CRYPTO_RSA_DECRYPT, CRYPTO_DH_GENERATE,
 	CRYPTO_DH_DERIVE,
-	CRYPTO_DES3, CRYPTO_HMAC_SHA1, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_OP_COUNT
+	CRYPTO_DES3, CRYPTO_HMAC_SHA1, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_DES3_KEY, CRYPTO_HMAC_KEY, CRYPTO_OP_COUNT
 };
 extern const char *const crypto_op_names[CRYPTO_OP_COUNT];
 

@@ -50,24 +50,47 @@ static_assert(sizeof(struct esp_sa) < 200, "an idle association is small");
 static_assert(ESP_REPLAY_WINDOW == 64, "the window is the bits of one word");
 static_assert(ESP_ICV_LEN == TRANSFORM_MAC_LEN && ESP_IV_LEN == TRANSFORM_BLOCK_LEN, "one transform");
 
-struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const char *label, enum esp_direction direction,
-                          uint32_t spi, const char *context, const struct esp_options *options)
+static struct esp_sa *sa_of(struct secure_module *sm, const struct transform_keys *keys, enum esp_direction direction,
+                            uint32_t spi, const char *context, const struct esp_options *options)
 {
 	struct esp_sa *sa = calloc(1, sizeof *sa);
 	uint32_t start_sn;
 
 	if (!sa)
 		abort();
-	if (!transform_init(&sa->transform, sm, subkey, label, direction, &esp_names, context, !options->no_auth,
-	                    &start_sn)) {
-		free(sa);
-		return NULL;
-	}
+	transform_init(&sa->transform, sm, keys, direction, &esp_names, context, !options->no_auth, &start_sn);
 	sa->spi = spi;
 	sa->options = *options;
 	sa->next_sn = options->no_start_sn_limit ? start_sn : start_sn & START_SN_MASK;
 	sa->window = (struct replay_window){ .edge = sa->next_sn, .seen = UINT64_MAX };
 	return sa;
+}
+
+struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const char *label, enum esp_direction direction,
+                          uint32_t spi, const char *context, const struct esp_options *options)
+{
+	struct transform_keys keys;
+	struct esp_sa *sa;
+
+	if (!transform_derive(&keys, sm, subkey, label))
+		return NULL;
+	sa = sa_of(sm, &keys, direction, spi, context, options);
+	transform_keys_end(&keys);
+	return sa;
+}
+
+bool esp_sa_pair_new(struct secure_module *sm, key_handle subkey, const char *label, uint32_t spi,
+                     const char *up_context, const char *down_context, const struct esp_options *options,
+                     struct esp_pair *pair)
+{
+	struct transform_keys keys;
+
+	if (!transform_derive(&keys, sm, subkey, label))
+		return false;
+	pair->up = sa_of(sm, &keys, ESP_UP, spi, up_context, options);
+	pair->down = sa_of(sm, &keys, ESP_DOWN, spi + 1, down_context, options);
+	transform_keys_end(&keys);
+	return true;
 }
 
 void esp_sa_free(struct esp_sa *sa)

@@ -49,6 +49,14 @@ struct esp_sa;
  */
 struct esp_sa *esp_sa_new(struct secure_module *sm, key_handle subkey, const char *label, enum esp_direction direction,
                           uint32_t spi, const char *context, const struct esp_options *options);
+/* Both directions of an association at one end, up under spi, down under spi + 1; the keys are derived once. */
+struct esp_pair {
+	struct esp_sa *up, *down;
+};
+/* False: no such key, *pair is as it was. */
+bool esp_sa_pair_new(struct secure_module *sm, key_handle subkey, const char *label, uint32_t spi,
+                     const char *up_context, const char *down_context, const struct esp_options *options,
+                     struct esp_pair *pair);
 /* Wipes it and tells its keys' death. */
 void esp_sa_free(struct esp_sa *sa);
 /* Lets the cipher contexts go until the next packet. */

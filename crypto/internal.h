@@ -27,6 +27,7 @@ struct crypto {
 	EVP_MD *sha1, *sha256;
 	EVP_MAC *hmac;
 	EVP_MD_CTX *md_scratch;
+	EVP_CIPHER_CTX *des3_scratch; /* holds the key of its last use until the next */
 	EVP_MAC_CTX *hmac_sha1_scratch;
 	/* Sources hidden by nested calls of crypto_random_begin(). */
 	const struct random_source *random_outer[CRYPTO_RANDOM_DEPTH_MAX];
@@ -70,6 +71,17 @@ static inline void crypto_count(const struct crypto *crypto, enum crypto_op op, 
 	if (crypto->meter)
 		crypto->meter(crypto->meter_ctx, op, size);
 }
+
+#define DES3_KEY_BITS 192
+#define HMAC_KEY_BITS 160
+
+struct derived_keys;
+/*
+ * Derivation as a device performs it: derive_keys(), and of its result the up cipher key alone, which takes fewer
+ * HMACs. Metered.
+ */
+void crypto_derive_keys(struct crypto *crypto, const uint8_t subkey[24], const char *label, struct derived_keys *out);
+void crypto_derive_cipher_key(struct crypto *crypto, const uint8_t subkey[24], const char *label, uint8_t out[24]);
 
 enum sm_kind { SM_NONE, SM_DES3, SM_HMAC, SM_RSA };
 

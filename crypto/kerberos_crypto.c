@@ -2,8 +2,9 @@
  * The encryption profile des3-cbc-sha1-kd and the checksum hmac-sha1-des3-kd (RFC 3961 sections 5 and 6.3).
  *
  * A message is confounder | plain | zeros, encrypted with 3DES-CBC under Ke (initial vector 0) and followed by
- * HMAC-SHA-1 of the same bytes under Ki; Ke, Ki and Kc come from the base key and the usage by DK. Nothing is cached: a
- * key that is gone from its module is gone here. Opening compares MACs in constant time and tells no reason.
+ * HMAC-SHA-1 of the same bytes under Ki; Ke, Ki and Kc come from the base key and the usage by DK. No key is looked up
+ * again here; the context's scratch objects hold the last one until the next takes its place. Opening compares MACs in
+ * constant time and tells no reason.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -54,6 +55,20 @@ static void n_fold(const uint8_t *in, unsigned len, uint8_t out[BLOCK_LEN])
 	}
 }
 
+/* 3DES-CBC, initial vector 0, whole blocks, in place. */
+static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_t *bytes, size_t len)
+{
+	int done = 0;
+	EVP_CIPHER_CTX *ctx = crypto->des3_scratch;
+	/* Padding holds back the last block, and is on again after each new cipher. */
+	if (!EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, zero_iv, encrypt, NULL) ||
+	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
+	    done != (int)len)
+		broken("3DES");
+	crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
+	crypto_count(crypto, CRYPTO_DES3, (uint32_t)len);
+}
+
 /*
  * DK (RFC 3961 section 5.1), by hand: OpenSSL's KRB5KDF looks its cipher up by name each time, which takes longer than
  * the derivation. As there, a result whose parts are equal, so that it enciphers once, is none.
@@ -64,21 +79,12 @@ bool krb_derive(struct crypto *crypto, const uint8_t key[KRB_KEY_LEN], const uin
 	uint8_t bytes[DERIVATION_LEN];
 	if (len == 0 || len > BLOCK_LEN)
 		return false;
+	/* Each part is the one before enciphered: CBC over zeros. */
 	n_fold(constant, (unsigned)len, bytes);
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, NULL, 1, NULL))
-		broken("3DES");
-	for (int at = 0; at < DERIVATION_LEN; at += BLOCK_LEN) {
-		int done = 0;
-		if (!EVP_CipherInit_ex2(ctx, NULL, NULL, zero_iv, 1, NULL) ||
-		    !EVP_CipherUpdate(ctx, bytes + at, &done, bytes + (at ? at - BLOCK_LEN : 0), BLOCK_LEN) ||
-		    done != BLOCK_LEN)
-			broken("3DES");
-	}
-	EVP_CIPHER_CTX_free(ctx);
+	memset(bytes + BLOCK_LEN, 0, sizeof(bytes) - BLOCK_LEN);
+	des3(crypto, key, true, bytes, sizeof(bytes));
 	krb_random_to_key(bytes, out);
 	crypto_wipe(bytes, sizeof(bytes));
-	crypto_count(crypto, CRYPTO_DES3, DERIVATION_LEN);
 	return !crypto_equal(out, out + 8, 8) && !crypto_equal(out + 8, out + 16, 8);
 }
 
@@ -138,22 +144,10 @@ uint32_t krb_fresh_nonce(struct secure_module *sm)
 	return ((uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]) & 0x7fffffff;
 }
 
-/* 3DES-CBC, initial vector 0, whole blocks, in place. */
-static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_t *bytes, size_t len)
-{
-	int done = 0;
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	if (!ctx || !EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, zero_iv, encrypt, NULL) ||
-	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
-	    done != (int)len)
-		broken("3DES");
-	EVP_CIPHER_CTX_free(ctx);
-	crypto_count(crypto, CRYPTO_DES3, (uint32_t)len);
-}
-
 static void hmac(struct crypto *crypto, const uint8_t *key, const uint8_t *bytes, size_t len, uint8_t out[MAC_LEN])
 {
 	crypto_hmac_sha1(crypto, key, KRB_KEY_LEN, bytes, len, out);
+	crypto_count(crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	crypto_count(crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
 }
 

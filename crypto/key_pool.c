@@ -41,6 +41,7 @@
 struct slot {
 	uint64_t hash;
 	const uint8_t *record; /* NULL: free */
+	bool intact; /* its sum has been looked at, at the first use */
 };
 
 /* Memory that records lie in, kept until the pool is freed. */
@@ -207,18 +208,19 @@ static void index_put(struct shelf *shelf, const uint8_t *record)
 		index_grow(shelf);
 	slot = index_slot(shelf, hash, record_name(record), len);
 	shelf->used += !slot->record;
-	*slot = (struct slot){ hash, record };
+	*slot = (struct slot){ .hash = hash, .record = record };
 }
 
 static const uint8_t *index_get(const struct shelf *shelf, const char *name)
 {
 	size_t len = strlen(name);
-	const uint8_t *record;
+	struct slot *slot;
 
 	if (shelf->slot_count == 0)
 		return NULL;
-	record = index_slot(shelf, name_hash((const uint8_t *)name, len), (const uint8_t *)name, len)->record;
-	return record && record_intact(record) ? record : NULL;
+	slot = index_slot(shelf, name_hash((const uint8_t *)name, len), (const uint8_t *)name, len);
+	slot->intact = slot->record && (slot->intact || record_intact(slot->record));
+	return slot->intact ? slot->record : NULL;
 }
 
 static void keep_chunk(struct shelf *shelf, uint8_t *bytes, size_t len, bool mapped)

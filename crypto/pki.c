@@ -58,6 +58,40 @@ bool pki_take(uint8_t *bytes, int len, struct der *out)
 	return true;
 }
 
+/* Of a certificate or CRL whose DER is len bytes long (256 or more): less the algorithm and signature at its end. */
+static void count_hash(struct crypto *crypto, int len, const X509_ALGOR *algorithm, const ASN1_BIT_STRING *signature)
+{
+	const int outer_header = 4;
+	int behind = i2d_X509_ALGOR(algorithm, NULL) +
+	             ASN1_object_size(0, ASN1_STRING_length(signature) + 1, V_ASN1_BIT_STRING);
+	bool sha1 = OBJ_obj2nid(algorithm->algorithm) == NID_sha1WithRSAEncryption;
+
+	if (len > outer_header + behind)
+		crypto_count(crypto, sha1 ? CRYPTO_SHA1 : CRYPTO_SHA256, (uint32_t)(len - outer_header - behind));
+}
+
+void pki_count_cert_hash(struct crypto *crypto, X509 *cert)
+{
+	const ASN1_BIT_STRING *signature;
+	const X509_ALGOR *algorithm;
+
+	if (!crypto->meter)
+		return;
+	X509_get0_signature(&signature, &algorithm, cert);
+	count_hash(crypto, i2d_X509(cert, NULL), algorithm, signature);
+}
+
+void pki_count_crl_hash(struct crypto *crypto, X509_CRL *crl)
+{
+	const ASN1_BIT_STRING *signature;
+	const X509_ALGOR *algorithm;
+
+	if (!crypto->meter)
+		return;
+	X509_CRL_get0_signature(crl, &signature, &algorithm);
+	count_hash(crypto, i2d_X509_CRL(crl, NULL), algorithm, signature);
+}
+
 X509 *pki_parse(OSSL_LIB_CTX *lib, const uint8_t *der, size_t len)
 {
 	const uint8_t *p = der;

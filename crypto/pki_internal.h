@@ -36,5 +36,8 @@ bool pki_facts(X509 *cert, struct cert_facts *facts);
 bool pki_time(const ASN1_TIME *time, int64_t *time_s);
 /* Moves len bytes of OpenSSL's heap (freed here) into out; false when len is not positive. */
 bool pki_take(uint8_t *bytes, int len, struct der *out);
+/* Count the hash under a signature, over what it covers. Without a meter they cost nothing. */
+void pki_count_cert_hash(struct crypto *crypto, X509 *cert);
+void pki_count_crl_hash(struct crypto *crypto, X509_CRL *crl);
 
 #endif

@@ -277,6 +277,7 @@ static bool sign_cert(struct crypto *crypto, X509 *cert, EVP_PKEY *key, bool sha
 	crypto_random_begin(crypto, crypto_blinding(crypto));
 	ok = X509_sign(cert, key, sha1 ? crypto->sha1 : crypto->sha256) > 0;
 	crypto_random_end(crypto);
+	pki_count_cert_hash(crypto, cert);
 	crypto_count(crypto, CRYPTO_RSA_SIGN, (uint32_t)EVP_PKEY_get_bits(key));
 	return ok;
 }
@@ -362,6 +363,7 @@ static bool sign_crl(struct crypto *crypto, X509_CRL *crl, EVP_PKEY *key)
 	crypto_random_begin(crypto, crypto_blinding(crypto));
 	ok = X509_CRL_sign(crl, key, crypto->sha256) > 0;
 	crypto_random_end(crypto);
+	pki_count_crl_hash(crypto, crl);
 	crypto_count(crypto, CRYPTO_RSA_SIGN, (uint32_t)EVP_PKEY_get_bits(key));
 	return ok;
 }

@@ -111,6 +111,7 @@ static void count_signatures(struct crypto *crypto, const STACK_OF(X509) *chain)
 	for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
 		EVP_PKEY *key = X509_get0_pubkey(sk_X509_value(chain, i + 1));
 
+		pki_count_cert_hash(crypto, sk_X509_value(chain, i));
 		crypto_count(crypto, CRYPTO_RSA_VERIFY, key ? (uint32_t)EVP_PKEY_get_bits(key) : 0);
 	}
 }
@@ -246,6 +247,7 @@ static bool crl_holds(struct crypto *crypto, X509_CRL *crl, X509 *issuer, int64_
 	/* Critical extensions of a CRL narrow what it covers (deltas, indirect CRLs); this architecture has none. */
 	if (X509_CRL_get_ext_by_critical(crl, 1, -1) >= 0)
 		return false;
+	pki_count_crl_hash(crypto, crl);
 	crypto_count(crypto, CRYPTO_RSA_VERIFY, (uint32_t)EVP_PKEY_get_bits(key));
 	return X509_CRL_verify(crl, key) == 1;
 }

@@ -36,20 +36,43 @@ struct rtp_cipher {
 };
 static_assert(TRANSFORM_BLOCK_LEN - 1 + TRANSFORM_MAC_LEN <= RTP_SEAL_EXTRA_MAX, "room for padding and MAC");
 
-struct rtp_cipher *rtp_cipher_new(struct secure_module *sm, key_handle subkey, const char *label,
-                                  enum esp_direction direction, const char *context, bool mac)
+static struct rtp_cipher *cipher_of(struct secure_module *sm, const struct transform_keys *keys,
+                                    enum esp_direction direction, const char *context, bool mac)
 {
 	struct rtp_cipher *cipher = calloc(1, sizeof *cipher);
 	uint32_t unused_sn;
 
 	if (!cipher)
 		abort();
-	if (!transform_init(&cipher->transform, sm, subkey, label, direction, &rtp_names, context, mac, &unused_sn)) {
-		free(cipher);
-		return NULL;
-	}
+	transform_init(&cipher->transform, sm, keys, direction, &rtp_names, context, mac, &unused_sn);
 	cipher->mac = mac;
 	return cipher;
+}
+
+struct rtp_cipher *rtp_cipher_new(struct secure_module *sm, key_handle subkey, const char *label,
+                                  enum esp_direction direction, const char *context, bool mac)
+{
+	struct transform_keys keys;
+	struct rtp_cipher *cipher;
+
+	if (!transform_derive(&keys, sm, subkey, label))
+		return NULL;
+	cipher = cipher_of(sm, &keys, direction, context, mac);
+	transform_keys_end(&keys);
+	return cipher;
+}
+
+bool rtp_cipher_pair_new(struct secure_module *sm, key_handle subkey, const char *label, const struct rtp_way ways[2],
+                         bool mac, struct rtp_cipher *out[2])
+{
+	struct transform_keys keys;
+
+	if (!transform_derive(&keys, sm, subkey, label))
+		return false;
+	for (int i = 0; i < 2; i++)
+		out[i] = cipher_of(sm, &keys, ways[i].direction, ways[i].context, mac);
+	transform_keys_end(&keys);
+	return true;
 }
 
 void rtp_cipher_free(struct rtp_cipher *cipher)

@@ -19,6 +19,13 @@ struct rtp_cipher;
  */
 struct rtp_cipher *rtp_cipher_new(struct secure_module *sm, key_handle subkey, const char *label,
                                   enum esp_direction direction, const char *context, bool mac);
+/* Both ways of a stream, made in this order; the keys are derived once. False: no such key, out is as it was. */
+struct rtp_way {
+	enum esp_direction direction;
+	const char *context;
+};
+bool rtp_cipher_pair_new(struct secure_module *sm, key_handle subkey, const char *label, const struct rtp_way ways[2],
+                         bool mac, struct rtp_cipher *out[2]);
 void rtp_cipher_free(struct rtp_cipher *cipher);
 /*
  * Encrypts the RTP packet of len bytes in place; RTP_SEAL_EXTRA_MAX writable bytes behind. Returns the new length. 0:

@@ -424,16 +424,16 @@ key_handle sm_unwrap(struct secure_module *sm, key_handle wrapping, uint32_t usa
 key_handle sm_derive_des3(struct secure_module *sm, key_handle subkey, const char *label, const char *role)
 {
 	const struct sm_key *parent = sm_lookup(sm, subkey, SM_DES3);
-	struct derived_keys derived;
+	uint8_t bytes[DES3_LEN];
 	char how[HOW_MAX];
 	key_handle handle;
 
 	if (!parent)
 		return 0;
-	derive_keys(parent->bytes, DES3_LEN, label, &derived);
+	crypto_derive_cipher_key(sm->crypto, parent->bytes, label, bytes);
 	snprintf(how, sizeof how, "derived:%s", label);
-	handle = sm_add(sm, SM_DES3, role, derived.up.cipher_key, DES3_LEN, how, "", parent);
-	crypto_wipe(&derived, sizeof derived);
+	handle = sm_add(sm, SM_DES3, role, bytes, DES3_LEN, how, "", parent);
+	crypto_wipe(bytes, sizeof bytes);
 	return handle;
 }
 
@@ -445,6 +445,7 @@ bool sm_hmac_sha1(struct secure_module *sm, key_handle handle, const uint8_t *by
 	if (!key || key->kind == SM_RSA)
 		return false;
 	crypto_hmac_sha1(sm->crypto, key->bytes, secret_len(key), bytes, len, out);
+	crypto_count(sm->crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	crypto_count(sm->crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
 	return true;
 }

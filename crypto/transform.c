@@ -33,18 +33,30 @@ static void tell(const struct transform *t, enum key_life life, const char *how,
 		         sizeof t->auth_key, parent_id);
 }
 
-bool transform_init(struct transform *t, struct secure_module *sm, key_handle subkey, const char *label,
-                    enum esp_direction direction, const struct transform_names *names, const char *context, bool mac,
-                    uint32_t *start_sn)
+bool transform_derive(struct transform_keys *keys, struct secure_module *sm, key_handle subkey, const char *label)
 {
 	const struct sm_key *parent = sm_lookup(sm, subkey, SM_DES3);
-	struct derived_keys derived;
-	const struct derived_direction *half = direction == ESP_UP ? &derived.up : &derived.down;
-	char how[HOW_MAX];
 
 	if (!parent)
 		return false;
-	derive_keys(parent->bytes, sizeof parent->bytes, label, &derived);
+	crypto_derive_keys(sm_crypto(sm), parent->bytes, label, &keys->derived);
+	memcpy(keys->parent_id, parent->id, KEY_ID_LEN);
+	keys->label = label;
+	return true;
+}
+
+void transform_keys_end(struct transform_keys *keys)
+{
+	crypto_wipe(keys, sizeof *keys);
+}
+
+void transform_init(struct transform *t, struct secure_module *sm, const struct transform_keys *keys,
+                    enum esp_direction direction, const struct transform_names *names, const char *context, bool mac,
+                    uint32_t *start_sn)
+{
+	const struct derived_direction *half = direction == ESP_UP ? &keys->derived.up : &keys->derived.down;
+	char how[HOW_MAX];
+
 	*t = (struct transform){ .sm = sm, .names = names, .has_mac = mac, .context = strdup(context) };
 	if (!t->context)
 		machine_defect("strdup");
@@ -52,10 +64,8 @@ bool transform_init(struct transform *t, struct secure_module *sm, key_handle su
 	if (mac)
 		memcpy(t->auth_key, half->auth_key, sizeof t->auth_key);
 	*start_sn = half->start_sn;
-	crypto_wipe(&derived, sizeof derived);
-	snprintf(how, sizeof how, "derived:%s", label);
-	tell(t, KEY_LIFE_BORN, how, parent->id);
-	return true;
+	snprintf(how, sizeof how, "derived:%s", keys->label);
+	tell(t, KEY_LIFE_BORN, how, keys->parent_id);
 }
 
 void transform_end(struct transform *t)
@@ -83,6 +93,7 @@ static void wake_cipher(struct transform *t)
 	if (!t->cipher || !EVP_CipherInit_ex2(t->cipher, des3, t->cipher_key, NULL, 1, NULL) ||
 	    !EVP_CIPHER_CTX_set_padding(t->cipher, 0))
 		machine_defect("3DES setup");
+	crypto_count(sm_crypto(t->sm), CRYPTO_DES3_KEY, DES3_KEY_BITS);
 }
 
 /* The hash state after the key padded with one of RFC 2104's two constants. */
@@ -126,6 +137,7 @@ void transform_mac(struct transform *t, const uint8_t *bytes, size_t len, uint8_
 	if (!t->inner) {
 		t->inner = padded_state(t, IPAD);
 		t->outer = padded_state(t, OPAD);
+		crypto_count(crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	}
 	if (!EVP_MD_CTX_copy_ex(work, t->inner) || !EVP_DigestUpdate(work, bytes, len) ||
 	    !EVP_DigestFinal_ex(work, hash, NULL) || !EVP_MD_CTX_copy_ex(work, t->outer) ||

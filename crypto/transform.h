@@ -33,12 +33,21 @@ struct transform {
 	bool has_mac;
 };
 
+/* A sub-key's keys under a label, for both directions. transform_keys_end() wipes them. */
+struct transform_keys {
+	struct derived_keys derived;
+	uint8_t parent_id[KEY_ID_LEN];
+	const char *label; /* borrowed */
+};
+
+/* False when the module has no such key; nothing is to be wiped then. */
+bool transform_derive(struct transform_keys *keys, struct secure_module *sm, key_handle subkey, const char *label);
+void transform_keys_end(struct transform_keys *keys);
 /*
- * Derives one direction's keys of the sub-key under the label and tells them; mac false: no authentication key exists.
- * False when the module has no such key, *t is then untouched. start_sn: as derived. names must outlive the transform;
- * context is copied.
+ * Takes one direction's keys and tells them; mac false: no authentication key exists. start_sn: as derived. names must
+ * outlive the transform; context is copied.
  */
-bool transform_init(struct transform *t, struct secure_module *sm, key_handle subkey, const char *label,
+void transform_init(struct transform *t, struct secure_module *sm, const struct transform_keys *keys,
                     enum esp_direction direction, const struct transform_names *names, const char *context, bool mac,
                     uint32_t *start_sn);
 /* Tells the keys' death, wipes them, frees what is owned. */

@@ -12,6 +12,7 @@
 #include "sim/service.h"
 
 #define SPI_FIRST 0x100 /* 1..255 are reserved */
+#define CONTEXT_LEN 64
 
 struct expectation { /* of an association, and what has come for it already */
 	struct expectation *next;
@@ -187,34 +188,33 @@ static void on_expiry(struct sim *sim, struct event *event)
 }
 
 /* What the crypto layer needs to say in a key log: who sends to whom under which SPI. */
-static void context_of(uint32_t src, uint32_t dst, uint32_t spi, char out[64])
+static void context_of(uint32_t src, uint32_t dst, uint32_t spi, char out[CONTEXT_LEN])
 {
 	char a[IP_TEXT_LEN], b[IP_TEXT_LEN];
 
-	snprintf(out, 64, "%s %s 0x%08x", ip_text(src, a), ip_text(dst, b), spi);
+	snprintf(out, CONTEXT_LEN, "%s %s 0x%08x", ip_text(src, a), ip_text(dst, b), spi);
 }
 
-static struct esp_sa *direction(struct ipsec *s, const struct association_request *r, enum esp_direction dir, uint32_t own_ip)
+static bool both_directions(struct ipsec *s, const struct association_request *r, struct esp_pair *pair)
 {
-	bool ours = (dir == ESP_UP) == r->initiator;
-	uint32_t spi = dir == ESP_UP ? r->spi : r->spi + 1;
-	char context[64];
+	uint32_t own_ip = ip_source_for(s->node, r->peer_ip);
+	uint32_t initiator_ip = r->initiator ? own_ip : r->peer_ip, responder_ip = r->initiator ? r->peer_ip : own_ip;
+	char up[CONTEXT_LEN], down[CONTEXT_LEN];
 
-	context_of(ours ? own_ip : r->peer_ip, ours ? r->peer_ip : own_ip, spi, context);
-	return esp_sa_new(s->sm, r->subkey, r->label, dir, spi, context, &s->options);
+	context_of(initiator_ip, responder_ip, r->spi, up);
+	context_of(responder_ip, initiator_ip, r->spi + 1, down);
+	return esp_sa_pair_new(s->sm, r->subkey, r->label, r->spi, up, down, &s->options, pair);
 }
 
 static void release_held(struct ipsec *s, uint32_t peer_ip, uint32_t spi);
 
 struct association *ipsec_add(struct ipsec *s, const struct association_request *r)
 {
-	uint32_t own_ip = ip_source_for(s->node, r->peer_ip), spi_in = r->initiator ? r->spi + 1 : r->spi;
+	uint32_t spi_in = r->initiator ? r->spi + 1 : r->spi;
 	struct association *a, *replaced;
-	struct esp_sa *up = NULL, *down = NULL;
+	struct esp_pair pair;
 
-	if (s->count >= IPSEC_ASSOCIATIONS_MAX || !(up = direction(s, r, ESP_UP, own_ip)) ||
-	    !(down = direction(s, r, ESP_DOWN, own_ip))) {
-		esp_sa_free(up);
+	if (s->count >= IPSEC_ASSOCIATIONS_MAX || !both_directions(s, r, &pair)) {
 		sm_destroy_key(s->sm, r->subkey);
 		return NULL;
 	}
@@ -233,8 +233,8 @@ struct association *ipsec_add(struct ipsec *s, const struct association_request 
 	snprintf(a->peer, sizeof a->peer, "%s", r->peer ? r->peer : "");
 	a->subkey = r->subkey;
 	a->wrap = sm_derive_des3(s->sm, r->subkey, LABEL_WRAP, "wrap");
-	a->in = r->initiator ? down : up;
-	a->out = r->initiator ? up : down;
+	a->in = r->initiator ? pair.down : pair.up;
+	a->out = r->initiator ? pair.up : pair.down;
 	a->expired = r->expired;
 	a->owner = r->owner;
 	a->born_ns = s->node->sim->now_ns;

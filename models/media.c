@@ -516,16 +516,19 @@ static bool open_ciphers(struct media *m)
 {
 	const struct media_request *r = &m->request;
 	char local[IP_TEXT_LEN], peer[IP_TEXT_LEN], out[CONTEXT_LEN], in[CONTEXT_LEN];
+	const struct rtp_way ways[] = { { r->initiator ? ESP_UP : ESP_DOWN, out },
+		                        { r->initiator ? ESP_DOWN : ESP_UP, in } };
+	struct rtp_cipher *ciphers[2];
 
 	ip_text(m->local_ip, local);
 	ip_text(r->peer_ip, peer);
 	snprintf(out, sizeof out, "%s:%u %s:%u", local, r->local_port, peer, r->peer_port);
 	snprintf(in, sizeof in, "%s:%u %s:%u", peer, r->peer_port, local, r->local_port);
-	m->out = rtp_cipher_new(r->sm, r->subkey, r->label, r->initiator ? ESP_UP : ESP_DOWN, out, r->mac);
-	if (!m->out)
+	if (!rtp_cipher_pair_new(r->sm, r->subkey, r->label, ways, r->mac, ciphers))
 		return false;
-	m->in = rtp_cipher_new(r->sm, r->subkey, r->label, r->initiator ? ESP_DOWN : ESP_UP, in, r->mac);
-	return m->in != NULL;
+	m->out = ciphers[0];
+	m->in = ciphers[1];
+	return true;
 }
 
 /*
