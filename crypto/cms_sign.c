@@ -47,12 +47,7 @@ static struct der_span content_type(enum pkinit_content type)
 	}
 }
 
-/* Issuer and serial number as they stand in a certificate. */
-struct signer_name {
-	struct der_span serial, issuer;
-};
-
-static bool read_signer(const struct der *cert, struct signer_name *name)
+bool cms_name_read(const struct der *cert, struct cms_name *name)
 {
 	struct der_span in = { cert->bytes, cert->len }, body, to_be_signed;
 
@@ -111,8 +106,10 @@ static bool sign_bytes(struct crypto *crypto, EVP_PKEY *pkey, const uint8_t *byt
 	     EVP_DigestSign(ctx, signature, signature_len, bytes, len) > 0;
 	crypto_random_end(crypto);
 	EVP_MD_CTX_free(ctx);
-	if (ok)
+	if (ok) {
+		crypto_count(crypto, CRYPTO_SHA256, (uint32_t)len);
 		crypto_count(crypto, CRYPTO_RSA_SIGN, (uint32_t)EVP_PKEY_get_bits(pkey));
+	}
 	return ok;
 }
 
@@ -137,7 +134,7 @@ static void put_certificates(struct der_writer *w, const struct der *cert, const
 }
 
 /* SignerInfo in its SET. attributes: without header. */
-static void put_signer(struct der_writer *w, const struct signer_name *name, const struct der_span *attributes,
+static void put_signer(struct der_writer *w, const struct cms_name *name, const struct der_span *attributes,
                        const struct der_span *signature)
 {
 	static const uint8_t version_1[] = { DER_INTEGER, 1, 1 };
@@ -194,6 +191,7 @@ static bool sign_attributes(struct crypto *crypto, EVP_PKEY *pkey, enum pkinit_c
 	if (!EVP_Digest(content->bytes, content->len, digest, NULL, crypto->sha256, NULL) ||
 	    !put_attributes(&w, &oid, now_s, digest))
 		return false;
+	crypto_count(crypto, CRYPTO_SHA256, (uint32_t)content->len);
 	part->attributes = (struct der_span){ w.at, (size_t)(end - w.at) };
 	der_wrap(&w, DER_SET, end);
 	if (!sign_bytes(crypto, pkey, w.at, (size_t)(end - w.at), part->signature, &len))
@@ -206,13 +204,13 @@ bool cms_sign(struct crypto *crypto, EVP_PKEY *pkey, const struct der *cert, con
               enum pkinit_content type, const struct der *content, int64_t now_s, struct der *out)
 {
 	size_t size = FRAME_MAX + SIGNATURE_MAX + content->len + 2 * cert->len + (extra ? extra->len : 0);
-	struct signer_name name;
+	struct cms_name name;
 	struct signed_part part;
 	struct der_writer w;
 	const uint8_t *end;
 	bool ok;
 
-	if (!read_signer(cert, &name) || !sign_attributes(crypto, pkey, type, content, now_s, &part)) {
+	if (!cms_name_read(cert, &name) || !sign_attributes(crypto, pkey, type, content, now_s, &part)) {
 		ERR_clear_error();
 		return false;
 	}

@@ -1,9 +1,8 @@
 /*
- * CMS for PKINIT by OpenSSL (pkinit_cms.h; RFC 5652, RFC 4556 sections 3.2.1 and 3.2.3).
+ * CMS for PKINIT (pkinit_cms.h; RFC 5652, RFC 4556 sections 3.2.1 and 3.2.3): what is read is read by OpenSSL.
  *
- * OpenSSL is told the signing time, or it would take the machine's. Randomness: sealing draws from the module's stream;
- * signing and opening draw only what does not show in the result, from the context's blinding stream. A peer's errors
- * leave nothing in OpenSSL's error queue.
+ * Randomness: sealing draws from the module's stream; signing and opening draw only what does not show in the
+ * result, from the context's blinding stream. A peer's errors leave nothing in OpenSSL's error queue.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -27,29 +26,6 @@ static ASN1_OBJECT *content_oid(enum pkinit_content type)
 	if (!oid)
 		abort();
 	return oid;
-}
-
-static bool encode_cms(const CMS_ContentInfo *cms, struct der *out)
-{
-	unsigned char *bytes = NULL;
-	int len = i2d_CMS_ContentInfo(cms, &bytes);
-	bool ok = len > 0 && krb_der_copy(out, bytes, (size_t)len);
-	OPENSSL_free(bytes);
-	return ok;
-}
-
-/* Feeds content into a partial structure and encodes the whole. */
-static bool finish(CMS_ContentInfo *cms, const struct der *content, struct der *out)
-{
-	BIO *in = BIO_new_mem_buf(content->bytes, (int)content->len);
-	bool ok = in && CMS_final(cms, in, NULL, CMS_BINARY) > 0 && encode_cms(cms, out);
-	BIO_free(in);
-	return ok;
-}
-
-static bool set_content_type(CMS_ContentInfo *cms, const ASN1_OBJECT *oid)
-{
-	return CMS_set1_eContentType(cms, oid) > 0;
 }
 
 /* Signing */
@@ -166,10 +142,28 @@ static bool suite_known(struct crypto *crypto, const struct pkinit_signed *read)
 	return rsa && (nid == NID_sha1 || nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512);
 }
 
+/* The hash of content and that of the attributes, which are hashed as a SET. */
+static void count_hashes(struct crypto *crypto, const struct pkinit_signed *read)
+{
+	CMS_SignerInfo *signer = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(read->cms), 0);
+	X509_ALGOR *digest;
+	int attributes_len = 0;
+	if (!crypto->meter)
+		return;
+	CMS_SignerInfo_get0_algs(signer, NULL, NULL, &digest, NULL);
+	enum crypto_op op = OBJ_obj2nid(digest->algorithm) == NID_sha1 ? CRYPTO_SHA1 : CRYPTO_SHA256;
+	for (int i = 0; i < CMS_signed_get_attr_count(signer); i++)
+		attributes_len += i2d_X509_ATTRIBUTE(CMS_signed_get_attr(signer, i), NULL);
+	crypto_count(crypto, op, (uint32_t)read->content.len);
+	if (attributes_len > 0)
+		crypto_count(crypto, op, (uint32_t)ASN1_object_size(1, attributes_len, V_ASN1_SET));
+}
+
 bool pkinit_signed_verify(struct crypto *crypto, const struct pkinit_signed *read)
 {
 	bool ok = suite_known(crypto, read) && attribute_names_type(read->cms) &&
 	          CMS_verify(read->cms, NULL, NULL, NULL, NULL, CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY) > 0;
+	count_hashes(crypto, read);
 	crypto_count(crypto, CRYPTO_RSA_VERIFY, key_bits(crypto, &read->signer));
 	ERR_clear_error();
 	return ok;
@@ -207,18 +201,12 @@ bool pkinit_envelope(struct secure_module *sm, const struct der *recipient, cons
 {
 	struct crypto *crypto = sm_crypto(sm);
 	X509 *x509 = cert_parse(crypto, recipient->bytes, recipient->len);
-	if (!x509)
-		return false;
-	crypto_random_begin(crypto, sm_random(sm));
-	CMS_ContentInfo *cms = CMS_EnvelopedData_create_ex(crypto->des3_cbc, crypto->lib, NULL);
-	bool ok = cms && CMS_set_detached(cms, 0) && set_content_type(cms, OBJ_nid2obj(NID_pkcs7_signed)) &&
-	          CMS_add1_recipient_cert(cms, x509, 0) &&
-	          finish(cms, signed_data, out);
-	CMS_ContentInfo_free(cms);
-	crypto_random_end(crypto);
+	EVP_PKEY *pkey = x509 ? X509_get0_pubkey(x509) : NULL;
+	bool ok = pkey && EVP_PKEY_is_a(pkey, "RSA") && cms_envelope(sm, recipient, pkey, signed_data, out);
 	if (ok) {
-		crypto_count(crypto, CRYPTO_RSA_ENCRYPT, (uint32_t)EVP_PKEY_get_bits(X509_get0_pubkey(x509)));
-		crypto_count(crypto, CRYPTO_DES3, (uint32_t)signed_data->len);
+		crypto_count(crypto, CRYPTO_RSA_ENCRYPT, (uint32_t)EVP_PKEY_get_bits(pkey));
+		crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
+		crypto_count(crypto, CRYPTO_DES3, (uint32_t)signed_data->len / 8 * 8 + 8);
 	}
 	ERR_clear_error();
 	X509_free(x509);
@@ -251,27 +239,48 @@ static CMS_RecipientInfo *only_recipient(CMS_ContentInfo *cms)
 	return recipient;
 }
 
-enum pkinit_opened pkinit_open_envelope(struct secure_module *sm, key_handle key, const uint8_t *bytes, size_t len,
-                                        bool tell_padding, struct der *signed_data)
+/* By OpenSSL, for what cms_open_envelope() did not take. */
+static enum pkinit_opened open_any(struct crypto *crypto, EVP_PKEY *pkey, const uint8_t *bytes, size_t len,
+                                   bool tell_padding, struct der *signed_data)
 {
-	struct crypto *crypto = sm_crypto(sm);
-	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
-	CMS_ContentInfo *cms = pkey ? cms_decode(crypto, bytes, len) : NULL;
+	CMS_ContentInfo *cms = cms_decode(crypto, bytes, len);
 	CMS_RecipientInfo *recipient = cms ? only_recipient(cms) : NULL;
 	enum pkinit_opened opened = PKINIT_OPEN_FAILED;
 	if (recipient && EVP_PKEY_up_ref(pkey)) {
-		crypto_random_begin(crypto, crypto_blinding(crypto));
 		CMS_RecipientInfo_set0_pkey(recipient, pkey);
 		bool unpadded = CMS_RecipientInfo_decrypt(cms, recipient) > 0;
 		if (!unpadded && tell_padding)
 			opened = PKINIT_OPEN_PADDING;
 		else if (decrypt_content(cms, signed_data))
 			opened = PKINIT_OPENED;
-		crypto_random_end(crypto);
 		crypto_count(crypto, CRYPTO_RSA_DECRYPT, (uint32_t)EVP_PKEY_get_bits(pkey));
-		crypto_count(crypto, CRYPTO_DES3, (uint32_t)len);
+		crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
+		crypto_count(crypto, CRYPTO_DES3, (uint32_t)len); /* hostile or foreign: about its content */
 	}
 	CMS_ContentInfo_free(cms);
+	return opened;
+}
+
+enum pkinit_opened pkinit_open_envelope(struct secure_module *sm, key_handle key, const uint8_t *bytes, size_t len,
+                                        bool tell_padding, struct der *signed_data)
+{
+	struct crypto *crypto = sm_crypto(sm);
+	EVP_PKEY *pkey = sm_rsa_pkey(sm, key);
+	enum pkinit_opened opened = PKINIT_OPEN_FAILED;
+	size_t content_len;
+	if (!pkey)
+		return opened;
+	crypto_random_begin(crypto, crypto_blinding(crypto));
+	if (cms_open_envelope(crypto, pkey, bytes, len, signed_data, &content_len)) {
+		opened = PKINIT_OPENED;
+		crypto_count(crypto, CRYPTO_RSA_DECRYPT, (uint32_t)EVP_PKEY_get_bits(pkey));
+		crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
+		crypto_count(crypto, CRYPTO_DES3, (uint32_t)content_len);
+	} else {
+		ERR_clear_error();
+		opened = open_any(crypto, pkey, bytes, len, tell_padding, signed_data);
+	}
+	crypto_random_end(crypto);
 	ERR_clear_error();
 	return opened;
 }

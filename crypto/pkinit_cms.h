@@ -8,6 +8,7 @@
 #define TOLLGATE_CRYPTO_PKINIT_CMS_H
 
 #include <openssl/cms.h>
+#include "crypto/der.h"
 #include "crypto/kerberos_internal.h"
 
 /* id-data is the draft's type for everything. */
@@ -19,6 +20,22 @@ CMS_ContentInfo *cms_decode(struct crypto *crypto, const uint8_t *bytes, size_t 
 /* pkinit_sign() with the key object (cms_sign.c). False: the certificate cannot be read, or the key does not sign. */
 bool cms_sign(struct crypto *crypto, EVP_PKEY *pkey, const struct der *cert, const struct der *extra,
               enum pkinit_content type, const struct der *content, int64_t now_s, struct der *out);
+
+/* Issuer and serial number as they stand in a certificate. */
+struct cms_name {
+	struct der_span serial, issuer; /* borrowed */
+};
+bool cms_name_read(const struct der *cert, struct cms_name *name);
+
+/* ContentInfo(EnvelopedData) to a certificate whose key is RSA (cms_envelope.c). */
+bool cms_envelope(struct secure_module *sm, const struct der *cert, EVP_PKEY *pkey, const struct der *plain,
+                  struct der *out);
+/*
+ * Opens exactly what cms_envelope() makes. False: anything else, and OpenSSL shall judge it. The caller has set a
+ * source of randomness. content_len: of what was deciphered.
+ */
+bool cms_open_envelope(struct crypto *crypto, EVP_PKEY *pkey, const uint8_t *bytes, size_t len, struct der *plain,
+                       size_t *content_len);
 
 /*
  * ContentInfo(SignedData) over content, signed with the key, SHA-256, signing time now_s. The certificates go along;

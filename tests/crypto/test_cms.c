@@ -1,6 +1,6 @@
 /*
- * CMS by hand against OpenSSL's: SignedData with the same bytes (cms_sign.c), and the same verdict on every mutilated
- * one (cms_decode.c).
+ * CMS by hand against OpenSSL's: SignedData and EnvelopedData with the same bytes (cms_sign.c, cms_envelope.c), the same
+ * verdict on every mutilated SignedData (cms_decode.c), and no mutilated EnvelopedData opened that OpenSSL would not open.
  */
 #include <openssl/err.h>
 #include "crypto/pki_internal.h"
@@ -156,6 +156,135 @@ START_TEST(mutilated_signed_data_is_read_as_openssl_reads_it)
 }
 END_TEST
 
+/* EnvelopedData */
+
+static struct der sealed_by_openssl(const struct world *w, const struct der *plain)
+{
+	struct seed_stream stream;
+	struct random_source random = { seed_stream_fill, &stream };
+	X509 *cert = cert_parse(w->crypto, w->identity.cert.bytes, w->identity.cert.len);
+	BIO *in = BIO_new_mem_buf(plain->bytes, (int)plain->len);
+	CMS_ContentInfo *cms;
+	struct der out = { NULL, 0 };
+	unsigned char *bytes = NULL;
+	int len;
+
+	seed_stream_init(&stream, "envelope");
+	crypto_random_begin(w->crypto, &random);
+	cms = CMS_EnvelopedData_create_ex(w->crypto->des3_cbc, w->crypto->lib, NULL);
+	ck_assert(cms && CMS_set_detached(cms, 0) && CMS_set1_eContentType(cms, OBJ_nid2obj(NID_pkcs7_signed)) &&
+	          CMS_add1_recipient_cert(cms, cert, 0) && CMS_final(cms, in, NULL, CMS_BINARY));
+	crypto_random_end(w->crypto);
+	len = i2d_CMS_ContentInfo(cms, &bytes);
+	ck_assert(len > 0 && krb_der_copy(&out, bytes, (size_t)len));
+	OPENSSL_free(bytes);
+	CMS_ContentInfo_free(cms);
+	BIO_free(in);
+	X509_free(cert);
+	return out;
+}
+
+static struct der sealed_by_us(const struct world *w, const struct der *plain)
+{
+	struct seed_stream stream;
+	struct random_source random = { seed_stream_fill, &stream };
+	struct secure_module *sm = sm_new(w->crypto, "sealer", &random);
+	struct der out = { NULL, 0 };
+
+	seed_stream_init(&stream, "envelope");
+	ck_assert(pkinit_envelope(sm, &w->identity.cert, plain, &out));
+	sm_free(sm);
+	return out;
+}
+
+START_TEST(enveloped_data_has_openssls_bytes)
+{
+	static const size_t lengths[] = { 1, 7, 8, 9, 100, 127, 128, 255, 256, 1000, 10000 };
+	const struct world *w = &the_world;
+
+	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+		struct der plain = { malloc(lengths[i]), lengths[i] }, ours, theirs;
+
+		memset(plain.bytes, 0xa5, plain.len);
+		ours = sealed_by_us(w, &plain);
+		theirs = sealed_by_openssl(w, &plain);
+		ck_assert_uint_eq(ours.len, theirs.len);
+		ck_assert_mem_eq(ours.bytes, theirs.bytes, ours.len);
+		der_free(&ours);
+		der_free(&theirs);
+		der_free(&plain);
+	}
+}
+END_TEST
+
+static bool opened_by_openssl(const struct world *w, EVP_PKEY *pkey, const uint8_t *bytes, size_t len, struct der *plain)
+{
+	CMS_ContentInfo *cms = decode_whole(w, bytes, len);
+	STACK_OF(CMS_RecipientInfo) *list = cms ? CMS_get0_RecipientInfos(cms) : NULL;
+	BIO *out = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	bool ok = false;
+
+	if (list && sk_CMS_RecipientInfo_num(list) == 1 && EVP_PKEY_up_ref(pkey)) {
+		CMS_RecipientInfo_set0_pkey(sk_CMS_RecipientInfo_value(list, 0), pkey);
+		ok = CMS_RecipientInfo_decrypt(cms, sk_CMS_RecipientInfo_value(list, 0)) > 0 &&
+		     CMS_decrypt(cms, NULL, NULL, NULL, out, CMS_BINARY) > 0;
+	}
+	if (ok) {
+		long text_len = BIO_get_mem_data(out, &text);
+
+		ok = krb_der_copy(plain, (uint8_t *)text, (size_t)text_len);
+	}
+	BIO_free(out);
+	CMS_ContentInfo_free(cms);
+	ERR_clear_error();
+	return ok;
+}
+
+/* Whether it was opened by hand; then OpenSSL must find the same in it. */
+static bool check_opened(const struct world *w, EVP_PKEY *pkey, const uint8_t *bytes, size_t len)
+{
+	struct der ours = { NULL, 0 }, theirs = { NULL, 0 };
+	size_t content_len;
+	bool opened;
+
+	crypto_random_begin(w->crypto, crypto_blinding(w->crypto));
+	opened = cms_open_envelope(w->crypto, pkey, bytes, len, &ours, &content_len);
+	ERR_clear_error();
+	if (opened) {
+		ck_assert(opened_by_openssl(w, pkey, bytes, len, &theirs));
+		ck_assert_uint_eq(ours.len, theirs.len);
+		ck_assert_mem_eq(ours.bytes, theirs.bytes, ours.len);
+	}
+	crypto_random_end(w->crypto);
+	der_free(&ours);
+	der_free(&theirs);
+	return opened;
+}
+
+START_TEST(mutilated_enveloped_data_is_opened_only_as_openssl_opens_it)
+{
+	const struct world *w = &the_world;
+	EVP_PKEY *pkey = sm_rsa_pkey(w->cta.sm, w->identity.rsa_key);
+	uint8_t bytes[20] = { 0x30, 0x12 };
+	struct der plain = { bytes, sizeof bytes }, whole = sealed_by_us(w, &plain);
+	unsigned opened = 0;
+
+	ck_assert(check_opened(w, pkey, whole.bytes, whole.len));
+	for (size_t at = 0; at < whole.len; at++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			whole.bytes[at] ^= (uint8_t)(1u << bit);
+			opened += check_opened(w, pkey, whole.bytes, whole.len);
+			whole.bytes[at] ^= (uint8_t)(1u << bit);
+		}
+	}
+	ck_assert_uint_gt(opened, 64); /* the initial vector at least, and what names the recipient */
+	for (size_t len = 0; len < whole.len; len++)
+		ck_assert(!check_opened(w, pkey, whole.bytes, len));
+	der_free(&whole);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cms");
@@ -168,6 +297,8 @@ int main(void)
 	tcase_add_test(tc, signed_data_has_openssls_bytes);
 	tcase_add_test(tc, certificate_that_is_none_signs_nothing);
 	tcase_add_test(tc, mutilated_signed_data_is_read_as_openssl_reads_it);
+	tcase_add_test(tc, enveloped_data_has_openssls_bytes);
+	tcase_add_test(tc, mutilated_enveloped_data_is_opened_only_as_openssl_opens_it);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
