@@ -34,6 +34,7 @@ struct neighbour {
 struct neighbour_table {
 	size_t slot_count, used;
 	struct neighbour *slots;
+	struct iface *last; /* of the link's list, where the next one goes; interfaces never leave a link */
 };
 
 struct link *link_new(struct sim *sim, const char *name, const struct link_params *params)
@@ -93,7 +94,7 @@ static struct neighbour *neighbour_slot(const struct neighbour_table *table, uin
 
 static void neighbours_resize(struct neighbour_table *table, size_t slot_count)
 {
-	struct neighbour_table bigger = { .slot_count = slot_count, .used = table->used };
+	struct neighbour_table bigger = { .slot_count = slot_count, .used = table->used, .last = table->last };
 
 	bigger.slots = sim_alloc(slot_count * sizeof(*bigger.slots));
 	for (size_t i = 0; i < table->slot_count; i++) {
@@ -157,17 +158,21 @@ static void neighbours_make(struct link *link)
 	for (struct iface *iface = link->ifaces; iface; iface = iface->next_on_link) {
 		if (iface->ip)
 			neighbour_set(link->neighbours, iface->ip, iface, false);
+		link->neighbours->last = iface;
 	}
 }
 
 void link_attach(struct link *link, struct iface *iface)
 {
-	struct iface **tail = &link->ifaces;
+	struct neighbour_table *table = link->neighbours;
+	struct iface **tail = table && table->last ? &table->last->next_on_link : &link->ifaces;
 
 	assert(iface->ip == 0);
 	while (*tail)
 		tail = &(*tail)->next_on_link;
 	*tail = iface;
+	if (table)
+		table->last = iface;
 	iface->link = link;
 	link->iface_count++;
 	if (link->iface_count > 2 && !link->neighbours)
