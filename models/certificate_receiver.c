@@ -138,7 +138,7 @@ static void on_request(struct udp_socket *socket, struct packet *packet, const s
 	} else if (same) { /* repeated */
 		message_accept(r->node, from->tag);
 		answer(r);
-	} else if (r->bytes && !r->over) {
+	} else if (r->bytes && !r->over && from->src != r->peer_ip) { /* the same machine has restarted, and begins anew */
 		refuse(r, from, "tftp.busy");
 		send_error(socket, from->src, from->sport, TFTP_UNDEFINED, "tftp.busy");
 	} else {

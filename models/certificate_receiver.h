@@ -4,7 +4,8 @@
  * the name of the check that it has been refused. Nobody is believed because of where he comes from: what counts is the operator's
  * signature on the certificate.
  *
- * One transfer at a time; a repeated block is acknowledged again, the last one for CERTIFICATE_LINGER_NS. Refusals:
+ * One transfer at a time; from the same address a new one takes the place of the one before, whose sender has restarted. A
+ * repeated block is acknowledged again, the last one for CERTIFICATE_LINGER_NS. Refusals:
  * "tftp.malformed", "tftp.unexpected" (no such file, another mode, not the transfer's peer or block), "tftp.busy",
  * "cta.certificate_too_long", and the owner's.
  */

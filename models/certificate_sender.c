@@ -135,13 +135,16 @@ static bool is_check(const char *text)
 	return text[0] && text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.")] == '\0';
 }
 
-/* A CTA that knows nothing of our transfer has restarted: it has not refused, and will be asked anew. */
+/*
+ * A CTA that knows nothing of our transfer has restarted, and one that is busy is with another transfer (anybody may begin one):
+ * it has not refused, and will be asked anew.
+ */
 static void on_error(struct certificate_sender *s, const struct tftp *m, const struct udp_from *from)
 {
 	char check[CERTIFICATE_CHECK_MAX];
 
 	message_accept(s->node, from->tag);
-	if (m->error == TFTP_UNKNOWN_TID)
+	if (m->error == TFTP_UNKNOWN_TID || span_is(m->message, "tftp.busy"))
 		finish(s, CERTIFICATE_NO_ANSWER, "");
 	else if (!span_copy(m->message, check, sizeof check) || !is_check(check))
 		finish(s, CERTIFICATE_REFUSED, "cta.refused");

@@ -171,7 +171,7 @@ local function lose_each()
 end
 
 -- A restart, a cable that is out for a while, a customer who hangs up, at moments from before the answer to after the certificate.
-local moments = { 10, 1000, 2900, 3250, 3300, 3320, 3340, 3400, 3600 }
+local moments = { 10, 1000, 2900, 3130, 3160, 3190, 3215, 3240, 3400 } -- ms from dialling; 3130 to 3240: the centre has asked
 local disturbances = {
   { "CTA restarted", function(cta) cta:restart() end },
   { "cable out", function()
