@@ -3,7 +3,8 @@
  * a device certificate of its manufacturer and, once provisioned, an operator certificate for the same key. It gets a ticket for
  * its signaling controller by PKINIT, keys with the controller by an AP exchange for every call, and calls.
  *
- * An unauthenticated KRB-ERROR ends one try and is believed no further: nothing is deleted because of it.
+ * An unauthenticated KRB-ERROR ends one try and is believed no further: nothing is deleted because of it alone
+ * (cta_provisioning.h; attack K8).
  * Checks of a KDC's reply have their names in crypto/kerberos.h (krb_reply_checks).
  */
 #include "models/cta.h"
@@ -30,13 +31,13 @@ enum telephony_state { TEL_NOT_CONFIGURED, TEL_UNPROVISIONED_ACCESS, TEL_UNPROVI
 	               TEL_PROVISIONED_ACCESS, TEL_STATES };
 enum telephony_event { TEL_PKINIT_MANUFACTURER, TEL_PKINIT_OPERATOR, TEL_PKINIT_FAILED, TEL_AP_DONE, TEL_AP_FAILED,
 	               TEL_TICKET_EXPIRED, TEL_TICKET_REFUSED, TEL_ASSOCIATION_ENDED, TEL_POWER_LOST, TEL_CERTIFICATE,
-	               TEL_EVENTS };
+	               TEL_CERTIFICATE_REMOVED, TEL_EVENTS };
 static const char *const telephony_states[] = { "NotConfigured", "UnprovisionedAccess", "UnprovisionedContext",
 	                                        "ReceivedOperatorCertificate", "ProvisionedAccess" };
 static const char *const telephony_events[] = { "PKINIT, manufacturer certificate", "PKINIT, operator certificate",
 	                                        "PKINIT failed", "AP exchange", "AP exchange failed", "ticket expired",
 	                                        "ticket refused", "association ended", "power or address lost",
-	                                        "operator certificate" };
+	                                        "operator certificate", "certificate removed" };
 #define CELL(state, event, next) [(state) * TEL_EVENTS + (event)] = { true, next, NULL }
 static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_MANUFACTURER, TEL_UNPROVISIONED_ACCESS),
@@ -56,6 +57,7 @@ static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_NOT_CONFIGURED, TEL_CERTIFICATE, TEL_NOT_CONFIGURED),
+	CELL(TEL_NOT_CONFIGURED, TEL_CERTIFICATE_REMOVED, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_ACCESS, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_CERTIFICATE, TEL_RECEIVED_CERTIFICATE),
@@ -271,6 +273,7 @@ static void on_answer(void *ctx, const uint8_t *bytes, size_t len, uint64_t tag)
 	if (krb_error_parse(bytes, len, &info)) {
 		message_accept(cta->node, tag);
 		pkinit_failed(cta, krb_error_name(info.code));
+		cta_provisioning_refused(cta->provisioning, info.code);
 		return;
 	}
 	t->reply = packet_new(cta->node->sim, (uint32_t)len);
@@ -495,6 +498,25 @@ void cta_offline(struct cta *cta)
 	happen(cta, TEL_POWER_LOST);
 }
 
+static void name_principal(struct cta *cta, const char *number, const uint8_t mac[6])
+{
+	uint8_t id[PHONE_ID_LEN];
+
+	if (number && phone_id(sm_crypto(cta->sm), number, id))
+		hex_encode(id, sizeof id, cta->principal);
+	else
+		snprintf(cta->principal, sizeof cta->principal, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3],
+		         mac[4], mac[5]);
+}
+
+void cta_certificate_removed(struct cta *cta)
+{
+	drop_ticket(cta);
+	der_free(&cta->operator_cert);
+	name_principal(cta, NULL, cta->node->ifaces->mac);
+	happen(cta, TEL_CERTIFICATE_REMOVED);
+}
+
 void cta_certificate_taken(struct cta *cta)
 {
 	happen(cta, TEL_CERTIFICATE);
@@ -566,17 +588,6 @@ static uint32_t first_ip(const struct node *node)
 	return iface ? iface->ip : 0;
 }
 
-static void name_principal(struct cta *cta, const char *number, const uint8_t mac[6])
-{
-	uint8_t id[PHONE_ID_LEN];
-
-	if (number && phone_id(sm_crypto(cta->sm), number, id))
-		hex_encode(id, sizeof id, cta->principal);
-	else
-		snprintf(cta->principal, sizeof cta->principal, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3],
-		         mac[4], mac[5]);
-}
-
 /* The key pair for life, in the module or in a token that does its RSA part. */
 static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits, char error[MODEL_ERROR_LEN])
 {
@@ -611,10 +622,10 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 		return false;
 	sm_install_root(cta->sm, root->bytes, root->len);
 	name_principal(cta, number, mac);
-	if (!number) {
+	if (!number || args_bool(args, "managed", false))
 		world_device_certificate(world, cta->node->name, bits, mac, &cta->device_cert);
+	if (!number)
 		return true;
-	}
 	cta->number = memcpy(cta + 1, number, strlen(number) + 1);
 	world_operator_certificate(world, cta->node->name, bits, number, 0, &cta->operator_cert);
 	if (!signaling_controller_subscribe(cta->sc_node, number, mac, cta->ip)) {
@@ -796,6 +807,8 @@ static const struct attribute attributes[] = {
 	{ "hfc", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, FullyRegistered, ProvisionedAccess; of a CTA with dhcp" },
 	{ "certificates", VALUE_INT, "operator certificates it took" },
 	{ "certificates_refused", VALUE_INT, "operator certificates it refused" },
+	{ "certificates_removed", VALUE_INT, "operator certificates it gave up because its KDC refused them" },
+	{ "software", VALUE_TEXT, "version of the software it runs; of a CTA with dhcp" },
 	{ "certificate_refusal", VALUE_TEXT, "the check that refused the last one; \"\": none" },
 	{ "line", VALUE_TEXT, "Idle, Securing, Calling, SettingUp, Ringback, Offered, Ringing, Talking" },
 	{ "number", VALUE_TEXT, "its telephone number" },

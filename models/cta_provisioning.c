@@ -15,7 +15,10 @@ struct cta_provisioning {
 	int64_t floor_s;             /* latest start time seen */
 	sim_ns reboot_after_ns;
 	struct event reboot;
-	uint64_t taken, refused;
+	struct event doubt;          /* a KDC refused the certificate: to register again */
+	bool doubted;
+	sim_ns doubted_ns;           /* when it did so last */
+	uint64_t taken, refused, removed;
 	const char *last_check;      /* of the last refusal, "" */
 };
 
@@ -130,6 +133,68 @@ static const char *on_certificate(void *ctx, const uint8_t *bytes, size_t len, u
 	return NULL;
 }
 
+/* The certificate refused */
+
+/* What a KDC says of a client whom it does not know, or not any more; not of the network, the clock or its own troubles. */
+static bool says_no(int krb_error)
+{
+	static const int codes[] = { KDC_ERR_CLIENT_REVOKED, KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_CLIENT_NOT_TRUSTED,
+		                     KDC_ERR_INVALID_CERTIFICATE, KDC_ERR_CANT_VERIFY_CERTIFICATE, KDC_ERR_CLIENT_NAME_MISMATCH,
+		                     KDC_ERR_POLICY };
+
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if (krb_error == codes[i])
+			return true;
+	return false;
+}
+
+static void remove_certificate(struct cta_provisioning *p)
+{
+	p->doubted = false;
+	p->removed++;
+	cta_certificate_removed(p->cta);
+}
+
+static void on_doubt(struct sim *sim, struct event *event)
+{
+	struct cta_provisioning *p = event_owner(event, struct cta_provisioning, doubt);
+
+	if (p->cta->call || p->cta->ending) {
+		sim_after(sim, &p->doubt, CTA_REBOOT_RETRY_NS, on_doubt, "cta.doubt");
+		return;
+	}
+	p->doubted = true;
+	p->doubted_ns = sim->now_ns;
+	hfc_client_boot(p->hfc);
+}
+
+void cta_provisioning_refused(struct cta_provisioning *p, int krb_error)
+{
+	struct sim *sim;
+
+	if (!p || !p->cta->operator_cert.len || !says_no(krb_error))
+		return;
+	sim = p->cta->node->sim;
+	if (world_on(world(p), "cta.trust_krb_error"))
+		remove_certificate(p);
+	else if (p->hfc && !event_pending(&p->doubt) && (!p->doubted_ns || sim->now_ns - p->doubted_ns >= CTA_DOUBT_PAUSE_NS))
+		sim_after(sim, &p->doubt, CTA_REBOOT_RETRY_NS, on_doubt, "cta.doubt");
+}
+
+/* The head-end has been asked. */
+static void resolve_doubt(struct cta_provisioning *p, const struct device_config *config)
+{
+	struct node *node = p->cta->node;
+	int64_t doubted_s = node->sim->epoch_s + p->doubted_ns / NS_PER_S;
+
+	if (!p->doubted || !p->cta->operator_cert.len || config->provisioned)
+		p->doubted = false;
+	else if (config->issued_s >= doubted_s)
+		remove_certificate(p);
+	else
+		trace_refuse(node, "cta.old_configuration", 0, node->sim->cause, "");
+}
+
 /* V1 and V14: the address */
 
 static void on_configured(void *ctx, const struct hfc_configured *configured)
@@ -137,6 +202,7 @@ static void on_configured(void *ctx, const struct hfc_configured *configured)
 	struct cta_provisioning *p = ctx;
 
 	snprintf(p->controller, sizeof p->controller, "%s", configured->config.controller);
+	resolve_doubt(p, &configured->config);
 	cta_online(p->cta, configured->lease.ip, configured->kdc_ip, configured->controller_ip);
 }
 
@@ -195,6 +261,7 @@ void cta_provisioning_off(struct cta_provisioning *p)
 	if (!p)
 		return;
 	sim_cancel(p->cta->node->sim, &p->reboot);
+	sim_cancel(p->cta->node->sim, &p->doubt);
 	certificate_receiver_stop(p->receiver);
 	if (p->hfc)
 		hfc_client_power_off(p->hfc);
@@ -205,6 +272,7 @@ void cta_provisioning_free(struct cta_provisioning *p)
 	if (!p)
 		return;
 	sim_cancel(p->cta->node->sim, &p->reboot);
+	sim_cancel(p->cta->node->sim, &p->doubt);
 	certificate_receiver_free(p->receiver);
 	hfc_client_free(p->hfc);
 	free(p);
@@ -225,6 +293,10 @@ bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribut
 		*out = value_int((int64_t)p->taken);
 	else if (strcmp(attribute, "certificates_refused") == 0)
 		*out = value_int((int64_t)p->refused);
+	else if (strcmp(attribute, "certificates_removed") == 0)
+		*out = value_int((int64_t)p->removed);
+	else if (strcmp(attribute, "software") == 0 && p->hfc)
+		*out = value_text(hfc_client_version(p->hfc));
 	else if (strcmp(attribute, "certificate_refusal") == 0)
 		*out = value_text(p->last_check);
 	else

@@ -55,6 +55,18 @@ static bool take_head(struct span *text, const char *head)
 
 /* Configuration */
 
+#define ISSUED_DIGITS_MAX 18 /* fits an int64_t */
+
+static bool read_seconds(const char *digits, int64_t *out)
+{
+	size_t len = strlen(digits);
+
+	if (!len || strspn(digits, "0123456789") != len)
+		return false;
+	*out = strtoll(digits, NULL, 10);
+	return len == 1 || digits[0] != '0';
+}
+
 size_t device_config_write(const struct device_config *c, char *out, size_t size)
 {
 	struct text t = { out, size, 0, false };
@@ -64,16 +76,17 @@ size_t device_config_write(const struct device_config *c, char *out, size_t size
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		if (!plain(values[i]))
 			return 0;
-	text_printf(&t, CONFIG_HEAD "\nmac=%s\naccess=%s\nrealm=%s\nkdc=%s\ncontroller=%s\nversion=%s\nimage=%s\n",
+	text_printf(&t, CONFIG_HEAD "\nmac=%s\naccess=%s\nrealm=%s\nkdc=%s\ncontroller=%s\nversion=%s\nimage=%s\n"
+	            "issued=%lld\n",
 	            device_mac_text(c->mac, mac), c->provisioned ? "provisioned" : "unprovisioned", c->realm, c->kdc,
-	            c->controller, c->version, c->image);
+	            c->controller, c->version, c->image, (long long)c->issued_s);
 	return t.full ? 0 : t.len;
 }
 
 bool device_config_parse(struct span text, struct device_config *out)
 {
 	struct device_config c;
-	char mac[MAC_TEXT_LEN], access[16];
+	char mac[MAC_TEXT_LEN], access[16], issued[ISSUED_DIGITS_MAX + 1];
 
 	memset(&c, 0, sizeof c);
 	if (text.len > DEVICE_CONFIG_MAX || !take_head(&text, CONFIG_HEAD) || !take(&text, "mac", mac, sizeof mac) ||
@@ -81,7 +94,8 @@ bool device_config_parse(struct span text, struct device_config *out)
 	    !take(&text, "realm", c.realm, sizeof c.realm) || !take(&text, "kdc", c.kdc, sizeof c.kdc) ||
 	    !take(&text, "controller", c.controller, sizeof c.controller) ||
 	    !take(&text, "version", c.version, sizeof c.version) ||
-	    !take(&text, "image", c.image, sizeof c.image) || text.len)
+	    !take(&text, "image", c.image, sizeof c.image) || !take(&text, "issued", issued, sizeof issued) ||
+	    !read_seconds(issued, &c.issued_s) || text.len)
 		return false;
 	c.provisioned = strcmp(access, "provisioned") == 0;
 	if (!c.provisioned && strcmp(access, "unprovisioned") != 0)

@@ -28,6 +28,7 @@ struct device_config {
 	char controller[DEVICE_HOST_MAX + 1];  /* principal: "sc/sc1" */
 	char version[DEVICE_VERSION_MAX + 1];  /* of the software it is to run */
 	char image[DEVICE_HOST_MAX + 1];       /* the file that has it */
+	int64_t issued_s;                      /* Unix time of its making: an old one proves nothing about today */
 };
 /* Length of the text in out; 0: no room, or a value that cannot stand in a line. */
 size_t device_config_write(const struct device_config *config, char *out, size_t size);

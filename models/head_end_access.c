@@ -60,7 +60,7 @@ static bool make_config(struct head_end_access *a, const struct lease *lease, st
 {
 	bool own_pool = lease->kind == LEASE_STATIC || lease->pool == LEASE_PROVISIONED;
 	struct device_config c = { .provisioned = own_pool && a->config.has_account(a->config.ctx, lease->mac),
-		                   .realm = WORLD_REALM };
+		                   .realm = WORLD_REALM, .issued_s = sim_unix_s(a->config.node->sim) };
 	const char *version = a->images[a->current].version;
 	char text[DEVICE_CONFIG_MAX], kdc[DNS_NAME_MAX + 1];
 	struct der content = { (uint8_t *)text, 0 };

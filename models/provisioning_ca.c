@@ -49,6 +49,7 @@ struct pca {
 	struct flows *flows;
 	int64_t lifetime_s, repair_lifetime_s;
 	uint64_t reports, requests, refused, issued;
+	uint64_t decisions; /* of the network's own, so far: their names */
 };
 
 /* V3: devices */
@@ -563,6 +564,29 @@ static void verb_customer(struct node *node, const struct args *args, struct ver
 	result->value = value_text(c ? c->id : NULL);
 }
 
+/* The network's own decision [0155]: the same transaction, which nobody outside waits for. */
+static void verb_terminate(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct pca *p = node->state;
+	const struct request_ground ground = { .node = node, .store = p->store, .orders = p->orders, .flows = p->flows,
+		                               .lifetime_s = p->lifetime_s, .repair_lifetime_s = p->repair_lifetime_s };
+	struct radius decision = { .code = RADIUS_ACCESS_REQUEST, .connect_info = "terminate" };
+	struct transaction *t;
+	const char *check;
+
+	if (!number_digits(args_text(args, "number", ""), decision.called_station)) {
+		snprintf(result->error, sizeof result->error, "number is no telephone number; write number = \"215-555-0200\"");
+		return;
+	}
+	snprintf(decision.state, sizeof decision.state, "%.64s/%llu", p->principal, (unsigned long long)++p->decisions);
+	check = flow_find(p->flows, decision.state) ? "pca.state_in_use" : provisioning_request_take(&ground, &decision, &t);
+	if (check)
+		snprintf(result->error, sizeof result->error, "%s cannot terminate %s: %s", node->name, decision.called_station, check);
+	else
+		flow_start(t);
+	sim_changed(node->sim, node);
+}
+
 static void verb_options(struct node *node, const struct args *args, struct verb_result *result)
 {
 	const struct customer *c = customer_asked(node, args);
@@ -613,6 +637,7 @@ static const struct verb verbs[] = {
 	{ "approve", "takes that back", device_params, "", verb_approve },
 	{ "work_order", "enters what is known of a customer before an installer comes [0142]", work_order_params, "",
 	  verb_work_order },
+	{ "terminate", "ends a customer's service by the network's own decision [0155]", number_params, "", verb_terminate },
 	{ "customer", "the ID of the customer of a number, nil: it has none", number_params, "text", verb_customer },
 	{ "options", "the options of the customer of a number", number_params, "text", verb_options },
 	{ "number", "the number of a device, digits; nil: it has none", number_of_params, "text", verb_number },

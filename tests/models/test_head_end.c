@@ -860,7 +860,7 @@ END_TEST
 
 #define HEAD "tollgate-configuration 1\n"
 #define MAC "mac=00:11:22:33:44:55\n"
-#define REST "kdc=k\ncontroller=sc/s\nversion=1\nimage=i\n"
+#define REST "kdc=k\ncontroller=sc/s\nversion=1\nimage=i\nissued=0\n"
 static const struct { const char *text; bool good; } configs[] = {
 	{ HEAD MAC "access=provisioned\nrealm=R\n" REST, true },
 	{ HEAD MAC "access=unprovisioned\nrealm=R\n" REST, true },
