@@ -33,11 +33,12 @@ static bool crypt(struct crypto *crypto, bool encrypt, const uint8_t key[KRB_KEY
 {
 	EVP_CIPHER_CTX *ctx = crypto->des3_scratch;
 	int body = 0, last = 0;
-	bool ok = EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, iv, encrypt, NULL) &&
+	bool ok = EVP_CipherInit_ex2(ctx, NULL, key, iv, encrypt, NULL) &&
 	          EVP_CIPHER_CTX_set_padding(ctx, 1) &&
 	          EVP_CipherUpdate(ctx, out, &body, in.bytes, (int)in.len) && EVP_CipherFinal_ex(ctx, out + body, &last);
 
 	*out_len = (size_t)body + (size_t)last;
+	EVP_CIPHER_CTX_set_padding(ctx, 0); /* as it was found */
 	return ok;
 }
 

@@ -49,6 +49,8 @@ static bool fetch_algorithms(struct crypto *crypto)
 	crypto->des3_scratch = EVP_CIPHER_CTX_new();
 	crypto->hmac_sha1_scratch = crypto->hmac ? EVP_MAC_CTX_new(crypto->hmac) : NULL;
 	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->md_scratch && crypto->des3_scratch &&
+	       EVP_CipherInit_ex2(crypto->des3_scratch, crypto->des3_cbc, NULL, NULL, 1, NULL) &&
+	       EVP_CIPHER_CTX_set_padding(crypto->des3_scratch, 0) &&
 	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
 }
 

@@ -27,7 +27,7 @@ struct crypto {
 	EVP_MD *sha1, *sha256;
 	EVP_MAC *hmac;
 	EVP_MD_CTX *md_scratch;
-	EVP_CIPHER_CTX *des3_scratch; /* holds the key of its last use until the next */
+	EVP_CIPHER_CTX *des3_scratch; /* has the cipher, no padding, and the key of its last use */
 	EVP_MAC_CTX *hmac_sha1_scratch;
 	/* Sources hidden by nested calls of crypto_random_begin(). */
 	const struct random_source *random_outer[CRYPTO_RANDOM_DEPTH_MAX];

@@ -60,9 +60,8 @@ static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_
 {
 	int done = 0;
 	EVP_CIPHER_CTX *ctx = crypto->des3_scratch;
-	/* Padding holds back the last block, and is on again after each new cipher. */
-	if (!EVP_CipherInit_ex2(ctx, crypto->des3_cbc, key, zero_iv, encrypt, NULL) ||
-	    !EVP_CIPHER_CTX_set_padding(ctx, 0) || !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
+	if (!EVP_CipherInit_ex2(ctx, NULL, key, zero_iv, encrypt, NULL) ||
+	    !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
 	    done != (int)len)
 		broken("3DES");
 	crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
