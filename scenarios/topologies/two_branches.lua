@@ -8,6 +8,8 @@ return function(net, opts)
     ticket_lifetime = "7d",
     association_lifetime = "1h",
     operations = false,               -- provisioning CA "pca", billing host "bh", customer service "service" (number 411), DHCP
+    restricted = "411", reach = "",   -- with operations: numbers that a CTA without an account may call, addresses that it reaches for them
+    service = { answers = "agent" },  -- with operations: who answers there, agent or menu
     server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
     escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })
@@ -32,7 +34,7 @@ return function(net, opts)
   -- branch 3 of the figure, the PSTN gateways, comes with them
   local lan4 = net:link "lan4" { subnet = "10.104.0.0/24", delay = "100us", rate = "100Mbit" }
   net:router "r4" { on = { { backbone, "10.0.0.4/24" }, { lan4, "10.104.0.1/24" } }, routes = routes_except(4) }
-  local restricted = opts.operations and "411" or ""
+  local restricted = opts.operations and opts.restricted or ""
   local kdc -- in its own machine; nil: beside sc1
   if not co_located then
     kdc = net:kdc "kdc1" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime,
@@ -63,6 +65,7 @@ return function(net, opts)
     net:cmts("cmts" .. branch) {
       on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc, kdc = kdc,
       controller = sc, unprovisioned = pools[1], provisioned = pools[2],
+      reach = opts.operations and opts.reach ~= "" and opts.reach or nil,
     }
   end
 
@@ -77,7 +80,8 @@ return function(net, opts)
       on = { lan4, "10.104.0.30/24" }, gateway = "10.104.0.1", kdc = kdc, billing = bh,
       numbers = "sc/sc1=2155550200-2155550299;sc/sc2=6105550200-6105550299",
     }
-    net:csr "service" { on = { lan4, "10.104.0.32/24" }, gateway = "10.104.0.1", kdc = kdc, pca = pca, number = "411" }
+    net:csr "service" { on = { lan4, "10.104.0.32/24" }, gateway = "10.104.0.1", kdc = kdc, pca = pca, number = "411",
+      answers = opts.service.answers }
   end
 
   net:place("cta", function(net, name, given, nth)
