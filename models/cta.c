@@ -558,6 +558,19 @@ static void verb_power_off(struct node *node, const struct args *args, struct ve
 	happen(cta, TEL_POWER_LOST);
 }
 
+/* FIG. 10: it is carried to another segment, where boot() plugs it in. */
+static void verb_carry(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+
+	if (!cta_provisioning_has_hfc(cta->provisioning)) {
+		snprintf(result->error, sizeof result->error, "%s has a fixed address; write dhcp = true where it is made", node->name);
+		return;
+	}
+	verb_power_off(node, args, result);
+	iface_move(node->ifaces, args_get(args, "to")->link);
+}
+
 /* Construction */
 
 static void destroy(struct node *node)
@@ -794,9 +807,14 @@ static const struct param dial_params[] = {
 static const struct param answer_params[] = {
 	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "after ringing for so long" }, { .name = NULL },
 };
+static const struct param carry_params[] = {
+	{ .name = "to", .type = VALUE_LINK, .required = true, .doc = "the HFC segment" }, { .name = NULL },
+};
 static const struct verb verbs[] = {
 	{ "boot", "switches it on: it gets a ticket for its signaling controller", NULL, "", verb_boot },
 	{ "power_off", "pulls the plug; boot() plugs it in again", NULL, "", verb_power_off },
+	{ "carry", "pulls the plug and carries it to another HFC segment, where boot() plugs it in [0162]; needs dhcp", carry_params, "",
+	  verb_carry },
 	{ "dial", "goes off-hook and calls a number", dial_params, "call", verb_dial },
 	{ "answer", "answers the call that rings, or the next one", answer_params, "", verb_answer },
 	{ "hangup", "hangs up, or declines the call that rings", NULL, "", verb_hangup },

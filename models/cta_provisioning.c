@@ -278,6 +278,11 @@ void cta_provisioning_free(struct cta_provisioning *p)
 	free(p);
 }
 
+bool cta_provisioning_has_hfc(const struct cta_provisioning *p)
+{
+	return p && p->hfc;
+}
+
 const char *cta_provisioning_controller(const struct cta_provisioning *p)
 {
 	return p && p->controller[0] ? p->controller : NULL;

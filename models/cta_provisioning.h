@@ -35,6 +35,7 @@ bool cta_provisioning_on(struct cta_provisioning *provisioning);
 void cta_provisioning_off(struct cta_provisioning *provisioning);
 /* A KDC has refused PKINIT by this KRB-ERROR, so it says. NULL is harmless. */
 void cta_provisioning_refused(struct cta_provisioning *provisioning, int krb_error);
+bool cta_provisioning_has_hfc(const struct cta_provisioning *provisioning); /* its address comes from a head-end; NULL: no */
 /* "sc/sc1" by the configuration; NULL: not told. */
 const char *cta_provisioning_controller(const struct cta_provisioning *provisioning);
 bool cta_provisioning_get(const struct cta_provisioning *provisioning, const char *attribute, struct value *out);

@@ -160,6 +160,7 @@ static void bind_address(struct node *node, struct machine *machine, void *ctx)
 
 	(void)node, (void)machine;
 	iface_set_ip(c->config.iface, c->lease.ip, c->lease.prefix_len);
+	ip_default_route(c->config.iface, c->lease.router);
 	wait_for_t1(c);
 	c->config.bound(c->config.ctx, &c->lease);
 }

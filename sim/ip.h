@@ -67,6 +67,8 @@ void ip_set_security(struct node *node, const struct ip_security *security); /* 
  * whose subnet the gateway is in (asserted).
  */
 void ip_route_add(struct node *node, uint32_t prefix, uint8_t prefix_len, uint32_t gateway, struct iface *iface);
+/* The default route through iface leads to this gateway from now on. */
+void ip_default_route(struct iface *iface, uint32_t gateway);
 /* An address the node accepts as its own besides its interfaces' (an attacker in the middle). */
 void ip_alias_add(struct node *node, uint32_t ip);
 bool ip_is_local(const struct node *node, uint32_t ip);

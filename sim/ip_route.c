@@ -135,6 +135,21 @@ void ip_route_add(struct node *node, uint32_t prefix, uint8_t prefix_len, uint32
 	route_put(node, prefix, prefix_len, gateway, iface, false);
 }
 
+void ip_default_route(struct iface *iface, uint32_t gateway)
+{
+	struct ip_stack *ip = iface->node->ip;
+
+	for (uint32_t i = 0; i < ip->route_count; i++) {
+		struct ip_route *route = &ip->routes[i];
+
+		if (route->iface == iface && route->prefix_len == 0 && !route->connected) {
+			route->gateway = gateway;
+			return;
+		}
+	}
+	route_put(iface->node, 0, 0, gateway, iface, false);
+}
+
 void ip_iface_changed(struct iface *iface, uint32_t old_ip, uint8_t old_prefix_len)
 {
 	struct ip_stack *ip = iface->node->ip;

@@ -16,6 +16,7 @@ enum drop {
 	DROP_LINK_QUEUE,
 	DROP_LINK_DOWN,
 	DROP_LINK_NO_NEIGHBOUR,
+	DROP_LINK_MOVED,
 	DROP_ETH_NOT_US,
 	DROP_IP_MALFORMED,
 	DROP_IP_CHECKSUM,
@@ -262,6 +263,8 @@ void *name_table_find(const struct name_table *table, const char *name);
 
 /* Adds an interface that has no address yet to the end of a link. */
 void link_attach(struct link *link, struct iface *iface);
+/* Takes an interface without an address off its link. */
+void link_detach(struct iface *iface);
 /* An interface's address was old_ip; the neighbours follow. */
 void link_iface_changed(struct iface *iface, uint32_t old_ip);
 

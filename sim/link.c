@@ -34,7 +34,7 @@ struct neighbour {
 struct neighbour_table {
 	size_t slot_count, used;
 	struct neighbour *slots;
-	struct iface *last; /* of the link's list, where the next one goes; interfaces never leave a link */
+	struct iface *last; /* of the link's list, where the next one goes */
 };
 
 struct link *link_new(struct sim *sim, const char *name, const struct link_params *params)
@@ -179,6 +179,23 @@ void link_attach(struct link *link, struct iface *iface)
 		neighbours_make(link);
 }
 
+void link_detach(struct iface *iface)
+{
+	struct link *link = iface->link;
+	struct iface **at = &link->ifaces, *before = NULL;
+
+	assert(iface->ip == 0 && link->tapper != iface->node);
+	for (; *at != iface; at = &(*at)->next_on_link)
+		before = *at;
+	*at = iface->next_on_link;
+	iface->next_on_link = NULL;
+	if (link->neighbours && link->neighbours->last == iface)
+		link->neighbours->last = before;
+	for (size_t i = 0; link->neighbours && i < link->neighbours->slot_count; i++)
+		assert(link->neighbours->slots[i].iface != iface);
+	link->iface_count--;
+}
+
 void link_iface_changed(struct iface *iface, uint32_t old_ip)
 {
 	struct neighbour_table *table = iface->link->neighbours;
@@ -257,6 +274,10 @@ static void arrive(struct sim *sim, struct event *event)
 	struct packet *packet = event_owner(event, struct packet, delivery);
 	struct iface *to = packet->to;
 
+	if (to->link != packet->on) {
+		network_lose(to->node, DROP_LINK_MOVED, packet);
+		return;
+	}
 	if (to->link->down) {
 		lose(to->node, to->link, DROP_LINK_DOWN, packet);
 		return;
@@ -309,6 +330,7 @@ static struct rng *chance_of(struct iface *from)
 static void schedule(struct iface *to, struct packet *packet, sim_ns at_ns)
 {
 	packet->to = to;
+	packet->on = to->link;
 	sim_at(packet->sim, &packet->delivery, at_ns, arrive, NULL);
 }
 

@@ -22,6 +22,7 @@ const char *const drop_names[DROP_COUNT] = {
 	[DROP_LINK_QUEUE] = "link.queue",
 	[DROP_LINK_DOWN] = "link.down",
 	[DROP_LINK_NO_NEIGHBOUR] = "link.no_neighbour",
+	[DROP_LINK_MOVED] = "link.moved",
 	[DROP_ETH_NOT_US] = "eth.not_us",
 	[DROP_IP_MALFORMED] = "ip.malformed",
 	[DROP_IP_CHECKSUM] = "ip.checksum",
@@ -243,6 +244,19 @@ void iface_set_ip(struct iface *iface, uint32_t ip, uint8_t prefix_len)
 	if (old_ip != ip)
 		link_iface_changed(iface, old_ip);
 	ip_iface_changed(iface, old_ip, old_prefix_len);
+}
+
+void iface_move(struct iface *iface, struct link *link)
+{
+	assert(link->sim == iface->node->sim);
+	if (iface->ip)
+		iface_set_ip(iface, 0, 0);
+	if (link == iface->link)
+		return;
+	link_detach(iface);
+	iface->free_at_ns = iface->last_arrival_ns = 0;
+	iface->queued_bytes = 0;
+	link_attach(link, iface);
 }
 
 static void node_free(struct node *node)

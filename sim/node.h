@@ -5,7 +5,8 @@
  * Ethernet II; the neighbour table of a link is static, as an operator would configure it (no ARP). Each interface has
  * its own sending queue; delay, rate, jitter, loss, reordering, duplication and the queue's bound are the link's.
  *
- * Why a packet was lost, as fates and counters name it: "link.loss", "link.queue", "link.down", "link.no_neighbour".
+ * Why a packet was lost, as fates and counters name it: "link.loss", "link.queue", "link.down", "link.no_neighbour",
+ * "link.moved".
  *
  * A sender's queue is time: free_at_ns says when the line has taken the last frame, and what lies between now and then
  * at the link's rate is the backlog. So a frame costs one event a hop, its arrival.
@@ -101,6 +102,12 @@ struct iface *iface_new(struct node *node, struct link *link, const char *name, 
                         uint8_t prefix_len);
 /* Gives the interface another address; connected route and neighbour table follow. */
 void iface_set_ip(struct iface *iface, uint32_t ip, uint8_t prefix_len);
+/*
+ * Unplugs an interface and plugs it into another link, of the same sim: a device is carried elsewhere. It loses its
+ * address; what is on its way to it on the old link is lost ("link.moved"). Not the tapper's, nor one that claims an
+ * address (asserted).
+ */
+void iface_move(struct iface *iface, struct link *link);
 /*
  * Another address the link delivers to this interface (an attacker in the middle; takes the place of its true owner,
  * also when that one sets its address later). iface NULL: the claim ends.

@@ -29,6 +29,7 @@ struct packet {
 	struct event delivery; /* the arrival at the next interface */
 	struct sim *sim;
 	struct iface *to;      /* where it is going while it is on a link */
+	const struct link *on; /* that link: the interface may have moved meanwhile */
 	uint8_t *data;         /* first byte of what the current layer sees */
 	uint32_t len;
 	uint32_t capacity;     /* of buffer */
