@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/esp.h"
+#include "models/certificate_sender.h"
 #include "models/signaling_controller.h"
 #include "models/wire/span.h"
 
@@ -51,6 +52,7 @@ void deed_free(struct object *object)
 	if (d->mitm)
 		end_mitm(d);
 	ear_free(d->ear);
+	certificate_sender_stop(d->sender);
 	if (d->client)
 		attacker_retire(d->attacker, d->client);
 	pkinit_client_free(d->pkinit);
@@ -315,7 +317,7 @@ const struct object_class attacker_ear_class = {
 };
 static const struct object_class *const attacker_objects[] = {
 	&attacker_capture_class, &attacker_sent_class, &altered_class, &rule_class, &attacker_mitm_class, &attacker_ticket_class,
-	&attacker_ear_class, NULL,
+	&attacker_ear_class, &attacker_brought_class, NULL,
 };
 
 /* Verbs: rules */
@@ -611,6 +613,8 @@ static void forget(struct deed *d)
 	if (d->conn)
 		tcp_abort(d->conn);
 	d->conn = NULL;
+	certificate_sender_stop(d->sender);
+	d->sender = NULL;
 	if (d->client)
 		kdc_client_cancel(d->client);
 }
@@ -709,6 +713,20 @@ static const struct param forge_bye_params[] = {
 	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "when, from now" },
 	{ .name = NULL },
 };
+static const struct param record_params[] = {
+	FROM_PARAM, TO_PARAM, { .name = NULL },
+};
+static const struct param bring_params[] = {
+	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded" },
+	{ .name = "to", .type = VALUE_NODE, .required = true, .doc = "the CTA" },
+	{ .name = NULL },
+};
+static const struct param forge_krb_error_params[] = {
+	{ .name = "capture", .type = VALUE_OBJECT, .required = true, .doc = "the AS-REQ that it answers, over UDP" },
+	{ .name = "code", .type = VALUE_INT, .preset = "18", .doc = "RFC 4120 section 7.5.9; 18: KDC_ERR_CLIENT_REVOKED" },
+	{ .name = "server", .type = VALUE_TEXT, .preset = "krbtgt", .doc = "principal in it" },
+	{ .name = NULL },
+};
 static const struct param mitm_params[] = {
 	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose exchanges; its traffic passes the link" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
@@ -734,6 +752,11 @@ static const struct verb attacker_verbs[] = {
 	{ "forge_bye", "sends a hang-up in clear in another's name: of the newest dialog that the ear has read between the two; "
 	               "with none read, one whose Call-ID and tags are guessed", forge_bye_params, "sent",
 	  attacker_verb_forge_bye },
+	{ "record_file", "puts together the next file that passes by TFTP", record_params, "capture", attacker_verb_record_file },
+	{ "bring_certificate", "brings a recorded operator certificate to a CTA (attack P4)", bring_params, "brought",
+	  attacker_verb_bring_certificate },
+	{ "forge_krb_error", "answers a captured AS-REQ in the KDC's name that its client is refused (attack K8)",
+	  forge_krb_error_params, "sent", attacker_verb_forge_krb_error },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
 	{ "ticket", "gets a ticket in its own name by PKINIT. Needs provisioned", ticket_params, "own_ticket", attacker_verb_ticket },

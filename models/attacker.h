@@ -1,7 +1,7 @@
 /*
- * The attacker's insides, as its three files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
+ * The attacker's insides, as its files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
  * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it
- * does with an account). Nobody else looks in here. Its ear and its place in the middle are by themselves:
+ * does with an account), attacker_provisioning.c (certificates, a KDC's refusals). Nobody else looks in here. Its ear and its place in the middle are by themselves:
  * attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
@@ -25,7 +25,8 @@
 
 struct attacker;
 
-enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET, DEED_LISTEN };
+enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET, DEED_LISTEN,
+	         DEED_RECORD, DEED_BRING };
 
 struct flip { /* which byte of a payload */
 	enum { FLIP_START, FLIP_END, FLIP_IV, FLIP_TEXT, FLIP_ICV } from;
@@ -66,6 +67,8 @@ struct deed { /* a rule, a packet sent, an exchange: what the verbs return */
 	struct tcp_conn *conn;
 	char answer[16];
 
+	uint16_t block;                 /* of a TFTP transfer: the last one recorded */
+	struct certificate_sender *sender;
 	struct ear *ear;
 	struct mitm *mitm;
 	struct mitm_facts facts;        /* of one that has ended */
@@ -102,7 +105,7 @@ struct attacker {
 
 /* attacker.c */
 extern const struct object_class attacker_sent_class, attacker_capture_class, attacker_mitm_class, attacker_ticket_class,
-	attacker_ear_class;
+	attacker_ear_class, attacker_brought_class;
 /* A deed in no list and without references. */
 struct deed *deed_new(struct node *node, enum deed_kind what, const struct object_class *class_);
 void deed_free(struct object *object);
@@ -135,5 +138,14 @@ void attacker_verb_inject(struct node *node, const struct args *args, struct ver
 void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
+/* Sends payload to whoever sent the captured datagram, as if from where it was going. */
+void attacker_send_answer(const struct deed *capture, const struct der *payload, struct verb_result *result);
+
+/* attacker_provisioning.c */
+/* True: with this frame the file that the deed records is whole. */
+bool attacker_record_frame(struct deed *deed, const struct packet *frame, const struct wire_view *view);
+void attacker_verb_record_file(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_forge_krb_error(struct node *node, const struct args *args, struct verb_result *result);
 
 #endif

@@ -218,6 +218,19 @@ static bool have_addresses(const struct node *from, const struct node *to, struc
 	return have;
 }
 
+void attacker_send_answer(const struct deed *capture, const struct der *payload, struct verb_result *result)
+{
+	struct node *node = capture->object.node;
+	const struct wire_view *v = &capture->view;
+	const struct node *from = node_by_ip(node->sim, v->dst), *to = node_by_ip(node->sim, v->src);
+	const uint16_t ports[2] = { v->dport, v->sport };
+
+	if (from && to && has_route(node, v->src, result))
+		send_forged(node, IP_PROTO_UDP, from, to, ports, payload->bytes, (uint32_t)payload->len, 0, result);
+	else if (!result->error[0])
+		snprintf(result->error, sizeof result->error, "who sent it has another address by now");
+}
+
 void attacker_verb_inject(struct node *node, const struct args *args, struct verb_result *result)
 {
 	const struct node *from = args_node(args, "from"), *to = args_node(args, "to");

@@ -395,6 +395,12 @@ static enum tap_verdict ask_rules(struct attacker *a, struct iface *from, struct
 				return TAP_TAKEN;
 			}
 			break;
+		case DEED_RECORD:
+			if (matches(d, v) && attacker_record_frame(d, frame, v)) {
+				caught(d, v);
+				deed_let_go(d);
+			}
+			break;
 		case DEED_LISTEN:
 			hear(d, from, frame, v);
 			break;

@@ -511,7 +511,7 @@ static void name_principal(struct cta *cta, const char *number, const uint8_t ma
 
 void cta_certificate_removed(struct cta *cta)
 {
-	drop_ticket(cta);
+	assert(!cta->ticket.der.len); /* a refused PKINIT is behind it */
 	der_free(&cta->operator_cert);
 	name_principal(cta, NULL, cta->node->ifaces->mac);
 	happen(cta, TEL_CERTIFICATE_REMOVED);
@@ -825,6 +825,7 @@ static const struct attribute attributes[] = {
 	{ "hfc", VALUE_TEXT, "NotConfigured, UnprovisionedAccess, FullyRegistered, ProvisionedAccess; of a CTA with dhcp" },
 	{ "certificates", VALUE_INT, "operator certificates it took" },
 	{ "certificates_refused", VALUE_INT, "operator certificates it refused" },
+	{ "certificate_starts", VALUE_INT, "Unix time from which its operator certificate is valid" },
 	{ "certificates_removed", VALUE_INT, "operator certificates it gave up because its KDC refused them" },
 	{ "software", VALUE_TEXT, "version of the software it runs; of a CTA with dhcp" },
 	{ "certificate_refusal", VALUE_TEXT, "the check that refused the last one; \"\": none" },

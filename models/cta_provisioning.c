@@ -181,13 +181,13 @@ void cta_provisioning_refused(struct cta_provisioning *p, int krb_error)
 		sim_after(sim, &p->doubt, CTA_REBOOT_RETRY_NS, on_doubt, "cta.doubt");
 }
 
-/* The head-end has been asked. */
+/* The head-end has been asked. A ticket that came meanwhile, which a KDC has signed, has ended the doubt, too. */
 static void resolve_doubt(struct cta_provisioning *p, const struct device_config *config)
 {
 	struct node *node = p->cta->node;
 	int64_t doubted_s = node->sim->epoch_s + p->doubted_ns / NS_PER_S;
 
-	if (!p->doubted || !p->cta->operator_cert.len || config->provisioned)
+	if (!p->doubted || !p->cta->operator_cert.len || p->cta->ticket.der.len || config->provisioned)
 		p->doubted = false;
 	else if (config->issued_s >= doubted_s)
 		remove_certificate(p);
@@ -288,6 +288,15 @@ const char *cta_provisioning_controller(const struct cta_provisioning *p)
 	return p && p->controller[0] ? p->controller : NULL;
 }
 
+static int64_t own_start_s(const struct cta_provisioning *p)
+{
+	const struct der *own = &p->cta->operator_cert;
+	struct cert_facts facts = { 0 };
+
+	cert_read_with(sm_crypto(p->cta->sm), own->bytes, own->len, &facts);
+	return facts.not_before_s;
+}
+
 bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribute, struct value *out)
 {
 	if (!p)
@@ -298,6 +307,8 @@ bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribut
 		*out = value_int((int64_t)p->taken);
 	else if (strcmp(attribute, "certificates_refused") == 0)
 		*out = value_int((int64_t)p->refused);
+	else if (strcmp(attribute, "certificate_starts") == 0 && p->cta->operator_cert.len)
+		*out = value_int(own_start_s(p));
 	else if (strcmp(attribute, "certificates_removed") == 0)
 		*out = value_int((int64_t)p->removed);
 	else if (strcmp(attribute, "software") == 0 && p->hfc)

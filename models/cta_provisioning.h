@@ -44,7 +44,7 @@ bool cta_provisioning_get(const struct cta_provisioning *provisioning, const cha
 void cta_online(struct cta *cta, uint32_t ip, uint32_t kdc_ip, uint32_t sc_ip);
 void cta_offline(struct cta *cta);
 void cta_certificate_taken(struct cta *cta);
-/* The operator certificate is gone, and its ticket; the next PKINIT is by the manufacturer certificate. */
+/* The operator certificate is gone; the next PKINIT is by the manufacturer certificate. It has no ticket (asserted). */
 void cta_certificate_removed(struct cta *cta);
 void cta_reboot(struct cta *cta);
 

@@ -1,0 +1,145 @@
+/*
+ * What the attacker does to provisioning; see attacker.h. It puts an operator certificate together out of the TFTP blocks
+ * (RFC 1350) that pass on its link, and brings it to a CTA once more (attack P4); and it answers an AS-REQ that it has
+ * captured by a KRB-ERROR in the KDC's name, which nobody signs (attack K8).
+ */
+#include "models/attacker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "models/certificate_sender.h"
+#include "models/message.h"
+#include "models/wire/tftp.h"
+
+#define RECORDED_MAX 65536 /* bytes of a file; of a longer one nothing is kept */
+
+/* Recording */
+
+static void begin_anew(struct deed *d)
+{
+	der_free(&d->message);
+	d->block = 0;
+}
+
+static void keep(struct deed *d, struct span data)
+{
+	d->message.bytes = sim_realloc(d->message.bytes, d->message.len + data.len + 1);
+	memcpy(d->message.bytes + d->message.len, data.at, data.len);
+	d->message.len += data.len;
+}
+
+bool attacker_record_frame(struct deed *d, const struct packet *frame, const struct wire_view *v)
+{
+	struct tftp m;
+
+	if (v->proto != IP_PROTO_UDP || v->fragment || v->dport == TFTP_PORT ||
+	    !tftp_parse(frame->data + v->payload_at, v->payload_len, &m) || m.kind != TFTP_DATA)
+		return false;
+	if (m.block == 1)
+		begin_anew(d);
+	if (m.block != d->block + 1)
+		return false; /* sent again, or its beginning was missed */
+	d->block++;
+	if (d->message.len + m.data.len > RECORDED_MAX) {
+		begin_anew(d);
+		return false;
+	}
+	keep(d, m.data);
+	return m.data.len < TFTP_BLOCK_DEFAULT;
+}
+
+void attacker_verb_record_file(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct attacker *a = node->state;
+	struct deed *d = deed_new(node, DEED_RECORD, &attacker_capture_class);
+
+	d->from = args_node(args, "from");
+	d->to = args_node(args, "to");
+	deed_hold(&a->rules, d);
+	result->value = value_object(&d->object);
+}
+
+/* Bringing it */
+
+static void on_sent(void *ctx, enum certificate_outcome outcome, const char *check)
+{
+	struct deed *d = ctx;
+
+	d->sender = NULL;
+	d->ready = true;
+	snprintf(d->answer, sizeof d->answer, "%s", outcome == CERTIFICATE_TAKEN     ? "taken"
+	                                            : outcome == CERTIFICATE_REFUSED ? "refused" : "none");
+	snprintf(d->track.by, sizeof d->track.by, "%s", check);
+	deed_changed(d);
+	deed_let_go(d);
+}
+
+static bool get_brought(struct object *object, const char *attribute, struct value *out)
+{
+	const struct deed *d = (const struct deed *)object;
+
+	*out = value_nil();
+	if (strcmp(attribute, "ready") == 0)
+		*out = value_bool(d->ready);
+	else if (strcmp(attribute, "answer") == 0 && d->ready)
+		*out = value_text(d->answer);
+	else if (strcmp(attribute, "by") == 0 && d->track.by[0])
+		*out = value_text(d->track.by);
+	return out->type != VALUE_NIL;
+}
+
+static const struct attribute brought_attributes[] = {
+	{ "ready", VALUE_BOOL, "it is over" },
+	{ "answer", VALUE_TEXT, "\"taken\", \"refused\", or \"none\" came" },
+	{ "by", VALUE_TEXT, "the check that refused it, as the ERROR says" },
+	{ NULL, VALUE_NIL, NULL },
+};
+const struct object_class attacker_brought_class = {
+	.name = "brought", .doc = "a certificate that the attacker brings to a CTA", .attributes = brought_attributes,
+	.get = get_brought, .free = deed_free,
+};
+
+void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct value *given = args_get(args, "file");
+	const struct deed *file = (const struct deed *)given->object;
+	const struct node *to = args_node(args, "to");
+	struct attacker *a = node->state;
+	struct deed *d;
+
+	if (given->object->class_ != &attacker_capture_class || given->object->node != node || file->what != DEED_RECORD)
+		snprintf(result->error, sizeof result->error, "file must be what %s:record_file() returned", node->name);
+	else if (!file->ready)
+		snprintf(result->error, sizeof result->error, "nothing has been recorded yet; give the file within = \"30s\"");
+	else if (!to->ifaces || !to->ifaces->ip || !ip_source_for(node, to->ifaces->ip))
+		snprintf(result->error, sizeof result->error, "%s has no address, or none that %s can reach", to->name, node->name);
+	if (result->error[0])
+		return;
+	d = deed_new(node, DEED_BRING, &attacker_brought_class);
+	deed_hold(&a->others, d);
+	d->sender = certificate_sender_start(node, to->ifaces->ip, &file->message, on_sent, d);
+	result->value = value_object(&d->object);
+}
+
+/* A KDC's refusal */
+
+void attacker_verb_forge_krb_error(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct value *given = args_get(args, "capture");
+	const struct deed *c = (const struct deed *)given->object;
+	struct krb_error_info info = { .code = (int)args_int(args, "code", KDC_ERR_CLIENT_REVOKED),
+		                       .stime = world_now(node->sim) };
+	struct der error = { 0 };
+
+	if (given->object->class_ != &attacker_capture_class || given->object->node != node || !c->ready)
+		snprintf(result->error, sizeof result->error, "capture must be one of %s itself, and ready", node->name);
+	else if (c->view.kind != WIRE_AS_REQ || c->message.bytes)
+		snprintf(result->error, sizeof result->error, "capture must be an AS-REQ over UDP; write transport = \"udp\" at the CTA");
+	else if (!krb_name_set(&info.server, args_text(args, "server", ""), WORLD_REALM) ||
+	         !krb_error_build(world_crypto(world_of(node->sim)), &info, &error) || error.len > INJECT_MAX)
+		snprintf(result->error, sizeof result->error, "code or server cannot stand in a KRB-ERROR");
+	else
+		attacker_send_answer(c, &error, result);
+	der_free(&error);
+}
