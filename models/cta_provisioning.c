@@ -148,6 +148,21 @@ static bool says_no(int krb_error)
 	return false;
 }
 
+static struct cert_facts own_facts(const struct cta_provisioning *p)
+{
+	const struct der *own = &p->cta->operator_cert;
+	struct cert_facts facts = { 0 };
+
+	cert_read_with(sm_crypto(p->cta->sm), own->bytes, own->len, &facts);
+	return facts;
+}
+
+/* Then its issuer has confirmed the refusal beforehand. */
+static bool own_has_ended(const struct cta_provisioning *p)
+{
+	return own_facts(p).not_after_s < sim_unix_s(p->cta->node->sim);
+}
+
 static void remove_certificate(struct cta_provisioning *p)
 {
 	p->doubted = false;
@@ -175,10 +190,20 @@ void cta_provisioning_refused(struct cta_provisioning *p, int krb_error)
 	if (!p || !p->cta->operator_cert.len || !says_no(krb_error))
 		return;
 	sim = p->cta->node->sim;
-	if (world_on(world(p), "cta.trust_krb_error"))
+	if (own_has_ended(p) || world_on(world(p), "cta.trust_krb_error"))
 		remove_certificate(p);
 	else if (p->hfc && !event_pending(&p->doubt) && (!p->doubted_ns || sim->now_ns - p->doubted_ns >= CTA_DOUBT_PAUSE_NS))
 		sim_after(sim, &p->doubt, CTA_REBOOT_RETRY_NS, on_doubt, "cta.doubt");
+}
+
+/* By its own clock, whatever anybody says: a repair facility's certificate is good for hours (attack P7). */
+static bool certificate_over(const struct cta_provisioning *p)
+{
+	const struct cta *cta = p->cta;
+	struct cert_facts facts;
+
+	return cert_read_with(sm_crypto(cta->sm), cta->operator_cert.bytes, cta->operator_cert.len, &facts) &&
+	       facts.not_after_s < sim_unix_s(cta->node->sim);
 }
 
 /* The head-end has been asked. A ticket that came meanwhile, which a KDC has signed, has ended the doubt, too. */
@@ -187,7 +212,11 @@ static void resolve_doubt(struct cta_provisioning *p, const struct device_config
 	struct node *node = p->cta->node;
 	int64_t doubted_s = node->sim->epoch_s + p->doubted_ns / NS_PER_S;
 
-	if (!p->doubted || !p->cta->operator_cert.len || p->cta->ticket.der.len || config->provisioned)
+	if (!p->doubted || !p->cta->operator_cert.len || p->cta->ticket.der.len)
+		p->doubted = false;
+	else if (certificate_over(p))
+		remove_certificate(p);
+	else if (config->provisioned)
 		p->doubted = false;
 	else if (config->issued_s >= doubted_s)
 		remove_certificate(p);
@@ -288,15 +317,6 @@ const char *cta_provisioning_controller(const struct cta_provisioning *p)
 	return p && p->controller[0] ? p->controller : NULL;
 }
 
-static int64_t own_start_s(const struct cta_provisioning *p)
-{
-	const struct der *own = &p->cta->operator_cert;
-	struct cert_facts facts = { 0 };
-
-	cert_read_with(sm_crypto(p->cta->sm), own->bytes, own->len, &facts);
-	return facts.not_before_s;
-}
-
 bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribute, struct value *out)
 {
 	if (!p)
@@ -308,7 +328,7 @@ bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribut
 	else if (strcmp(attribute, "certificates_refused") == 0)
 		*out = value_int((int64_t)p->refused);
 	else if (strcmp(attribute, "certificate_starts") == 0 && p->cta->operator_cert.len)
-		*out = value_int(own_start_s(p));
+		*out = value_int(own_facts(p).not_before_s);
 	else if (strcmp(attribute, "certificates_removed") == 0)
 		*out = value_int((int64_t)p->removed);
 	else if (strcmp(attribute, "software") == 0 && p->hfc)
