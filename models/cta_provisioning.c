@@ -196,27 +196,13 @@ void cta_provisioning_refused(struct cta_provisioning *p, int krb_error)
 		sim_after(sim, &p->doubt, CTA_REBOOT_RETRY_NS, on_doubt, "cta.doubt");
 }
 
-/* By its own clock, whatever anybody says: a repair facility's certificate is good for hours (attack P7). */
-static bool certificate_over(const struct cta_provisioning *p)
-{
-	const struct cta *cta = p->cta;
-	struct cert_facts facts;
-
-	return cert_read_with(sm_crypto(cta->sm), cta->operator_cert.bytes, cta->operator_cert.len, &facts) &&
-	       facts.not_after_s < sim_unix_s(cta->node->sim);
-}
-
 /* The head-end has been asked. A ticket that came meanwhile, which a KDC has signed, has ended the doubt, too. */
 static void resolve_doubt(struct cta_provisioning *p, const struct device_config *config)
 {
 	struct node *node = p->cta->node;
 	int64_t doubted_s = node->sim->epoch_s + p->doubted_ns / NS_PER_S;
 
-	if (!p->doubted || !p->cta->operator_cert.len || p->cta->ticket.der.len)
-		p->doubted = false;
-	else if (certificate_over(p))
-		remove_certificate(p);
-	else if (config->provisioned)
+	if (!p->doubted || !p->cta->operator_cert.len || p->cta->ticket.der.len || config->provisioned)
 		p->doubted = false;
 	else if (config->issued_s >= doubted_s)
 		remove_certificate(p);

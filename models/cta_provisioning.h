@@ -12,8 +12,7 @@
  * only raises a doubt: once its line is idle the CTA registers again with its head-end, and the configuration that it gets there, which
  * the operator has signed for this device, decides. If it says that the device has no account and was made after the refusal
  * ("cta.old_configuration": it was not, and could be a recorded one of the time before the account), the certificate is removed, and
- * the manufacturer's one serves again; if it says that there is an account, the certificate stays and PKINIT is tried again, unless by
- * the CTA's own clock the certificate's time is over (a repair facility's, [0177]; attack P7): then it is removed, too. Doubts
+ * the manufacturer's one serves again; if it says that there is an account, the certificate stays and PKINIT is tried again. Doubts
  * make it register again once in CTA_DOUBT_PAUSE_NS at most. A certificate that has ended needs no other
  * confirmation. A CTA at a fixed address has nobody to ask and removes no other. With
  * the switch cta.trust_krb_error the KRB-ERROR alone is enough. The floor of start times outlasts the removal.
