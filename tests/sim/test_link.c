@@ -317,6 +317,51 @@ START_TEST(neighbours)
 }
 END_TEST
 
+/*
+ * An interface that is carried to another link: what was under way to it is lost, what it sent arrives, nobody on the
+ * old link reaches it, and those on the new one do once it has an address. Also the first and the last of a link, and
+ * back again.
+ */
+START_TEST(moved)
+{
+	for (unsigned who = 0; who < SEGMENT; who++) {
+		struct link_params params = { .delay_ns = 1000 };
+		unsigned other = (who + 1) % SEGMENT;
+		struct segment s;
+		struct link *elsewhere;
+		struct sink *far;
+		struct node *node;
+
+		segment_make(&s, SEGMENT);
+		elsewhere = link_new(s.sim, "elsewhere", &params);
+		node = node_new(s.sim, "far");
+		iface_new(node, elsewhere, "eth0", NULL, 0xc0a80201, 24);
+		far = sink_new(node, 7);
+		send_numbered(&s.sink[other]->socket, segment_ip(who), 7, 1, 30);
+		send_numbered(&s.sink[who]->socket, segment_ip(other), 7, 1, 30);
+		iface_move(s.node[who]->ifaces, elsewhere);
+		iface_set_ip(s.node[who]->ifaces, 0xc0a80202, 24);
+		sim_run(s.sim, SIM_NEVER);
+		ck_assert_uint_eq(s.sink[who]->count, 0);
+		ck_assert_uint_eq(s.sink[other]->count, 1);
+		ck_assert_uint_eq(network_dropped(s.sim, "link.moved"), 1);
+		ck_assert_uint_eq(reach(&s, other, segment_ip(who)), 0);
+		ck_assert_uint_eq(network_dropped(s.sim, "link.no_neighbour"), 1);
+		ck_assert_uint_eq(reach(&s, other, 0xffffffff), 0x11111 & ~(1u << 4 * who) & ~(1u << 4 * other));
+		send_numbered(&far->socket, 0xc0a80202, 7, 1, 30);
+		sim_run(s.sim, SIM_NEVER);
+		ck_assert_uint_eq(s.sink[who]->count, 1);
+		iface_move(s.node[who]->ifaces, s.link);
+		iface_set_ip(s.node[who]->ifaces, segment_ip(who), 24);
+		ck_assert_uint_eq(reach(&s, other, segment_ip(who)), 1u << 4 * who);
+		ck_assert_uint_eq(reach(&s, other, 0xffffffff), 0x11111 & ~(1u << 4 * other));
+		ck_assert_uint_eq(elsewhere->iface_count, 1);
+		segment_end(&s);
+		free(far);
+	}
+}
+END_TEST
+
 /* One in the middle takes an address, reaches its true owner itself, and gives it back. */
 START_TEST(claim)
 {
@@ -638,6 +683,7 @@ int main(void)
 	tcase_add_test(cases, streams_are_apart);
 	tcase_add_test(cases, down);
 	tcase_add_test(cases, neighbours);
+	tcase_add_test(cases, moved);
 	tcase_add_test(cases, claim);
 	tcase_add_test(cases, claimer_reaches_the_owner);
 	tcase_add_test(cases, taps);
