@@ -299,7 +299,7 @@ static const struct object_class altered_class = {
 	.name = "altered", .doc = "a packet that passed changed", .attributes = altered_attributes, .get = get_sent,
 	.verbs = stop_verbs, .free = deed_free,
 };
-static const struct object_class rule_class = {
+const struct object_class attacker_rule_class = {
 	.name = "rule", .doc = "what happens to packets of a kind", .attributes = rule_attributes, .get = get_rule,
 	.verbs = stop_verbs, .free = deed_free,
 };
@@ -316,7 +316,7 @@ const struct object_class attacker_ear_class = {
 	.attributes = ear_attributes, .get = get_ear, .verbs = stop_verbs, .free = deed_free,
 };
 static const struct object_class *const attacker_objects[] = {
-	&attacker_capture_class, &attacker_sent_class, &altered_class, &rule_class, &attacker_mitm_class, &attacker_ticket_class,
+	&attacker_capture_class, &attacker_sent_class, &altered_class, &attacker_rule_class, &attacker_mitm_class, &attacker_ticket_class,
 	&attacker_ear_class, &attacker_brought_class, NULL,
 };
 
@@ -461,7 +461,7 @@ static bool chance_parse(const char *text, uint32_t *ppm)
 
 static void verb_drop(struct node *node, const struct args *args, struct verb_result *result)
 {
-	struct deed *d = deed_new(node, DEED_DROP, &rule_class);
+	struct deed *d = deed_new(node, DEED_DROP, &attacker_rule_class);
 
 	if (!chance_parse(args_text(args, "probability", "100%"), &d->chance_ppm))
 		snprintf(result->error, sizeof result->error, "probability must be a ratio; write probability = \"50%%\"");
@@ -474,7 +474,7 @@ static void verb_drop(struct node *node, const struct args *args, struct verb_re
 
 static void verb_delay(struct node *node, const struct args *args, struct verb_result *result)
 {
-	struct deed *d = deed_new(node, DEED_DELAY, &rule_class);
+	struct deed *d = deed_new(node, DEED_DELAY, &attacker_rule_class);
 
 	d->by_ns = args_time(args, "by", 0);
 	if (rule_args(d, args, 0, result))
@@ -716,6 +716,10 @@ static const struct param forge_bye_params[] = {
 static const struct param record_params[] = {
 	FROM_PARAM, TO_PARAM, { .name = NULL },
 };
+static const struct param substitute_params[] = {
+	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded" },
+	FROM_PARAM, TO_PARAM, { .name = NULL },
+};
 static const struct param bring_params[] = {
 	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded" },
 	{ .name = "to", .type = VALUE_NODE, .required = true, .doc = "the CTA" },
@@ -753,6 +757,8 @@ static const struct verb attacker_verbs[] = {
 	               "with none read, one whose Call-ID and tags are guessed", forge_bye_params, "sent",
 	  attacker_verb_forge_bye },
 	{ "record_file", "puts together the next file that passes by TFTP", record_params, "capture", attacker_verb_record_file },
+	{ "substitute_file", "puts a recorded file into the place of those that pass by TFTP, block by block", substitute_params,
+	  "rule", attacker_verb_substitute_file },
 	{ "bring_certificate", "brings a recorded operator certificate to a CTA (attack P4)", bring_params, "brought",
 	  attacker_verb_bring_certificate },
 	{ "forge_krb_error", "answers a captured AS-REQ in the KDC's name that its client is refused (attack K8)",

@@ -26,7 +26,7 @@
 struct attacker;
 
 enum deed_kind { DEED_CAPTURE, DEED_ALTER, DEED_DROP, DEED_DELAY, DEED_SEND, DEED_MITM, DEED_TICKET, DEED_LISTEN,
-	         DEED_RECORD, DEED_BRING };
+	         DEED_RECORD, DEED_SUBSTITUTE, DEED_BRING };
 
 struct flip { /* which byte of a payload */
 	enum { FLIP_START, FLIP_END, FLIP_IV, FLIP_TEXT, FLIP_ICV } from;
@@ -68,6 +68,7 @@ struct deed { /* a rule, a packet sent, an exchange: what the verbs return */
 	char answer[16];
 
 	uint16_t block;                 /* of a TFTP transfer: the last one recorded */
+	uint32_t block_len;             /* 0: not known yet */
 	struct certificate_sender *sender;
 	struct ear *ear;
 	struct mitm *mitm;
@@ -105,7 +106,7 @@ struct attacker {
 
 /* attacker.c */
 extern const struct object_class attacker_sent_class, attacker_capture_class, attacker_mitm_class, attacker_ticket_class,
-	attacker_ear_class, attacker_brought_class;
+	attacker_ear_class, attacker_brought_class, attacker_rule_class;
 /* A deed in no list and without references. */
 struct deed *deed_new(struct node *node, enum deed_kind what, const struct object_class *class_);
 void deed_free(struct object *object);
@@ -144,6 +145,9 @@ void attacker_send_answer(const struct deed *capture, const struct der *payload,
 /* attacker_provisioning.c */
 /* True: with this frame the file that the deed records is whole. */
 bool attacker_record_frame(struct deed *deed, const struct packet *frame, const struct wire_view *view);
+/* Puts the deed's file into a frame that carries a block of another; true: it has. */
+bool attacker_substitute(struct deed *deed, struct packet *frame, struct wire_view *view);
+void attacker_verb_substitute_file(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_record_file(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_forge_krb_error(struct node *node, const struct args *args, struct verb_result *result);

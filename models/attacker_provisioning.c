@@ -1,6 +1,7 @@
 /*
  * What the attacker does to provisioning; see attacker.h. It puts an operator certificate together out of the TFTP blocks
- * (RFC 1350) that pass on its link, and brings it to a CTA once more (attack P4); and it answers an AS-REQ that it has
+ * (RFC 1350, RFC 2348) that pass on its link, and brings it to a CTA once more (attack P4); it puts a file so recorded into
+ * the place of another that passes (attack P8; an old configuration); and it answers an AS-REQ that it has
  * captured by a KRB-ERROR in the KDC's name, which nobody signs (attack K8).
  */
 #include "models/attacker.h"
@@ -16,10 +17,18 @@
 
 /* Recording */
 
+/* An answer or a block; the ports say nothing, as each transfer has its own. */
+static bool read_tftp(const struct packet *frame, const struct wire_view *v, struct tftp *out)
+{
+	return v->proto == IP_PROTO_UDP && !v->fragment && v->dport != TFTP_PORT &&
+	       tftp_parse(frame->data + v->payload_at, v->payload_len, out);
+}
+
 static void begin_anew(struct deed *d)
 {
 	der_free(&d->message);
 	d->block = 0;
+	d->block_len = 0;
 }
 
 static void keep(struct deed *d, struct span data)
@@ -33,11 +42,18 @@ bool attacker_record_frame(struct deed *d, const struct packet *frame, const str
 {
 	struct tftp m;
 
-	if (v->proto != IP_PROTO_UDP || v->fragment || v->dport == TFTP_PORT ||
-	    !tftp_parse(frame->data + v->payload_at, v->payload_len, &m) || m.kind != TFTP_DATA)
+	if (!read_tftp(frame, v, &m))
 		return false;
-	if (m.block == 1)
+	if (m.kind == TFTP_OPTIONS) {
 		begin_anew(d);
+		d->block_len = m.block_len;
+	}
+	if (m.kind != TFTP_DATA)
+		return false;
+	if (m.block == 1 && d->block)
+		begin_anew(d);
+	if (!d->block_len)
+		d->block_len = TFTP_BLOCK_DEFAULT;
 	if (m.block != d->block + 1)
 		return false; /* sent again, or its beginning was missed */
 	d->block++;
@@ -46,7 +62,7 @@ bool attacker_record_frame(struct deed *d, const struct packet *frame, const str
 		return false;
 	}
 	keep(d, m.data);
-	return m.data.len < TFTP_BLOCK_DEFAULT;
+	return m.data.len < d->block_len;
 }
 
 void attacker_verb_record_file(struct node *node, const struct args *args, struct verb_result *result)
@@ -56,6 +72,75 @@ void attacker_verb_record_file(struct node *node, const struct args *args, struc
 
 	d->from = args_node(args, "from");
 	d->to = args_node(args, "to");
+	deed_hold(&a->rules, d);
+	result->value = value_object(&d->object);
+}
+
+/* Putting it into another's place */
+
+static void resize(struct packet *frame, const struct wire_view *v, const uint8_t *data, uint32_t len)
+{
+	uint32_t udp_len = UDP_HEADER_LEN + TFTP_HEADER_LEN + len;
+
+	packet_trim(frame, frame->len - (v->payload_at + TFTP_HEADER_LEN));
+	memcpy(packet_append(frame, len), data, len);
+	put_be16(frame->data + v->ip_at + 2, (uint16_t)(v->segment_at - v->ip_at + udp_len));
+	put_be16(frame->data + v->segment_at + 4, (uint16_t)udp_len);
+	wire_checksums(frame->data, v);
+}
+
+static const struct message_form form = { "tftp", COVER_CLEAR, NULL };
+
+bool attacker_substitute(struct deed *d, struct packet *frame, struct wire_view *v)
+{
+	struct node *node = d->attacker->node;
+	struct tftp m;
+	size_t at;
+	uint32_t len;
+
+	if (!read_tftp(frame, v, &m) || m.kind != TFTP_DATA || !m.block)
+		return false;
+	at = (size_t)(m.block - 1) * d->block_len;
+	if (at > d->message.len)
+		return false;
+	len = d->message.len - at < d->block_len ? (uint32_t)(d->message.len - at) : d->block_len;
+	if (len > m.data.len && len - m.data.len > packet_tailroom(frame))
+		return false;
+	trace_fate(node->sim, frame->tag, node, FATE_INTERCEPTED, "");
+	resize(frame, v, d->message.bytes + at, len);
+	wire_read(frame->data, frame->len, v);
+	d->hits++;
+	frame->tag = message_announce(node, v->src, v->dst, tftp_name(m.kind), &form, frame->data + v->payload_at, v->payload_len);
+	frame->actor = node;
+	deed_changed(d);
+	return true;
+}
+
+static const struct deed *file_arg(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct value *given = args_get(args, "file");
+	const struct deed *file = (const struct deed *)given->object;
+
+	if (given->object->class_ != &attacker_capture_class || given->object->node != node || file->what != DEED_RECORD)
+		snprintf(result->error, sizeof result->error, "file must be what %s:record_file() returned", node->name);
+	else if (!file->ready)
+		snprintf(result->error, sizeof result->error, "nothing has been recorded yet; give the file within = \"30s\"");
+	return result->error[0] ? NULL : file;
+}
+
+void attacker_verb_substitute_file(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct deed *file = file_arg(node, args, result);
+	struct attacker *a = node->state;
+	struct deed *d;
+
+	if (!file)
+		return;
+	d = deed_new(node, DEED_SUBSTITUTE, &attacker_rule_class);
+	d->from = args_node(args, "from");
+	d->to = args_node(args, "to");
+	d->block_len = file->block_len;
+	der_copy(&d->message, file->message.bytes, file->message.len);
 	deed_hold(&a->rules, d);
 	result->value = value_object(&d->object);
 }
@@ -102,17 +187,14 @@ const struct object_class attacker_brought_class = {
 
 void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result)
 {
-	const struct value *given = args_get(args, "file");
-	const struct deed *file = (const struct deed *)given->object;
+	const struct deed *file = file_arg(node, args, result);
 	const struct node *to = args_node(args, "to");
 	struct attacker *a = node->state;
 	struct deed *d;
 
-	if (given->object->class_ != &attacker_capture_class || given->object->node != node || file->what != DEED_RECORD)
-		snprintf(result->error, sizeof result->error, "file must be what %s:record_file() returned", node->name);
-	else if (!file->ready)
-		snprintf(result->error, sizeof result->error, "nothing has been recorded yet; give the file within = \"30s\"");
-	else if (!to->ifaces || !to->ifaces->ip || !ip_source_for(node, to->ifaces->ip))
+	if (!file)
+		return;
+	if (!to->ifaces || !to->ifaces->ip || !ip_source_for(node, to->ifaces->ip))
 		snprintf(result->error, sizeof result->error, "%s has no address, or none that %s can reach", to->name, node->name);
 	if (result->error[0])
 		return;

@@ -401,6 +401,10 @@ static enum tap_verdict ask_rules(struct attacker *a, struct iface *from, struct
 				deed_let_go(d);
 			}
 			break;
+		case DEED_SUBSTITUTE:
+			if (matches(d, v))
+				attacker_substitute(d, frame, v);
+			break;
 		case DEED_LISTEN:
 			hear(d, from, frame, v);
 			break;
