@@ -1,12 +1,13 @@
 --- A change of service (FIG. 9): the customer asks for options in a secured call; billing host, controller and head-end are told, and the
 --- CTA gets a new certificate that starts later than the one it has. The head-end then offers new software and has the CTA start anew; it
---- comes back with the new image and the new certificate. Somebody else's change is refused.
+--- comes back with the new image and the new certificate. Somebody else's change is refused, and so is the old certificate.
 scenario { title = "Change of service", tags = { "lifecycle", "fig9" }, args = { wan = "10ms" }, limit = "6h" }
 
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1 }
 local carol = net:cta "carol" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local mallory = net:attacker "mallory" { on = net.hfc1 }
 local number = "215-555-0200"
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
@@ -33,6 +34,7 @@ run(function()
   alice:boot()
   carol:boot()
   both(alice, carol):expect { telephony = "UnprovisionedAccess", within = "60s" }
+  local old = mallory:record_file { from = net.pca, to = alice }
   ask(alice, "want=new;name=Alice Liddell;address=1 Oxford Road;pay=invoice", "number=2155550200")
   alice:expect { telephony = "ProvisionedAccess", hfc = "ProvisionedAccess", software = "1.0", within = "90s" }
   everybody_has(1)
@@ -49,6 +51,12 @@ run(function()
   claim("the customer is the same", net.pca:customer(number) == customer)
   everybody_has(1)
   alice:expect { "rebooted with the new certificate", telephony = "ProvisionedAccess", hfc = "ProvisionedAccess", within = "90s" }
+
+  -- the old one, brought again by somebody who has recorded it
+  local starts = alice.certificate_starts
+  mallory:bring_certificate({ file = old, to = alice }):expect { answer = "refused", by = "cta.check_start_time", within = "10s" }
+  expect_refusals { by = "cta.check_start_time", at = alice, count = 1 }
+  alice:expect { certificates_refused = 1, certificates = 2, certificate_starts = starts }
 
   -- new software, when the head-end says so
   net.cmts1:offer_software "2.0"
