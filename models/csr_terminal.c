@@ -219,9 +219,10 @@ static struct csr_request *request_new(struct csr_terminal *t, struct served_cal
 static void on_unheard(struct sim *sim, struct event *event)
 {
 	struct csr_request *r = event_owner(event, struct csr_request, timer);
+	struct node *node = r->terminal->node;
 
-	unlink_request(r);
-	sim_changed(sim, r->object.node);
+	unlink_request(r); /* which may have been all that kept it */
+	sim_changed(sim, node);
 }
 
 /* It is done, and perhaps its customer calls again to hear so. */
