@@ -316,7 +316,8 @@ const struct object_class attacker_ear_class = {
 	.attributes = ear_attributes, .get = get_ear, .verbs = stop_verbs, .free = deed_free,
 };
 static const struct object_class *const attacker_objects[] = {
-	&attacker_capture_class, &attacker_sent_class, &altered_class, &attacker_rule_class, &attacker_mitm_class, &attacker_ticket_class,
+	&attacker_capture_class, &attacker_sent_class, &altered_class, &attacker_rule_class, &attacker_mitm_class,
+	&attacker_ticket_class,
 	&attacker_ear_class, &attacker_brought_class, NULL,
 };
 

@@ -1,8 +1,8 @@
 /*
  * The attacker's insides, as its files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
  * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it
- * does with an account), attacker_provisioning.c (certificates, a KDC's refusals). Nobody else looks in here. Its ear and its place in the middle are by themselves:
- * attacker_listen.h, mitm.h.
+ * does with an account), attacker_provisioning.c (certificates, configurations, a KDC's refusals). Nobody else looks in
+ * here. Its ear and its place in the middle are by themselves: attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
 #define TOLLGATE_MODELS_ATTACKER_H

@@ -8,14 +8,15 @@
  * ("cta.check_start_time", the floor of which is kept in the secure module and outlasts a power loss; attack P4). The one it has,
  * brought again, is taken again and changes nothing. Having taken one it reboots once its line is idle.
  *
- * A KDC that refuses the operator certificate says so in a KRB-ERROR, which nobody signs: anybody can send one (attack K8). So it
- * only raises a doubt: once its line is idle the CTA registers again with its head-end, and the configuration that it gets there, which
- * the operator has signed for this device, decides. If it says that the device has no account and was made after the refusal
- * ("cta.old_configuration": it was not, and could be a recorded one of the time before the account), the certificate is removed, and
- * the manufacturer's one serves again; if it says that there is an account, the certificate stays and PKINIT is tried again. Doubts
- * make it register again once in CTA_DOUBT_PAUSE_NS at most. A certificate that has ended needs no other
- * confirmation. A CTA at a fixed address has nobody to ask and removes no other. With
- * the switch cta.trust_krb_error the KRB-ERROR alone is enough. The floor of start times outlasts the removal.
+ * A KDC that refuses the operator certificate says so in a KRB-ERROR, which nobody signs: anybody can send one (attack
+ * K8). So it only raises a doubt: once its line is idle the CTA registers again with its head-end, and the configuration
+ * that it gets there, which the operator has signed for this device, decides. If that says that the device has no account
+ * and was made after the refusal, the certificate is removed, and the manufacturer's one serves again. One made before
+ * it ("cta.old_configuration") could be recorded, and decides nothing. If it says that there is an account, the
+ * certificate stays and PKINIT is tried again. Doubts make the CTA register again once in CTA_DOUBT_PAUSE_NS at most. A
+ * certificate that has ended needs no other confirmation. A CTA at a fixed address has nobody to ask and removes no
+ * other. With the switch cta.trust_krb_error the KRB-ERROR alone is enough. The floor of start times outlasts the
+ * removal.
  */
 #ifndef TOLLGATE_MODELS_CTA_PROVISIONING_H
 #define TOLLGATE_MODELS_CTA_PROVISIONING_H
@@ -24,7 +25,6 @@
 #include "models/hfc_client.h"
 
 #define CTA_REBOOT_RETRY_NS (1 * NS_PER_S) /* while a call is on the line */
-
 #define CTA_DOUBT_PAUSE_NS (60 * NS_PER_S)
 
 struct cta_provisioning;
