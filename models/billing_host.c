@@ -214,15 +214,6 @@ static const struct param params[] = {
 	{ .name = NULL },
 };
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void destroy(struct node *node)
 {
 	struct billing *b = node->state;
@@ -258,7 +249,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	const char *terms = args_text(args, "terms", "");
 	struct billing *b;
 
-	if (!first_ip(node)) {
+	if (!node_first_ip(node)) {
 		snprintf(error, MODEL_ERROR_LEN,
 		         "a billing host needs an address; write on = { link, \"10.104.0.31/24\" }");
 		return false;
@@ -274,8 +265,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->destroy = destroy;
 	snprintf(b->principal, sizeof b->principal, "bh/%s", node->name);
 	snprintf(b->terms, sizeof b->terms, "%s", terms);
-	make_parts(b, first_ip(args_node(args, "kdc")));
-	directory_service_add(world_directory(world_of(node->sim)), b->principal, first_ip(node));
+	make_parts(b, node_first_ip(args_node(args, "kdc")));
+	directory_service_add(world_directory(world_of(node->sim)), b->principal, node_first_ip(node));
 	return true;
 }
 

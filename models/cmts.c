@@ -237,15 +237,6 @@ static void destroy(struct node *node)
 	free(c);
 }
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void make_parts(struct cmts *c, const struct node *kdc)
 {
 	struct key_management_owner owner = { .ctx = c, .authorise = authorise };
@@ -255,7 +246,7 @@ static void make_parts(struct cmts *c, const struct node *kdc)
 	backend.server_key = world_server_key(world_of(c->node->sim), c->sm, c->principal);
 	backend.ipsec = c->ipsec = ipsec_new(c->node, c->sm, true);
 	backend.km = c->km = key_management_new(c->node, c->ipsec, c->principal, backend.server_key, &owner);
-	backend.kdc_ip = kdc ? first_ip(kdc) : 0;
+	backend.kdc_ip = kdc ? node_first_ip(kdc) : 0;
 	if (kdc)
 		c->backend = backend_new(&backend);
 	c->answers = radius_server_new(c->node, c->ipsec, RADIUS_AUTH_PORT, on_question, c);
@@ -348,8 +339,8 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 	}
 	if (!make_detector(c, args_text(args, "peers", ""), error))
 		return false;
-	config.kdc_ip = first_ip(config.kdc);
-	config.controller_ip = first_ip(config.controller);
+	config.kdc_ip = node_first_ip(config.kdc);
+	config.controller_ip = node_first_ip(config.controller);
 	config.image_bytes = (size_t)image_bytes;
 	c->access = head_end_access_new(&config, args_text(args, "reach", ""));
 	if (!c->access)

@@ -488,15 +488,6 @@ static void destroy(struct node *node)
 	free(csr);
 }
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
 {
 	struct csr *csr = sim_alloc(sizeof *csr);
@@ -519,7 +510,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 		return false;
 	}
 	terminal.calls = csr->calls;
-	terminal.pca_ip = first_ip(args_node(args, "pca"));
+	terminal.pca_ip = node_first_ip(args_node(args, "pca"));
 	csr->terminal = csr_terminal_new(&terminal);
 	node->state = csr;
 	node->destroy = destroy;

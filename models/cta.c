@@ -592,15 +592,6 @@ static void destroy(struct node *node)
 	free(cta);
 }
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 /* The key pair for life, in the module or in a token that does its RSA part. */
 static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits, char error[MODEL_ERROR_LEN])
 {
@@ -653,9 +644,9 @@ static bool places_known(const struct node *node, const struct args *args, char 
 	const struct node *kdc = args_node(args, "kdc"), *cmts = args_node(args, "head_end"), *sc = args_node(args, "controller");
 	bool dhcp = args_bool(args, "dhcp", false), provisioned = args_text(args, "provisioned", NULL) != NULL;
 
-	if (!dhcp && !first_ip(node))
+	if (!dhcp && !node_first_ip(node))
 		snprintf(error, MODEL_ERROR_LEN, "a CTA needs an address; write on = { link, \"10.1.0.2/16\" }, or dhcp = true");
-	else if (dhcp && (first_ip(node) || !node->ifaces))
+	else if (dhcp && (node_first_ip(node) || !node->ifaces))
 		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its address from its head-end; write on = { link, \"none\" }");
 	else if (dhcp && provisioned)
 		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its number by provisioning; leave provisioned out");
@@ -663,7 +654,7 @@ static bool places_known(const struct node *node, const struct args *args, char 
 		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", sc->name);
 	else if (cmts && cmts->model != &model_cmts)
 		snprintf(error, MODEL_ERROR_LEN, "head_end must be a cmts, %s is none", cmts->name);
-	else if (!first_ip(kdc))
+	else if (!node_first_ip(kdc))
 		snprintf(error, MODEL_ERROR_LEN, "kdc %s has no address", kdc->name);
 	else
 		return true;
@@ -684,9 +675,9 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->state = cta;
 	node->destroy = destroy;
 	cta->sc_node = sc;
-	cta->ip = first_ip(node);
-	cta->sc_ip = first_ip(sc);
-	cta->kdc_ip = first_ip(kdc);
+	cta->ip = node_first_ip(node);
+	cta->sc_ip = node_first_ip(sc);
+	cta->kdc_ip = node_first_ip(kdc);
 	cta->dh = strcmp(args_text(args, "pkinit", "rsa"), "dh") == 0;
 	cta->payload_type = strcmp(args_text(args, "codec", "PCMU"), "PCMA") == 0 ? 8 : 0;
 	cta->ring_timeout_ns = args_time(args, "ring_timeout", 0);

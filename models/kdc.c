@@ -32,15 +32,6 @@ static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t f
 	return directory_service_ip(world_directory(world_of(kdc->node->sim)), accepted->ticket.client.name) == from_ip;
 }
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void destroy(struct node *node)
 {
 	struct kdc *kdc = node->state;
@@ -78,7 +69,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	const char *numbers = args_text(args, "restricted_numbers", "");
 	struct kdc *kdc;
 
-	if (!first_ip(node)) {
+	if (!node_first_ip(node)) {
 		snprintf(error, MODEL_ERROR_LEN, "a KDC needs an address; write on = { link, \"10.1.0.9/24\" }");
 		return false;
 	}
@@ -97,7 +88,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->destroy = destroy;
 	snprintf(kdc->principal, sizeof kdc->principal, "kdc/%s", node->name);
 	make_parts(kdc, args);
-	directory_service_add(world_directory(world_of(node->sim)), kdc->principal, first_ip(node));
+	directory_service_add(world_directory(world_of(node->sim)), kdc->principal, node_first_ip(node));
 	return true;
 }
 

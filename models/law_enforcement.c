@@ -345,15 +345,6 @@ static bool authorise(void *ctx, const struct gss_accepted *accepted, uint32_t f
 	return directory_service_ip(world_directory(world_of(a->node->sim)), accepted->ticket.client.name) == from_ip;
 }
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void destroy(struct node *node)
 {
 	struct agency *a = node->state;
@@ -378,7 +369,7 @@ static void make_parts(struct agency *a, const struct node *kdc)
 {
 	struct world *world = world_of(a->node->sim);
 	struct key_management_owner owner = { .ctx = a, .authorise = authorise };
-	struct backend_config backend = { .node = a->node, .principal = a->principal, .kdc_ip = first_ip(kdc) };
+	struct backend_config backend = { .node = a->node, .principal = a->principal, .kdc_ip = node_first_ip(kdc) };
 
 	a->sm = world_module(world, a->node, "module");
 	backend.server_key = world_server_key(world, a->sm, a->principal);
@@ -394,9 +385,9 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	const struct node *kdc = args_node(args, "kdc");
 	struct agency *a;
 
-	if (!first_ip(node) || !first_ip(kdc)) {
+	if (!node_first_ip(node) || !node_first_ip(kdc)) {
 		snprintf(error, MODEL_ERROR_LEN, "%s needs an address; write on = { link, \"10.1.0.2/24\" }",
-		         first_ip(node) ? kdc->name : "a law enforcement agency");
+		         node_first_ip(node) ? kdc->name : "a law enforcement agency");
 		return false;
 	}
 	if (link->tap) {
@@ -410,7 +401,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->destroy = destroy;
 	snprintf(a->principal, sizeof a->principal, "lea/%s", node->name);
 	make_parts(a, kdc);
-	directory_service_add(world_directory(world_of(node->sim)), a->principal, first_ip(node));
+	directory_service_add(world_directory(world_of(node->sim)), a->principal, node_first_ip(node));
 	link->tap = on_frame;
 	link->tap_ctx = a;
 	link->tapper = node;

@@ -296,15 +296,6 @@ static const struct param params[] = {
 	{ .name = NULL },
 };
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void destroy(struct node *node)
 {
 	struct pca *p = node->state;
@@ -345,7 +336,7 @@ static bool check_params(const struct node *node, const struct args *args, char 
 {
 	const struct node *billing = args_node(args, "billing");
 
-	if (!first_ip(node))
+	if (!node_first_ip(node))
 		snprintf(error, MODEL_ERROR_LEN,
 		         "a provisioning CA needs an address; write on = { link, \"10.104.0.30/24\" }");
 	else if (!billing->model || strcmp(billing->model->name, "billing_host") != 0)
@@ -368,7 +359,7 @@ static void make_parts(struct pca *p, const struct args *args)
 	struct world *world = world_of(p->node->sim);
 	struct key_management_owner owner = { .ctx = p, .authorise = authorise };
 	struct backend_config backend = { .node = p->node, .principal = p->principal, 
-		                          .kdc_ip = first_ip(args_node(args, "kdc")) };
+		                          .kdc_ip = node_first_ip(args_node(args, "kdc")) };
 	struct flow_config flows = { .node = p->node, .billing = p->billing, .ctx = p, .issue = issue,
 		                     .given_up = given_up,
 		                     .finished = finished, .patience_ns = args_time(args, "patience", 300 * NS_PER_S) };
@@ -400,7 +391,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->state = p;
 	node->destroy = destroy;
 	make_parts(p, args);
-	directory_service_add(world_directory(world_of(node->sim)), p->principal, first_ip(node));
+	directory_service_add(world_directory(world_of(node->sim)), p->principal, node_first_ip(node));
 	return number_blocks_read(p->store, args_text(args, "numbers", ""), error) &&
 	       read_denied(p, args_text(args, "deny", ""), error);
 }

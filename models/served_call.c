@@ -569,15 +569,6 @@ static void on_association(void *ctx, struct association *association, const str
 
 /* Construction */
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void forget_calls(struct call_server *s)
 {
 	while (s->calls)
@@ -590,7 +581,7 @@ static bool check_params(const struct node *node, const struct args *args, char 
 	const char *given = args_text(args, "number", "");
 	int64_t lines = args_int(args, "lines", LINES_MAX);
 
-	if (!first_ip(node))
+	if (!node_first_ip(node))
 		snprintf(error, MODEL_ERROR_LEN, "%s needs an address; write on = { link, \"10.104.0.20/24\" }",
 		         node->name);
 	else if (!number_digits(given, number))
@@ -630,12 +621,12 @@ struct call_server *call_server_new(const struct call_server_config *config, con
 	s = sim_alloc(sizeof *s);
 	s->config = *config;
 	s->node = node;
-	s->ip = first_ip(node);
+	s->ip = node_first_ip(node);
 	snprintf(s->principal, sizeof s->principal, "%s/%s", config->prefix, node->name);
 	snprintf(s->number, sizeof s->number, "%s", number);
 	s->lines = (unsigned)args_int(args, "lines", LINES_MAX);
 	s->lost_after_ns = args_time(args, "media_timeout", 0);
-	make_parts(s, first_ip(args_node(args, "kdc")));
+	make_parts(s, node_first_ip(args_node(args, "kdc")));
 	directory_service_add(directory, s->principal, s->ip);
 	directory_number_set(directory, s->number, s->principal);
 	return s;

@@ -169,15 +169,6 @@ static const struct param params[] = {
 	{ .name = NULL },
 };
 
-static uint32_t first_ip(const struct node *node)
-{
-	const struct iface *iface = node->ifaces;
-
-	while (iface && !iface->ip)
-		iface = iface->next;
-	return iface ? iface->ip : 0;
-}
-
 static void destroy(struct node *node)
 {
 	struct controller *c = node->state;
@@ -209,7 +200,7 @@ static void make_kdc(struct controller *c, const struct args *args)
 	};
 
 	snprintf(principal, sizeof principal, "kdc/%s", c->node->name);
-	directory_service_add(world_directory(world_of(c->node->sim)), principal, first_ip(c->node));
+	directory_service_add(world_directory(world_of(c->node->sim)), principal, node_first_ip(c->node));
 	c->kdc = kdc_service_new(&config);
 }
 
@@ -217,7 +208,7 @@ static void make_parts(struct controller *c, key_handle server_key)
 {
 	struct key_management_owner owner = { .ctx = c, .authorise = authorise, .accepted = accepted_association };
 	struct backend_config backend = { .node = c->node, .principal = c->principal, .server_key = server_key,
-		                          .kdc_ip = c->kdc_node ? first_ip(c->kdc_node) : 0, .self_issue = !c->kdc_node };
+		                          .kdc_ip = c->kdc_node ? node_first_ip(c->kdc_node) : 0, .self_issue = !c->kdc_node };
 	struct call_control_config calls = { .node = c->node, .principal = c->principal, .established = on_established, .ctx = c };
 
 	c->ipsec = calls.ipsec = backend.ipsec = ipsec_new(c->node, c->sm, true);
@@ -254,7 +245,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	struct world *world = world_of(node->sim);
 	struct controller *c;
 
-	if (!first_ip(node)) {
+	if (!node_first_ip(node)) {
 		snprintf(error, MODEL_ERROR_LEN, "a signaling controller needs an address; write on = { link, \"10.1.0.2/24\" }");
 		return false;
 	}
@@ -274,7 +265,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	make_intercept(c, args);
 	make_orders(c);
 	key_management_set_lifetime(c->km, args_time(args, "association_lifetime", ASSOCIATION_LIFETIME_DEFAULT_NS));
-	directory_service_add(world_directory(world), c->principal, first_ip(node));
+	directory_service_add(world_directory(world), c->principal, node_first_ip(node));
 	if (!c->kdc_node)
 		make_kdc(c, args);
 	return true;

@@ -349,3 +349,12 @@ void network_refuse(const struct node *node, enum drop why, uint32_t src, const 
 	node->ip->counters.dropped++;
 	trace_refuse(node, drop_names[why], src, packet->tag, "");
 }
+
+uint32_t node_first_ip(const struct node *node)
+{
+	const struct iface *iface = node->ifaces;
+
+	while (iface && !iface->ip)
+		iface = iface->next;
+	return iface ? iface->ip : 0;
+}

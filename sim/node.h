@@ -122,6 +122,8 @@ void link_send(struct iface *from, uint32_t next_hop, struct packet *packet);
  * from for the broadcast MAC. from may be NULL; it shows in the capture when it is not. Takes the frame.
  */
 void link_inject(struct link *link, struct iface *from, struct iface *to, struct packet *frame, sim_ns delay_ns);
+/* The address of its first interface that has one; 0: none has. */
+uint32_t node_first_ip(const struct node *node);
 struct iface *link_neighbour(const struct link *link, uint32_t ip); /* NULL: none */
 
 /* "10.1.2.3" -> host order; false on anything else. out may be written on failure. */
