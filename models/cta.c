@@ -631,7 +631,8 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 	if (!number)
 		return true;
 	cta->number = memcpy(cta + 1, number, strlen(number) + 1);
-	world_operator_certificate(world, cta->node->name, bits, number, 0, &cta->operator_cert);
+	world_operator_certificate(world, cta->node->name, bits, number, args_time(args, "certificate_lifetime", 0) / NS_PER_S,
+	                           &cta->operator_cert);
 	if (!signaling_controller_subscribe(cta->sc_node, number, mac, cta->ip)) {
 		snprintf(error, MODEL_ERROR_LEN, "number %s is taken", number);
 		return false;
@@ -650,6 +651,8 @@ static bool places_known(const struct node *node, const struct args *args, char 
 		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its address from its head-end; write on = { link, \"none\" }");
 	else if (dhcp && provisioned)
 		snprintf(error, MODEL_ERROR_LEN, "a CTA with dhcp gets its number by provisioning; leave provisioned out");
+	else if (args_time(args, "certificate_lifetime", NS_PER_S) < NS_PER_S)
+		snprintf(error, MODEL_ERROR_LEN, "certificate_lifetime must be a second or more; write certificate_lifetime = \"8h\"");
 	else if (sc->model != &model_signaling_controller)
 		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", sc->name);
 	else if (cmts && cmts->model != &model_cmts)
@@ -775,6 +778,8 @@ static const struct param params[] = {
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "where it gets tickets" },
 	{ .name = "head_end", .type = VALUE_NODE, .doc = "the cmts that leased it its address" },
 	{ .name = "provisioned", .type = VALUE_TEXT, .doc = "its number; without one it is unprovisioned and has its device certificate only" },
+	{ .name = "certificate_lifetime", .type = VALUE_TIME, .preset = "730d",
+	  .doc = "of a provisioned one's operator certificate, from the run's beginning" },
 	{ .name = "dhcp", .type = VALUE_BOOL, .preset = "false",
 	  .doc = "it gets address, configuration and software from its head-end; its interface is { link, \"none\" }" },
 	{ .name = "managed", .type = VALUE_BOOL, .preset = "false",

@@ -86,7 +86,7 @@ struct kdc_service {
 	sim_ns sample_due_ns;
 	struct kdc_counters counters;
 	struct { /* switches */
-		bool draft, check_time, replay_cache, check_subscriber, check_mac_ip, recheck_time, after_verify;
+		bool draft, check_time, replay_cache, check_subscriber, check_mac_ip, recheck_time, after_verify, check_end;
 	} on;
 };
 
@@ -331,6 +331,14 @@ static struct service_cost certificate_cost(struct request *r)
 	return cost;
 }
 
+/* The time at which a certificate is judged: now, and of one past its end, if ends do not count, its last second. */
+static int64_t judged_s(const struct request *r)
+{
+	int64_t now = now_s(r->kdc);
+
+	return r->kdc->on.check_end || now <= r->cert.not_after_s ? now : r->cert.not_after_s;
+}
+
 static const struct refusal *check_certificate(struct request *r)
 {
 	static const struct refusal refusals[] = {
@@ -353,7 +361,7 @@ static const struct refusal *check_certificate(struct request *r)
 	kdc->counters.cache_hits += r->chain_known;
 	if (r->chain_known && !kdc->on.recheck_time)
 		return NULL;
-	verdict = cert_verify(kdc->crypto, &f->client_cert, f->extra_certs, f->extra_count, anchor_of(r), 1, now_s(kdc),
+	verdict = cert_verify(kdc->crypto, &f->client_cert, f->extra_certs, f->extra_count, anchor_of(r), 1, judged_s(r),
 	                      r->chain_known);
 	if (verdict == CERT_OK && !r->chain_known)
 		remember_certificate(r);
@@ -485,7 +493,7 @@ static void make_ticket(const struct request *r, struct krb_ticket_facts *t)
 		t->end_time_s = r->facts.till_s;
 	if (r->facts.preauth == KRB_PREAUTH_TIMESTAMP)
 		return;
-	if (kdc->on.recheck_time && r->cert.not_after_s < t->end_time_s)
+	if (kdc->on.recheck_time && kdc->on.check_end && r->cert.not_after_s < t->end_time_s)
 		t->end_time_s = r->cert.not_after_s;
 	t->restricted = r->cert.kind == CERT_DEVICE;
 	if (!t->restricted)
@@ -973,6 +981,7 @@ static void read_switches(struct kdc_service *kdc)
 	kdc->on.check_mac_ip = world_on(w, "kdc.check_mac_ip");
 	kdc->on.recheck_time = world_on(w, "kdc.cache_recheck_time");
 	kdc->on.after_verify = world_on(w, "kdc.cache_after_verify");
+	kdc->on.check_end = world_on(w, "cert.check_end");
 }
 
 /* Its authority: key pair and certificate, and the CA's that is sent along. */

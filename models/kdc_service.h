@@ -16,7 +16,7 @@
  *   kdc.check_time            37  more than 5 minutes off (K2); a server's time stamp: after it is opened
  *   kdc.till                  11  asks for a ticket that is over already
  *   kdc.verify_certificate    70  no chain to a CA trusted for its kind; 71 when a signature in it is wrong or it is malformed
- *   kdc.cert_not_yet_valid, kdc.cert_expired   71
+ *   kdc.cert_not_yet_valid, kdc.cert_expired   71 (the latter: cert.check_end, P7; kdc.cache_recheck_time, K10)
  *   kdc.cert_usage            62  neither a device's nor an operator's certificate, or not for signing
  *   kdc.verify_signature      64
  *   kdc.dh_parameters         65

@@ -6,6 +6,7 @@
 
 const struct switch_def switch_table[] = {
 	{ "backend.ipsec", "on|off", "P9", "ESP between servers (flows.md 13); off: their messages travel in clear" },
+	{ "cert.check_end", "on|off", "P7", "the KDC refuses a certificate that has ended, and no ticket outlives one (kdc.cert_expired)" },
 	{ "cta.check_start_time", "on|off", "P4", "a CTA takes only certificates that start later than all it has seen [0161]" },
 	{ "cta.trust_krb_error", "off|on", "K8", "a KDC's refusal, which nobody signs, makes a CTA remove its operator certificate at once" },
 	{ "esp.auth", "on|off", "E2", "HMAC-SHA-1-96 on every ESP packet" },
