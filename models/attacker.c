@@ -49,6 +49,7 @@ void deed_free(struct object *object)
 	sim_cancel(object->node->sim, &d->due);
 	packet_free(d->packet);
 	der_free(&d->message);
+	der_free(&d->cert);
 	if (d->mitm)
 		end_mitm(d);
 	ear_free(d->ear);
@@ -308,7 +309,7 @@ const struct object_class attacker_mitm_class = {
 	.get = get_mitm, .verbs = stop_verbs, .free = deed_free,
 };
 const struct object_class attacker_ticket_class = {
-	.name = "own_ticket", .doc = "a ticket in the attacker's own name", .attributes = ticket_attributes, .get = get_ticket,
+	.name = "own_ticket", .doc = "a ticket that the attacker asks for", .attributes = ticket_attributes, .get = get_ticket,
 	.free = deed_free,
 };
 const struct object_class attacker_ear_class = {
@@ -714,12 +715,19 @@ static const struct param forge_bye_params[] = {
 	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "when, from now" },
 	{ .name = NULL },
 };
+#define HOLDS_PARAM { .name = "holds", .type = VALUE_TEXT, .preset = "",                                                       \
+		      .doc = "only one whose first block holds this text: \"tollgate-image\"" }
 static const struct param record_params[] = {
-	FROM_PARAM, TO_PARAM, { .name = NULL },
+	FROM_PARAM, TO_PARAM, HOLDS_PARAM, { .name = NULL },
 };
 static const struct param substitute_params[] = {
-	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded" },
-	FROM_PARAM, TO_PARAM, { .name = NULL },
+	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded or forged" },
+	FROM_PARAM, TO_PARAM, HOLDS_PARAM, { .name = NULL },
+};
+static const struct param forge_file_params[] = {
+	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "a configuration or software image that has been recorded" },
+	{ .name = "provisioned", .type = VALUE_BOOL, .preset = "false", .doc = "of a configuration: whether it says that there is an account" },
+	{ .name = NULL },
 };
 static const struct param bring_params[] = {
 	{ .name = "file", .type = VALUE_OBJECT, .required = true, .doc = "what has been recorded" },
@@ -740,6 +748,7 @@ static const struct param mitm_params[] = {
 static const struct param ticket_params[] = {
 	{ .name = "server", .type = VALUE_TEXT, .required = true, .doc = "for whom: \"sc/sc1\"" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "asked over TCP" },
+	{ .name = "as", .type = VALUE_TEXT, .doc = "a customer's number, whose name it takes by a certificate that it has signed itself" },
 	{ .name = NULL },
 };
 static const struct verb attacker_verbs[] = {
@@ -760,13 +769,17 @@ static const struct verb attacker_verbs[] = {
 	{ "record_file", "puts together the next file that passes by TFTP", record_params, "capture", attacker_verb_record_file },
 	{ "substitute_file", "puts a recorded file into the place of those that pass by TFTP, block by block", substitute_params,
 	  "rule", attacker_verb_substitute_file },
+	{ "forge_file", "makes another file of a recorded one and signs it by a CA that it has made up: a software image with another "
+	                "operator's certificate in it, a configuration that is newer than any (attack P8)", forge_file_params, "capture",
+	  attacker_verb_forge_file },
 	{ "bring_certificate", "brings a recorded operator certificate to a CTA (attack P4)", bring_params, "brought",
 	  attacker_verb_bring_certificate },
 	{ "forge_krb_error", "answers a captured AS-REQ in the KDC's name that its client is refused (attack K8)",
 	  forge_krb_error_params, "sent", attacker_verb_forge_krb_error },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
-	{ "ticket", "gets a ticket in its own name by PKINIT. Needs provisioned", ticket_params, "own_ticket", attacker_verb_ticket },
+	{ "ticket", "gets a ticket by PKINIT, in its own name if no other is given. Needs provisioned", ticket_params, "own_ticket",
+	  attacker_verb_ticket },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 static const struct attribute attacker_attributes[] = {

@@ -1,8 +1,8 @@
 /*
  * The attacker's insides, as its files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
  * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it
- * does with an account), attacker_provisioning.c (certificates, configurations, a KDC's refusals). Nobody else looks in
- * here. Its ear and its place in the middle are by themselves: attacker_listen.h, mitm.h.
+ * does with an account), attacker_provisioning.c (certificates, configurations, a KDC's refusals), attacker_forge.c (what it
+ * signs itself). Nobody else looks in here. Its ear and its place in the middle are by themselves: attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
 #define TOLLGATE_MODELS_ATTACKER_H
@@ -22,6 +22,7 @@
 #define FLIPS_MAX 4
 #define PPM INT64_C(1000000)
 #define FATE_BY_LEN 64
+#define HOLDS_MAX 32
 
 struct attacker;
 
@@ -69,12 +70,16 @@ struct deed { /* a rule, a packet sent, an exchange: what the verbs return */
 
 	uint16_t block;                 /* of a TFTP transfer: the last one recorded */
 	uint32_t block_len;             /* 0: not known yet */
+	char holds[HOLDS_MAX];          /* what the first block of a transfer must hold; "": any */
+	uint16_t ports[2];              /* of the transfer that did */
 	struct certificate_sender *sender;
 	struct ear *ear;
 	struct mitm *mitm;
 	struct mitm_facts facts;        /* of one that has ended */
 	struct kdc_client *client;
 	struct krb_name server;
+	struct pkinit_identity as;      /* in whose name it asks for a ticket */
+	struct der cert;                /* a forged one for that; len 0: none */
 	struct pkinit_client *pkinit;
 	struct krb_credentials credentials;
 	const char *refused_by;
@@ -147,9 +152,19 @@ void attacker_send_answer(const struct deed *capture, const struct der *payload,
 bool attacker_record_frame(struct deed *deed, const struct packet *frame, const struct wire_view *view);
 /* Puts the deed's file into a frame that carries a block of another; true: it has. */
 bool attacker_substitute(struct deed *deed, struct packet *frame, struct wire_view *view);
+/* What record_file() or forge_file() returned; NULL with an error. */
+const struct deed *attacker_file_arg(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_substitute_file(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_record_file(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_forge_krb_error(struct node *node, const struct args *args, struct verb_result *result);
+
+/* attacker_forge.c */
+/*
+ * An operator certificate for a customer's number and the attacker's own key, signed by a CA that it has made up under the name of the
+ * operator's. Owned by the caller. False: no number.
+ */
+bool attacker_forge_certificate(struct node *node, const char *number, struct der *out);
+void attacker_verb_forge_file(struct node *node, const struct args *args, struct verb_result *result);
 
 #endif

@@ -15,6 +15,38 @@
 
 #define RECORDED_MAX 65536 /* bytes of a file; of a longer one nothing is kept */
 
+/* Which transfers */
+
+static bool holds(struct span data, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i + len <= data.len; i++)
+		if (memcmp(data.at + i, text, len) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the block is of a transfer that the deed is about: one whose first block holds its text. */
+static bool of_interest(struct deed *d, const struct wire_view *v, const struct tftp *m)
+{
+	bool same = d->ports[0] == v->sport && d->ports[1] == v->dport, first = m->block == 1;
+	bool wanted = !d->holds[0] || (first ? holds(m->data, d->holds) : same);
+
+	if (first && (wanted || same)) {
+		d->ports[0] = wanted ? v->sport : 0;
+		d->ports[1] = wanted ? v->dport : 0;
+	}
+	return wanted;
+}
+
+static void take_transfer_args(struct deed *d, const struct args *args)
+{
+	d->from = args_node(args, "from");
+	d->to = args_node(args, "to");
+	snprintf(d->holds, sizeof d->holds, "%s", args_text(args, "holds", ""));
+}
+
 /* Recording */
 
 /* An answer or a block; the ports say nothing, as each transfer has its own. */
@@ -48,7 +80,7 @@ bool attacker_record_frame(struct deed *d, const struct packet *frame, const str
 		begin_anew(d);
 		d->block_len = m.block_len;
 	}
-	if (m.kind != TFTP_DATA)
+	if (m.kind != TFTP_DATA || !of_interest(d, v, &m))
 		return false;
 	if (m.block == 1 && d->block)
 		begin_anew(d);
@@ -70,8 +102,7 @@ void attacker_verb_record_file(struct node *node, const struct args *args, struc
 	struct attacker *a = node->state;
 	struct deed *d = deed_new(node, DEED_RECORD, &attacker_capture_class);
 
-	d->from = args_node(args, "from");
-	d->to = args_node(args, "to");
+	take_transfer_args(d, args);
 	deed_hold(&a->rules, d);
 	result->value = value_object(&d->object);
 }
@@ -98,7 +129,7 @@ bool attacker_substitute(struct deed *d, struct packet *frame, struct wire_view 
 	size_t at;
 	uint32_t len;
 
-	if (!read_tftp(frame, v, &m) || m.kind != TFTP_DATA || !m.block)
+	if (!read_tftp(frame, v, &m) || m.kind != TFTP_DATA || !m.block || !of_interest(d, v, &m))
 		return false;
 	at = (size_t)(m.block - 1) * d->block_len;
 	if (at > d->message.len)
@@ -116,13 +147,13 @@ bool attacker_substitute(struct deed *d, struct packet *frame, struct wire_view 
 	return true;
 }
 
-static const struct deed *file_arg(struct node *node, const struct args *args, struct verb_result *result)
+const struct deed *attacker_file_arg(struct node *node, const struct args *args, struct verb_result *result)
 {
 	const struct value *given = args_get(args, "file");
 	const struct deed *file = (const struct deed *)given->object;
 
 	if (given->object->class_ != &attacker_capture_class || given->object->node != node || file->what != DEED_RECORD)
-		snprintf(result->error, sizeof result->error, "file must be what %s:record_file() returned", node->name);
+		snprintf(result->error, sizeof result->error, "file must be what record_file() or forge_file() of %s returned", node->name);
 	else if (!file->ready)
 		snprintf(result->error, sizeof result->error, "nothing has been recorded yet; give the file within = \"30s\"");
 	return result->error[0] ? NULL : file;
@@ -130,15 +161,14 @@ static const struct deed *file_arg(struct node *node, const struct args *args, s
 
 void attacker_verb_substitute_file(struct node *node, const struct args *args, struct verb_result *result)
 {
-	const struct deed *file = file_arg(node, args, result);
+	const struct deed *file = attacker_file_arg(node, args, result);
 	struct attacker *a = node->state;
 	struct deed *d;
 
 	if (!file)
 		return;
 	d = deed_new(node, DEED_SUBSTITUTE, &attacker_rule_class);
-	d->from = args_node(args, "from");
-	d->to = args_node(args, "to");
+	take_transfer_args(d, args);
 	d->block_len = file->block_len;
 	der_copy(&d->message, file->message.bytes, file->message.len);
 	deed_hold(&a->rules, d);
@@ -187,7 +217,7 @@ const struct object_class attacker_brought_class = {
 
 void attacker_verb_bring_certificate(struct node *node, const struct args *args, struct verb_result *result)
 {
-	const struct deed *file = file_arg(node, args, result);
+	const struct deed *file = attacker_file_arg(node, args, result);
 	const struct node *to = args_node(args, "to");
 	struct attacker *a = node->state;
 	struct deed *d;

@@ -332,7 +332,7 @@ void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_
 	result->value = value_object(&d->object);
 }
 
-/* PKINIT in its own name; an honest customer's request. */
+/* PKINIT in its own name, an honest customer's request; or in another's, with a certificate that it has signed itself. */
 
 static enum pkinit_bind bind_of(const struct node *node)
 {
@@ -346,7 +346,7 @@ static bool on_ticket_request(void *ctx, struct der *out)
 	struct krb_time now = world_now(a->node->sim);
 
 	pkinit_client_free(d->pkinit);
-	d->pkinit = pkinit_request(a->sm, &a->identity, &d->server, now, now.s + ATTACKER_TICKET_S, false, bind_of(a->node), out);
+	d->pkinit = pkinit_request(a->sm, &d->as, &d->server, now, now.s + ATTACKER_TICKET_S, false, bind_of(a->node), out);
 	return d->pkinit != NULL;
 }
 
@@ -369,7 +369,7 @@ static void on_ticket_answer(void *ctx, const uint8_t *bytes, size_t len, uint64
 		d->refused_by = krb_error_name(error.code);
 		message_accept(a->node, tag);
 	} else {
-		verdict = pkinit_reply(a->sm, d->pkinit, &a->identity, &policy, bytes, len, &d->credentials, NULL);
+		verdict = pkinit_reply(a->sm, d->pkinit, &d->as, &policy, bytes, len, &d->credentials, NULL);
 		d->ready = verdict == KRB_REPLY_OK;
 		if (d->ready)
 			message_accept(a->node, tag);
@@ -378,6 +378,26 @@ static void on_ticket_answer(void *ctx, const uint8_t *bytes, size_t len, uint64
 	}
 	deed_changed(d);
 	deed_let_go(d);
+}
+
+/* False with an error. */
+static bool take_name(struct deed *d, const char *number, struct verb_result *result)
+{
+	struct node *node = d->object.node;
+	uint8_t id[PHONE_ID_LEN];
+	char name[2 * PHONE_ID_LEN + 1];
+
+	d->as = d->attacker->identity;
+	if (!number)
+		return true;
+	if (!phone_id(world_crypto(world_of(node->sim)), number, id) || !attacker_forge_certificate(node, number, &d->cert)) {
+		snprintf(result->error, sizeof result->error, "as is \"%.40s\"; write a customer's number, as = \"215-555-0101\"", number);
+		return false;
+	}
+	hex_encode(id, sizeof id, name);
+	krb_name_set(&d->as.name, name, WORLD_REALM);
+	d->as.cert = d->cert;
+	return true;
 }
 
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result)
@@ -393,6 +413,8 @@ void attacker_verb_ticket(struct node *node, const struct args *args, struct ver
 	d = deed_new(node, DEED_TICKET, &attacker_ticket_class);
 	if (!kdc->ifaces || !kdc->ifaces->ip || !krb_name_set(&d->server, args_text(args, "server", ""), WORLD_REALM)) {
 		snprintf(result->error, sizeof result->error, "server must be a principal like \"sc/sc1\", kdc must have an address");
+	}
+	if (result->error[0] || !take_name(d, args_text(args, "as", NULL), result)) {
 		deed_free(&d->object);
 		return;
 	}

@@ -719,6 +719,8 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		*out = value_text(machine_state_name(&cta->telephony));
 	else if (strcmp(attribute, "number") == 0)
 		*out = value_text(cta->number);
+	else if (strcmp(attribute, "principal") == 0)
+		*out = value_text(cta->principal);
 	else if (strcmp(attribute, "tickets") == 0)
 		*out = value_int((int64_t)cta->tickets);
 	else if (strcmp(attribute, "pkinit_refusals") == 0)
@@ -824,9 +826,11 @@ static const struct attribute attributes[] = {
 	{ "certificate_starts", VALUE_INT, "Unix time from which its operator certificate is valid" },
 	{ "certificates_removed", VALUE_INT, "operator certificates it gave up because its KDC refused them" },
 	{ "software", VALUE_TEXT, "version of the software it runs; of a CTA with dhcp" },
+	{ "software_signed", VALUE_BOOL, "that its manufacturer has signed it: an observer's knowledge" },
 	{ "certificate_refusal", VALUE_TEXT, "the check that refused the last one; \"\": none" },
 	{ "line", VALUE_TEXT, "Idle, Securing, Calling, SettingUp, Ringback, Offered, Ringing, Talking" },
 	{ "number", VALUE_TEXT, "its telephone number" },
+	{ "principal", VALUE_TEXT, "its name in tickets, by the certificate that it has" },
 	{ "call", VALUE_OBJECT, "the call on its line, or the last one" },
 	{ "calls", VALUE_INT, "calls it made and took" },
 	{ "tickets", VALUE_INT, "tickets it got" },

@@ -233,8 +233,9 @@ static struct hfc_client *make_hfc(struct cta_provisioning *p)
 {
 	struct hfc_client_config config = {
 		.node = p->cta->node, .iface = p->cta->node->ifaces, .operator_ca = world_authority(world(p), AUTHORITY_OPERATOR),
-		.manufacturer_ca = world_authority(world(p), AUTHORITY_MANUFACTURER), .verify_config = true,
-		.verify_image = true, .configured = on_configured, .lost = on_lost, .ctx = p,
+		.manufacturer_ca = world_authority(world(p), AUTHORITY_MANUFACTURER),
+		.verify_config = world_on(world(p), "cta.verify_config"), .verify_image = world_on(world(p), "cta.verify_image"),
+		.configured = on_configured, .lost = on_lost, .ctx = p,
 	};
 
 	return hfc_client_new(&config);
@@ -319,6 +320,8 @@ bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribut
 		*out = value_int((int64_t)p->removed);
 	else if (strcmp(attribute, "software") == 0 && p->hfc)
 		*out = value_text(hfc_client_version(p->hfc));
+	else if (strcmp(attribute, "software_signed") == 0 && p->hfc)
+		*out = value_bool(hfc_client_image_is_signed(p->hfc));
 	else if (strcmp(attribute, "certificate_refusal") == 0)
 		*out = value_text(p->last_check);
 	else

@@ -9,6 +9,8 @@ const struct switch_def switch_table[] = {
 	{ "cert.check_end", "on|off", "P7", "the KDC refuses a certificate that has ended, and no ticket outlives one (kdc.cert_expired)" },
 	{ "cta.check_start_time", "on|off", "P4", "a CTA takes only certificates that start later than all it has seen [0161]" },
 	{ "cta.trust_krb_error", "off|on", "K8", "a KDC's refusal, which nobody signs, makes a CTA remove its operator certificate at once" },
+	{ "cta.verify_config", "on|off", "P8", "a CTA takes only configurations that the operator has signed [0131]" },
+	{ "cta.verify_image", "on|off", "P8", "a CTA runs only software that its manufacturer has signed [0160]" },
 	{ "esp.auth", "on|off", "E2", "HMAC-SHA-1-96 on every ESP packet" },
 	{ "esp.iv", "explicit|implicit", "", "the IV of ESP: random and sent along, or made from SPI and sequence number [0075]" },
 	{ "esp.replay_window", "on|off", "E1", "the 64-packet replay window of ESP" },
