@@ -38,7 +38,10 @@ static const char *const telephony_events[] = { "PKINIT, manufacturer certificat
 	                                        "PKINIT failed", "AP exchange", "AP exchange failed", "ticket expired",
 	                                        "ticket refused", "association ended", "power or address lost",
 	                                        "operator certificate", "certificate removed" };
-#define CELL(state, event, next) [(state) * TEL_EVENTS + (event)] = { true, next, NULL }
+static machine_action ask_for_ticket;
+
+#define CELL(state, event, next) ACT(state, event, next, NULL)
+#define ACT(state, event, next, action) [(state) * TEL_EVENTS + (event)] = { true, next, action }
 static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_MANUFACTURER, TEL_UNPROVISIONED_ACCESS),
 	CELL(TEL_NOT_CONFIGURED, TEL_PKINIT_OPERATOR, TEL_PROVISIONED_ACCESS),
@@ -47,14 +50,14 @@ static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_NOT_CONFIGURED, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_ACCESS, TEL_AP_DONE, TEL_UNPROVISIONED_CONTEXT),
 	CELL(TEL_UNPROVISIONED_ACCESS, TEL_AP_FAILED, TEL_UNPROVISIONED_ACCESS),
-	CELL(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
-	CELL(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	ACT(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED, ask_for_ticket),
+	ACT(TEL_UNPROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED, ask_for_ticket),
 	CELL(TEL_UNPROVISIONED_ACCESS, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_AP_DONE, TEL_UNPROVISIONED_CONTEXT),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_AP_FAILED, TEL_UNPROVISIONED_CONTEXT),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_ASSOCIATION_ENDED, TEL_UNPROVISIONED_ACCESS),
-	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
-	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	ACT(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED, ask_for_ticket),
+	ACT(TEL_UNPROVISIONED_CONTEXT, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED, ask_for_ticket),
 	CELL(TEL_UNPROVISIONED_CONTEXT, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_NOT_CONFIGURED, TEL_CERTIFICATE, TEL_NOT_CONFIGURED),
 	CELL(TEL_NOT_CONFIGURED, TEL_CERTIFICATE_REMOVED, TEL_NOT_CONFIGURED),
@@ -65,17 +68,18 @@ static const struct machine_cell telephony_cells[TEL_STATES * TEL_EVENTS] = {
 	CELL(TEL_RECEIVED_CERTIFICATE, TEL_AP_DONE, TEL_RECEIVED_CERTIFICATE),
 	CELL(TEL_RECEIVED_CERTIFICATE, TEL_AP_FAILED, TEL_RECEIVED_CERTIFICATE),
 	CELL(TEL_RECEIVED_CERTIFICATE, TEL_ASSOCIATION_ENDED, TEL_RECEIVED_CERTIFICATE),
-	CELL(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
-	CELL(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	ACT(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED, ask_for_ticket),
+	ACT(TEL_RECEIVED_CERTIFICATE, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED, ask_for_ticket),
 	CELL(TEL_RECEIVED_CERTIFICATE, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_DONE, TEL_PROVISIONED_ACCESS),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_AP_FAILED, TEL_PROVISIONED_ACCESS),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_ASSOCIATION_ENDED, TEL_PROVISIONED_ACCESS),
-	CELL(TEL_PROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED),
-	CELL(TEL_PROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED),
+	ACT(TEL_PROVISIONED_ACCESS, TEL_TICKET_EXPIRED, TEL_NOT_CONFIGURED, ask_for_ticket),
+	ACT(TEL_PROVISIONED_ACCESS, TEL_TICKET_REFUSED, TEL_NOT_CONFIGURED, ask_for_ticket),
 	CELL(TEL_PROVISIONED_ACCESS, TEL_POWER_LOST, TEL_NOT_CONFIGURED),
 };
 #undef CELL
+#undef ACT
 static const struct machine_def telephony_machine = {
 	.name = "telephony", .doc = "access to telephony, FIG. 5B [0107]-[0117]", .states = telephony_states,
 	.events = telephony_events, .state_count = TEL_STATES, .event_count = TEL_EVENTS, .cells = telephony_cells,
@@ -146,7 +150,6 @@ static void on_expiry(struct sim *sim, struct event *event)
 	(void)sim;
 	drop_ticket(cta);
 	happen(cta, TEL_TICKET_EXPIRED);
-	pkinit_start(cta);
 }
 
 static void on_retry(struct sim *sim, struct event *event)
@@ -305,6 +308,12 @@ static void pkinit_start(struct cta *cta)
 		pkinit_failed(cta, "service.queue");
 }
 
+static void ask_for_ticket(struct node *node, struct machine *machine, void *ctx)
+{
+	(void)node, (void)machine;
+	pkinit_start(ctx);
+}
+
 /* AP exchange (FIG. 3, lower half) */
 
 static struct cta_keying *keying(struct cta *cta)
@@ -370,7 +379,6 @@ static void on_exchange(void *ctx, enum ap_outcome outcome, struct association *
 		cta->renewed = true;
 		drop_ticket(cta);
 		happen(cta, TEL_TICKET_REFUSED);
-		pkinit_start(cta);
 	}
 	cta_call_secured(cta, false, outcome == AP_REFUSED ? krb_error_name(krb_error) : "signaling controller does not answer");
 }

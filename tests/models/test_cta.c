@@ -1,6 +1,7 @@
 /* A cable telephony adapter whose controller's name and address others use: what their packets can make it do. */
 #include "models/wire/pktc.h"
 #include "tests/models/call_rig.h"
+#include "tests/models/table_walk.h"
 
 #define MS NS_PER_MS
 #define CTA_NUMBER "215-555-0199"
@@ -278,6 +279,56 @@ START_TEST(power_may_fail_at_any_moment)
 }
 END_TEST
 
+/* FIG. 5B [0112]-[0117] */
+
+static const struct machine_def *telephony_machine(void)
+{
+	const struct machine_def *const *m = model_cta.machines;
+
+	while (strcmp((*m)->name, "telephony") != 0)
+		m++;
+	return *m;
+}
+
+START_TEST(telephony_table)
+{
+	/*
+	 * PKINIT by the manufacturer's certificate, by the operator's, failed; AP exchange, failed; ticket expired, refused;
+	 * association ended; power or address lost; operator certificate, removed
+	 */
+	static const char *const expected[] = {
+		"UPN....NNNN", /* NotConfigured */
+		"...CUnn.NR.", /* UnprovisionedAccess */
+		"...CCnnUNR.", /* UnprovisionedContext */
+		"...RRnnRNR.", /* ReceivedOperatorCertificate */
+		"...PPnnPNR.", /* ProvisionedAccess */
+	};
+
+	table_walk(telephony_machine(), expected, "NUCRP");
+}
+END_TEST
+
+/* The action is the same in each cell that has one: another ticket is asked for. */
+START_TEST(a_ticket_that_is_gone_is_asked_for_again)
+{
+	const struct machine_def *def = telephony_machine();
+	struct set s;
+	struct value value;
+
+	for (unsigned i = 0, cells = (unsigned)def->state_count * def->event_count; i < cells; i++)
+		if (def->cells[i].action)
+			ck_assert(def->cells[i].action == def->cells[1 * def->event_count + 5].action);
+	set_make(&s, CTA_NUMBER);
+	boot(&s, "ProvisionedAccess");
+	call_rig_run(&s.r, (86400 + 3600) * NS_PER_S); /* the KDC's are for a day */
+	ck_assert_int_eq(rig_get(s.cta, "tickets"), 2);
+	ck_assert(model_cta.get(s.cta, "telephony", &value));
+	ck_assert_str_eq(value.text.bytes, "ProvisionedAccess");
+	ck_assert_uint_eq(s.r.illegal_steps, 0);
+	set_free(&s);
+}
+END_TEST
+
 static Suite *cta_suite(void)
 {
 	Suite *suite = suite_create("cta");
@@ -289,6 +340,8 @@ static Suite *cta_suite(void)
 	tcase_add_test(t, the_last_association_ends_the_context);
 	tcase_add_test(t, a_call_costs_one_new_ticket_at_most);
 	tcase_add_test(t, power_may_fail_at_any_moment);
+	tcase_add_test(t, telephony_table);
+	tcase_add_test(t, a_ticket_that_is_gone_is_asked_for_again);
 	suite_add_tcase(suite, t);
 	return suite;
 }

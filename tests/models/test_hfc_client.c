@@ -10,6 +10,7 @@
 #include "models/dns_server.h"
 #include "models/hfc_client.h"
 #include "models/tftp_server.h"
+#include "tests/models/table_walk.h"
 
 #define DEV_TEXT "00:11:22:33:44:55"
 
@@ -715,53 +716,7 @@ START_TEST(noise)
 }
 END_TEST
 
-/* The tables, a letter a cell: the first of the next state's name, '.' for none. Rows are states, columns events. */
-
-struct step_book {
-	unsigned refused, taken;
-};
-
-static void on_step(void *ctx, const struct node *node, const struct machine *machine, unsigned before, unsigned event,
-                    unsigned after, bool refused)
-{
-	struct step_book *b = ctx;
-
-	(void)node, (void)machine, (void)before, (void)event, (void)after;
-	b->refused += refused;
-	b->taken += !refused;
-}
-
-static void walk(const struct machine_def *def, const char *const *expected, const char *letters)
-{
-	static const struct trace_ops ops = { .step = on_step };
-	struct machine_cell bare[64];
-	struct machine_def copy = *def;
-	struct step_book book = { 0, 0 };
-	struct sim *sim = sim_new(1, SIM_DEFAULT_EPOCH_S);
-	struct node *node = node_new(sim, "n");
-	struct machine m;
-
-	ck_assert_uint_le(def->state_count * def->event_count, 64);
-	for (unsigned i = 0; i < def->state_count * (unsigned)def->event_count; i++)
-		bare[i] = (struct machine_cell){ def->cells[i].legal, def->cells[i].next, NULL };
-	copy.cells = bare;
-	trace_attach(sim, &ops, &book, TRACE_STEP);
-	for (unsigned s = 0; s < def->state_count; s++) {
-		ck_assert_uint_eq(strlen(expected[s]), def->event_count);
-		for (unsigned e = 0; e < def->event_count; e++) {
-			char want = expected[s][e];
-			struct step_book before = book;
-
-			machine_start(&m, &copy, s);
-			ck_assert_msg(machine_event(node, &m, e, NULL) == (want != '.'), "%s, %s", def->states[s], def->events[e]);
-			ck_assert_msg(m.state == (want == '.' ? s : (unsigned)(strchr(letters, want) - letters)), "%s, %s",
-			              def->states[s], def->events[e]);
-			ck_assert_uint_eq(book.refused - before.refused, want == '.');
-			ck_assert_uint_eq(book.taken - before.taken, want != '.');
-		}
-	}
-	sim_free(sim);
-}
+/* The tables */
 
 START_TEST(access_table)
 {
@@ -773,7 +728,7 @@ START_TEST(access_table)
 		"...PPNNN", /* ProvisionedAccess */
 	};
 
-	walk(&hfc_access_machine, expected, "NUFP");
+	table_walk(&hfc_access_machine, expected, "NUFP");
 }
 END_TEST
 
@@ -781,15 +736,15 @@ START_TEST(dhcp_table)
 {
 	/* start, offer, ack, nak, no answer, none at all, T1, T2, expired, stop */
 	static const char *const expected[] = {
-		"S........I", /* Init */
-		".R..S....I", /* Selecting */
-		".RBIRI...I", /* Requesting */
-		".BB...N..I", /* Bound */
-		"..BIN..E.I", /* Renewing */
-		"..BIE...II", /* Rebinding */
+		"s........i", /* Init */
+		".r..s....i", /* Selecting */
+		".Rbiri...i", /* Requesting */
+		".BB...n..i", /* Bound */
+		"..bin..e.i", /* Renewing */
+		"..bie...ii", /* Rebinding */
 	};
 
-	walk(&dhcp_client_machine, expected, "ISRBNE");
+	table_walk(&dhcp_client_machine, expected, "ISRBNE");
 }
 END_TEST
 
