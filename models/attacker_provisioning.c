@@ -72,17 +72,18 @@ static void keep(struct deed *d, struct span data)
 
 bool attacker_record_frame(struct deed *d, const struct packet *frame, const struct wire_view *v)
 {
+	bool again = d->block && d->ports[0] == v->sport && d->ports[1] == v->dport;
 	struct tftp m;
 
 	if (!read_tftp(frame, v, &m))
 		return false;
-	if (m.kind == TFTP_OPTIONS) {
+	if (m.kind == TFTP_OPTIONS && !again) {
 		begin_anew(d);
 		d->block_len = m.block_len;
 	}
 	if (m.kind != TFTP_DATA || !of_interest(d, v, &m))
 		return false;
-	if (m.block == 1 && d->block)
+	if (m.block == 1 && d->block && !again)
 		begin_anew(d);
 	if (!d->block_len)
 		d->block_len = TFTP_BLOCK_DEFAULT;
