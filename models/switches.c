@@ -7,6 +7,7 @@
 const struct switch_def switch_table[] = {
 	{ "backend.ipsec", "on|off", "P9", "ESP between servers (flows.md 13); off: their messages travel in clear" },
 	{ "cert.check_end", "on|off", "P7", "the KDC refuses a certificate that has ended, and no ticket outlives one (kdc.cert_expired)" },
+	{ "csr.verify_caller", "on|off", "P11", "customer service takes orders about a line from the line itself or with its PIN only" },
 	{ "cta.check_start_time", "on|off", "P4", "a CTA takes only certificates that start later than all it has seen [0161]" },
 	{ "cta.trust_krb_error", "off|on", "K8", "a KDC's refusal, which nobody signs, makes a CTA remove its operator certificate at once" },
 	{ "cta.verify_config", "on|off", "P8", "a CTA takes only configurations that the operator has signed [0131]" },
