@@ -117,7 +117,7 @@ struct scenario_list { /* sorted */
 	char **paths;
 	size_t count;
 };
-/* Files *.lua below a directory (or the file itself), without those in a folder "topologies". False: cannot be read. */
+/* Files *.lua below a directory (or the file itself), without those in folders "topologies" and "shared". False: cannot be read. */
 bool scenario_find(const char *path, struct scenario_list *list, FILE *err);
 void scenario_list_free(struct scenario_list *list);
 

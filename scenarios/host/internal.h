@@ -60,6 +60,7 @@ struct host {
 
 	struct pending pending;
 	char *topology_name, topology_hash[65];
+	struct shared_file *shared;       /* read so far, the first first */
 	bool topology_pending;            /* named, but its table is still to come */
 	struct profile *profiles;         /* service times of elements */
 	bool net_made, started, ended, interrupted;
@@ -182,8 +183,23 @@ bool attack_on(lua_State *L);
 /* Raises when no scenario { ... } has been read yet. */
 void need_header(lua_State *L);
 
+/* shared.c */
+
+struct shared_file {
+	struct shared_file *next;
+	char *name, hash[65];
+};
+void shared_open(lua_State *L);
+void shared_free(struct host *host);
+
 /* topology.c */
 
+#define SCENARIO_PATH_LEN 4096
+/* FOLDER/NAME.lua: looks upwards from the scenario, then where scenarios are installed. False: nowhere. */
+bool scenario_file_path(const struct host *host, const char *folder, const char *name, char path[SCENARIO_PATH_LEN]);
+bool scenario_file_name(const char *name); /* letters, digits, _ and - */
+/* Runs its main chunk and pushes the results, or the error: a status of lua_pcall. hash: SHA-256 of its bytes, in hex. */
+int scenario_file_load(lua_State *L, const char *path, const char *what, char hash[65]);
 void topology_open(lua_State *L);
 void push_net(lua_State *L); /* nil before there is one */
 /* Completes what still waits for its table: the topology, the last element. */

@@ -24,6 +24,7 @@ lua_State *host_lua_new(struct host *host)
 	values_open(L);
 	header_open(L);
 	topology_open(L);
+	shared_open(L);
 	options_open(L);
 	matchers_open(L);
 	claims_open(L);
@@ -245,6 +246,8 @@ static void write_values(struct host *host)
 		run_value(host, "", "topology", host->topology_name);
 		run_value(host, "", "topology.sha256", host->topology_hash);
 	}
+	for (const struct shared_file *f = host->shared; f; f = f->next)
+		run_value(host, "shared.", f->name, f->hash);
 	snprintf(text, sizeof text, "%llu", (unsigned long long)host->options->seed);
 	run_value(host, "", "seed", text);
 	snprintf(text, sizeof text, "%lld", (long long)host->header.epoch_s);
@@ -329,6 +332,7 @@ static void host_take_down(struct host *host)
 	watch_table_free(host->watches);
 	header_free(&host->header);
 	free(host->topology_name);
+	shared_free(host);
 	free(host->script);
 	free(host->script_name);
 }

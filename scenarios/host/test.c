@@ -33,6 +33,11 @@ static bool ends_with(const char *s, const char *end)
 	return a >= b && strcmp(s + a - b, end) == 0;
 }
 
+static bool holds_no_scenarios(const char *folder)
+{
+	return strcmp(folder, "topologies") == 0 || strcmp(folder, "shared") == 0;
+}
+
 static bool find_below(const char *dir, struct scenario_list *list, unsigned depth, FILE *err)
 {
 	DIR *d = opendir(dir);
@@ -50,7 +55,7 @@ static bool find_below(const char *dir, struct scenario_list *list, unsigned dep
 		if (entry->d_name[0] == '.'
 		    || (size_t)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) >= sizeof path || stat(path, &st) != 0)
 			continue;
-		if (S_ISDIR(st.st_mode) && strcmp(entry->d_name, "topologies") != 0 && depth < DEPTH_MAX)
+		if (S_ISDIR(st.st_mode) && !holds_no_scenarios(entry->d_name) && depth < DEPTH_MAX)
 			fine = find_below(path, list, depth + 1, err) && fine;
 		else if (S_ISREG(st.st_mode) && ends_with(path, ".lua"))
 			list_add(list, path);

@@ -17,7 +17,6 @@
 #define REGISTRY_NET "tollgate.net"
 #define REGISTRY_SUBNETS "tollgate.subnets" /* link -> struct subnet */
 #define REGISTRY_PLACES "tollgate.places"   /* model name -> { function, keys, nth } */
-#define PATH_LEN 4096
 
 struct subnet { /* addresses a link gives to interfaces that ask for none */
 	uint32_t base, next, gateway;
@@ -495,61 +494,74 @@ static bool readable(const char *path)
 	return access(path, R_OK) == 0;
 }
 
-/* Looks upwards from the scenario, then where scenarios are installed. */
-static bool topology_path(const struct host *host, const char *name, char path[PATH_LEN])
+bool scenario_file_path(const struct host *host, const char *folder, const char *name, char path[SCENARIO_PATH_LEN])
 {
 	size_t len = strlen(host->options->script);
 
 	while (len > 0) {
 		while (len > 0 && host->options->script[len - 1] != '/')
 			len--;
-		if (len > PATH_LEN / 2)
+		if (len > SCENARIO_PATH_LEN / 2)
 			break;
-		snprintf(path, PATH_LEN, "%.*stopologies/%s.lua", (int)len, host->options->script, name);
+		snprintf(path, SCENARIO_PATH_LEN, "%.*s%s/%s.lua", (int)len, host->options->script, folder, name);
 		if (readable(path))
 			return true;
-		snprintf(path, PATH_LEN, "%.*sscenarios/topologies/%s.lua", (int)len, host->options->script, name);
+		snprintf(path, SCENARIO_PATH_LEN, "%.*sscenarios/%s/%s.lua", (int)len, host->options->script, folder, name);
 		if (readable(path))
 			return true;
 		if (len > 0)
 			len--;
 	}
-	snprintf(path, PATH_LEN, "topologies/%s.lua", name);
+	snprintf(path, SCENARIO_PATH_LEN, "%s/%s.lua", folder, name);
 	if (readable(path))
 		return true;
-	snprintf(path, PATH_LEN, "%s/topologies/%s.lua", host_scenarios_dir(), name);
+	snprintf(path, SCENARIO_PATH_LEN, "%s/%s/%s.lua", host_scenarios_dir(), folder, name);
 	return readable(path);
 }
 
-static void topology_read(lua_State *L, const char *path)
+bool scenario_file_name(const char *name)
+{
+	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(name);
+}
+
+int scenario_file_load(lua_State *L, const char *path, const char *what, char hash[65])
 {
 	struct host *host = host_of(L);
-	uint8_t hash[32];
+	uint8_t digest[32];
 	size_t len;
 	char *bytes = file_read(path, &len), *name;
 	int status;
 
 	if (!bytes)
-		fail_here(L, "topology %s: %s cannot be read: %s", host->topology_name, path, strerror(errno));
-	crypto_sha256(world_crypto(host->world), (const uint8_t *)bytes, len, hash);
-	for (size_t i = 0; i < sizeof hash; i++)
-		snprintf(host->topology_hash + 2 * i, 3, "%02x", hash[i]);
+		fail_here(L, "%s: %s cannot be read: %s", what, path, strerror(errno));
+	crypto_sha256(world_crypto(host->world), (const uint8_t *)bytes, len, digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(hash + 2 * i, 3, "%02x", digest[i]);
 	name = host_script_name(path);
 	status = sandbox_load(L, bytes, len, name);
 	free(bytes);
 	free(name);
-	if (status != LUA_OK)
+	return status;
+}
+
+static void topology_read(lua_State *L, const char *path)
+{
+	struct host *host = host_of(L);
+	char what[SCENARIO_PATH_LEN];
+
+	snprintf(what, sizeof what, "topology %s", host->topology_name);
+	if (scenario_file_load(L, path, what, host->topology_hash) != LUA_OK)
 		lua_error(L);
 }
 
 static void topology_load(lua_State *L, int options)
 {
 	struct host *host = host_of(L);
-	char path[PATH_LEN];
+	char path[SCENARIO_PATH_LEN];
 	int top = lua_gettop(L);
 
 	host->topology_pending = false;
-	if (!topology_path(host, host->topology_name, path))
+	if (!scenario_file_path(host, "topologies", host->topology_name, path))
 		fail_here(L, "there is no topology \"%s\": no file topologies/%s.lua beside the scenario or in %s", host->topology_name,
 		     host->topology_name, host_scenarios_dir());
 	topology_read(L, path);
@@ -571,7 +583,7 @@ static int fn_topology(lua_State *L)
 	if (lua_type(L, 1) != LUA_TSTRING)
 		fail_here(L, "topology must be given a name; write topology \"two_branches\" {}");
 	name = lua_tostring(L, 1);
-	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name))
+	if (!scenario_file_name(name))
 		fail_here(L, "topology \"%s\": a name is letters, digits, _ and -", name);
 	net_new(L);
 	host->topology_name = sim_strdup(name);

@@ -1,4 +1,4 @@
-/* Topologies: placement, options, links. */
+/* Topologies: placement, options, links; and Lua that scenarios share. */
 #include "tests/scenarios/host_fixture.h"
 
 static const char topology_text[] =
@@ -60,10 +60,47 @@ START_TEST(topologies)
 }
 END_TEST
 
+static const struct { const char *script; enum host_code code; const char *out, *err; } shared_cases[] = {
+	/* It runs once. */
+	{ "local net = topology 'line' {}\nlocal a, b = shared 'sum', shared 'sum'\nprint(a == b, a.of(1, 2))\nrun(function() end)", HOST_HELD, "read\ntrue\t3\n", "" },
+	{ "shared 'summ'", HOST_BAD, "",
+	  "scenarios/t.lua:2: there is no shared \"summ\": no file shared/summ.lua beside the scenario or in scenarios\n" },
+	{ "shared '../sum'", HOST_BAD, "", "scenarios/t.lua:2: shared \"../sum\": a name is letters, digits, _ and -\n" },
+	{ "shared {}", HOST_BAD, "", "scenarios/t.lua:2: shared must be given a name; write local claims = shared \"invariants\"\n" },
+	{ "shared 'empty'", HOST_BAD, "", "scenarios/t.lua:2: shared/empty.lua must return what is shared\n" },
+	{ "shared 'bad'", HOST_BAD, "", "scenarios/shared/bad.lua:1: no\n  called from scenarios/t.lua:2\n" },
+	/* Its claims are its own lines'. */
+	{ "local net = topology 'line' {}\nlocal sum = shared 'sum'\nrun(function() sum.check(1) end)", HOST_FAILED, NULL, "" },
+};
+
+START_TEST(shared_files)
+{
+	struct run run;
+	char script[2048];
+
+	snprintf(script, sizeof script, HEAD "%s", shared_cases[_i].script);
+	run_begin(&run, script);
+	add_file(&run, "scenarios/shared/sum.lua",
+	         "print 'read'\nreturn { of = function(a, b) return a + b end, check = function(a)\n  claim('two', a == 2)\nend }\n");
+	add_file(&run, "scenarios/topologies/line.lua", topology_text);
+	add_file(&run, "scenarios/shared/empty.lua", "local x = 1\n");
+	add_file(&run, "scenarios/shared/bad.lua", "error 'no'\n");
+	run_go(&run);
+	ck_assert_msg(run.result.code == shared_cases[_i].code, "code %d\n%s%s", run.result.code, run.out, run.err);
+	ck_assert_str_eq(run.err, shared_cases[_i].err);
+	if (shared_cases[_i].out)
+		ck_assert_str_eq(run.out, shared_cases[_i].out);
+	else
+		ck_assert_msg(strstr(run.out, "scenarios/shared/sum.lua:3: two\n") != NULL, "%s", run.out);
+	run_end(&run);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("topologies");
 
 	tcase_add_loop_test(tc, topologies, 0, COUNT(topology_cases));
+	tcase_add_loop_test(tc, shared_files, 0, COUNT(shared_cases));
 	return run_case(tc);
 }
