@@ -23,6 +23,7 @@ SRC_wire = $(wildcard models/wire/*.c)
 SRC_models = $(wildcard models/*.c) $(B)/gen/model_registry.c
 SRC_reports = $(wildcard reports/*.c)
 SRC_host = $(wildcard scenarios/host/*.c)
+SRC_cmd = $(wildcard scenarios/cmd/*.c)
 LIBS_sim = sim
 LIBS_crypto = crypto
 LIBS_wire = wire crypto
@@ -40,8 +41,8 @@ say = $(if $(V),,@echo '  $@';)
 
 all: layers-built $(B)/tollgate $(B)/tollgate-pkcs11.so
 
-$(B)/tollgate: $(B)/scenarios/cmd/tollgate.o $(call lib,$(LIBS_host))
-	$(say)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+$(B)/tollgate: $(call obj,$(SRC_cmd)) $(call lib,$(LIBS_host))
+	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 # The secure module as a PKCS#11 library for any Cryptoki program; crypto/pkcs11.h tells of its environment.
 $(B)/tollgate-pkcs11.so: crypto/pkcs11.map $(call obj,$(SRC_crypto))
