@@ -56,6 +56,11 @@ void intercept_reset(struct intercept *intercept);
 bool intercept_warrant(struct intercept *intercept, const char *digits, const char *to, sim_ns until_ns);
 /* Takes every warrant for the number out; false: there was none. */
 bool intercept_revoke(struct intercept *intercept, const char *digits);
+/*
+ * Attack S4, at a controller that has been broken into: the cookies of two calls that other controllers have parked here change
+ * places. False: it has not both.
+ */
+bool intercept_swap_cookies(struct intercept *intercept, const char *call, const char *with);
 uint64_t intercept_released(const struct intercept *intercept); /* how many times keys were released */
 
 /* Hooks of call control, and of the two RADIUS servers: false: not a question of this kind. */

@@ -398,6 +398,19 @@ static void verb_revoke(struct node *node, const struct args *args, struct verb_
 		snprintf(result->error, sizeof result->error, "%s has no warrant for %s", node->name, number);
 }
 
+static void verb_swap_cookies(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct controller *c = node->state;
+
+	if (!intercept_swap_cookies(c->intercept, args_text(args, "call", ""), args_text(args, "with", "")))
+		snprintf(result->error, sizeof result->error, "%s has not the cookies of both calls", node->name);
+}
+
+static const struct param swap_params[] = {
+	{ .name = "call", .type = VALUE_TEXT, .required = true, .doc = "a call by its identifier" },
+	{ .name = "with", .type = VALUE_TEXT, .required = true, .doc = "another" },
+	{ .name = NULL },
+};
 static const struct param warrant_params[] = {
 	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "whose calls" },
 	{ .name = "to", .type = VALUE_NODE, .required = true, .doc = "the law_enforcement that may ask" },
@@ -413,6 +426,8 @@ static const struct verb verbs[] = {
 	  "", verb_unsubscribe },
 	{ "warrant", "the operator enters a court's order: keys of calls of a number may be released [0099]", warrant_params, "",
 	  verb_warrant },
+	{ "swap_cookies", "attack S4: broken into, it gives back the cookie of one call for that of another", swap_params, "",
+	  verb_swap_cookies },
 	{ "revoke", "takes the orders for a number out again", unsubscribe_params, "", verb_revoke },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

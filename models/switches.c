@@ -7,6 +7,7 @@
 const struct switch_def switch_table[] = {
 	{ "backend.ipsec", "on|off", "P9", "ESP between servers (flows.md 13); off: their messages travel in clear" },
 	{ "cert.check_end", "on|off", "P7", "the KDC refuses a certificate that has ended, and no ticket outlives one (kdc.cert_expired)" },
+	{ "cookie.bind", "on|off", "S4", "the key that seals a call's sub-key for lawful intercept is that call's alone [0100]" },
 	{ "csr.verify_caller", "on|off", "P11", "customer service takes orders about a line from the line itself or with its PIN only" },
 	{ "cta.check_start_time", "on|off", "P4", "a CTA takes only certificates that start later than all it has seen [0161]" },
 	{ "cta.trust_krb_error", "off|on", "K8", "a KDC's refusal, which nobody signs, makes a CTA remove its operator certificate at once" },
@@ -15,6 +16,7 @@ const struct switch_def switch_table[] = {
 	{ "esp.auth", "on|off", "E2", "HMAC-SHA-1-96 on every ESP packet" },
 	{ "esp.iv", "explicit|implicit", "", "the IV of ESP: random and sent along, or made from SPI and sequence number [0075]" },
 	{ "esp.replay_window", "on|off", "E1", "the 64-packet replay window of ESP" },
+	{ "intercept.authorise", "on|off", "S8", "a call's key is released to one with a warrant for its number only [0099]" },
 	{ "kdc.cache_after_verify", "on|off", "K10", "a certificate's thumbprint is remembered only once its chain has been verified" },
 	{ "kdc.cache_recheck_time", "on|off", "K10", "a certificate whose thumbprint is known is still held to its times and usage" },
 	{ "kdc.check_mac_ip", "on|off", "P3", "manufacturer certificate: its head-end is asked for the lease of the source address" },
