@@ -376,6 +376,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	ip_set_forwarding(node, true);
 	directory_service_add(directory, c->principal, service_ip(c));
 	directory_head_end_add(directory, hfc->ip, hfc->prefix_len, c->principal);
+	if (c->controller[0])
+		directory_segment_set(directory, c->principal, c->controller);
 	return true;
 }
 

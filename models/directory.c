@@ -18,6 +18,7 @@ struct service {
 struct head_end {
 	struct head_end *next;
 	char *principal;
+	char *controller; /* of its segment; NULL: not known */
 	uint32_t prefix, mask;
 };
 
@@ -78,6 +79,7 @@ void directory_free(struct directory *d)
 
 		d->head_ends = h->next;
 		free(h->principal);
+		free(h->controller);
 		free(h);
 	}
 	while (d->prefixes) {
@@ -152,14 +154,46 @@ void directory_head_end_add(struct directory *d, uint32_t prefix, uint8_t prefix
 	d->head_ends_tail = &h->next;
 }
 
-const char *directory_head_end_of(const struct directory *d, uint32_t ip)
+static const struct head_end *head_end_of(const struct directory *d, uint32_t ip)
 {
 	const struct head_end *best = NULL;
 
 	for (const struct head_end *h = d->head_ends; h; h = h->next)
 		if ((ip & h->mask) == h->prefix && (!best || h->mask > best->mask))
 			best = h;
-	return best ? best->principal : NULL;
+	return best;
+}
+
+const char *directory_head_end_of(const struct directory *d, uint32_t ip)
+{
+	const struct head_end *h = head_end_of(d, ip);
+
+	return h ? h->principal : NULL;
+}
+
+void directory_segment_set(struct directory *d, const char *head_end, const char *controller)
+{
+	struct head_end *h = d->head_ends;
+
+	while (h && strcmp(h->principal, head_end) != 0)
+		h = h->next;
+	assert(h);
+	free(h->controller);
+	h->controller = sim_strdup(controller);
+}
+
+static bool is_controller_of(const struct head_end *h, const char *principal)
+{
+	return h && h->controller && strcmp(h->controller, principal) == 0;
+}
+
+bool directory_serves(const struct directory *d, const char *principal, uint32_t ip)
+{
+	const struct head_end *own = d->head_ends;
+
+	while (own && !is_controller_of(own, principal))
+		own = own->next;
+	return !own || is_controller_of(head_end_of(d, ip), principal);
 }
 
 /* Numbers */

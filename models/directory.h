@@ -27,6 +27,10 @@ const char *directory_service_like(const struct directory *directory, const char
 void directory_head_end_add(struct directory *directory, uint32_t prefix, uint8_t prefix_len, const char *principal);
 /* The head-end that gave out this address: of several subnets the smallest; NULL: none of ours. */
 const char *directory_head_end_of(const struct directory *directory, uint32_t ip);
+/* The signaling controller (copied) of this head-end's segment; the head-end has been added. */
+void directory_segment_set(struct directory *directory, const char *head_end, const char *controller);
+/* Whether an address is in a segment of this service. One that is no segment's controller serves all. */
+bool directory_serves(const struct directory *directory, const char *principal, uint32_t ip);
 
 /* The service ("sc/sc1", "ns/announce") that answers for a number (digits); principal NULL removes it. */
 void directory_number_set(struct directory *directory, const char *digits, const char *principal);

@@ -86,7 +86,8 @@ struct kdc_service {
 	sim_ns sample_due_ns;
 	struct kdc_counters counters;
 	struct { /* switches */
-		bool draft, check_time, replay_cache, check_subscriber, check_mac_ip, recheck_time, after_verify, check_end;
+		bool draft, check_time, replay_cache, check_segment, check_subscriber, check_mac_ip, recheck_time, after_verify,
+		     check_end;
 	} on;
 };
 
@@ -540,6 +541,7 @@ static void issue(struct request *r)
 
 /* Whether others know the client: its signaling controller, or the head-end that leased its address */
 
+static const struct refusal other_segment = { "kdc.check_segment", KDC_ERR_POLICY };
 static const struct refusal no_subscriber = { "kdc.check_subscriber", KDC_ERR_CLIENT_REVOKED };
 static const struct refusal no_lease = { "kdc.check_mac_ip", KDC_ERR_POLICY };
 static const struct refusal not_approved = { "kdc.check_provisioning", KDC_ERR_POLICY };
@@ -649,11 +651,16 @@ static void authorise(struct request *r)
 	const struct kdc_config *c = &kdc->config;
 	const char *server = r->facts.server.name;
 
-	if (r->facts.preauth == KRB_PREAUTH_TIMESTAMP ||
-	    !(r->cert.kind == CERT_OPERATOR ? kdc->on.check_subscriber : kdc->on.check_mac_ip))
+	if (r->facts.preauth == KRB_PREAUTH_TIMESTAMP)
 		authorised(r);
+	else if (kdc->on.check_segment && !directory_serves(world_directory(kdc->world), server, r->src))
+		refuse(r, &other_segment, server);
+	else if (r->cert.kind == CERT_DEVICE && !kdc->on.check_mac_ip)
+		ask_approval(r);
 	else if (r->cert.kind == CERT_DEVICE)
 		ask(r, directory_head_end_of(world_directory(kdc->world), r->src), &no_lease);
+	else if (!kdc->on.check_subscriber)
+		authorised(r);
 	else if (!is_local_service(kdc, server))
 		ask(r, server, &no_subscriber);
 	else if (c->local_subscriber(c->local_ctx, r->cert.phone_id))
@@ -977,6 +984,7 @@ static void read_switches(struct kdc_service *kdc)
 	kdc->on.draft = strcmp(world_switch(w, "pkinit.bind"), "nonce") == 0;
 	kdc->on.check_time = world_on(w, "kdc.check_time");
 	kdc->on.replay_cache = world_on(w, "kdc.replay_cache");
+	kdc->on.check_segment = world_on(w, "kdc.check_segment");
 	kdc->on.check_subscriber = world_on(w, "kdc.check_subscriber");
 	kdc->on.check_mac_ip = world_on(w, "kdc.check_mac_ip");
 	kdc->on.recheck_time = world_on(w, "kdc.cache_recheck_time");

@@ -23,6 +23,7 @@
  *   kdc.client_unknown         6, kdc.preauth_failed 24: a server's time stamp instead of PKINIT
  *   kdc.replay_cache          34  the same authenticator, or one from before a restart (RFC 4120 section 3.2.3) (K2)
  *   kdc.client_name           75  the name asked for is not the certificate's phone ID or MAC
+ *   kdc.check_segment         12  a ticket for a controller whose segment the request does not come from (P6)
  *   kdc.check_subscriber      18  operator certificate: the signaling controller does not know the phone ID (P5)
  *   kdc.check_mac_ip          12  manufacturer certificate: the head-end has another lease or a bad mark [0133] (P3)
  *   kdc.check_provisioning    12  manufacturer certificate: the provisioning CA denies the device (V3)

@@ -20,6 +20,7 @@ const struct switch_def switch_table[] = {
 	{ "kdc.cache_after_verify", "on|off", "K10", "a certificate's thumbprint is remembered only once its chain has been verified" },
 	{ "kdc.cache_recheck_time", "on|off", "K10", "a certificate whose thumbprint is known is still held to its times and usage" },
 	{ "kdc.check_mac_ip", "on|off", "P3", "manufacturer certificate: its head-end is asked for the lease of the source address" },
+	{ "kdc.check_segment", "on|off", "P6", "a ticket for a signaling controller is asked for from its own segment" },
 	{ "kdc.check_subscriber", "on|off", "P5", "operator certificate: the signaling controller is asked for the phone ID" },
 	{ "kdc.check_time", "on|off", "K2", "the KDC refuses authenticators more than 5 minutes off" },
 	{ "kdc.replay_cache", "on|off", "K2", "the KDC remembers authenticators for the length of the clock skew" },

@@ -70,6 +70,33 @@ START_TEST(the_smallest_subnet_has_the_address_in_whatever_order)
 }
 END_TEST
 
+/* One that no head-end names serves all; one that is named, those segments only. */
+START_TEST(a_controller_serves_its_segments)
+{
+	struct directory *d = directory_new();
+
+	directory_head_end_add(d, 0x0a010000, 16, "he/one");
+	directory_head_end_add(d, 0x0a020000, 16, "he/two");
+	directory_head_end_add(d, 0x0a030000, 16, "he/three");
+	directory_head_end_add(d, 0x0a010200, 24, "he/within");
+	ck_assert(directory_serves(d, "sc/sc1", 0x0a020001));
+	ck_assert(directory_serves(d, "sc/sc1", 0x0b000001));
+	directory_segment_set(d, "he/one", "sc/sc2");
+	directory_segment_set(d, "he/one", "sc/sc1");
+	directory_segment_set(d, "he/three", "sc/sc1");
+	directory_segment_set(d, "he/within", "sc/sc2");
+	ck_assert(directory_serves(d, "sc/sc1", 0x0a010001));
+	ck_assert(directory_serves(d, "sc/sc1", 0x0a030001));
+	ck_assert(!directory_serves(d, "sc/sc1", 0x0a020001));
+	ck_assert(!directory_serves(d, "sc/sc1", 0x0a010201));
+	ck_assert(!directory_serves(d, "sc/sc1", 0x0b000001));
+	ck_assert(directory_serves(d, "sc/sc2", 0x0a010201));
+	ck_assert(!directory_serves(d, "sc/sc2", 0x0a010001));
+	ck_assert(directory_serves(d, "ns/announce", 0x0b000001));
+	directory_free(d);
+}
+END_TEST
+
 START_TEST(numbers_come_move_and_go)
 {
 	struct directory *d = directory_new();
@@ -134,6 +161,7 @@ int main(void)
 	tcase_add_test(t, services_have_one_place_and_addresses_their_first_service);
 	tcase_add_test(t, a_service_without_a_place_is_nowhere);
 	tcase_add_test(t, the_smallest_subnet_has_the_address_in_whatever_order);
+	tcase_add_test(t, a_controller_serves_its_segments);
 	tcase_add_test(t, numbers_come_move_and_go);
 	tcase_add_test(t, beginnings_of_numbers_lead_to_gateways);
 	suite_add_tcase(suite, t);

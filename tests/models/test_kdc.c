@@ -382,6 +382,22 @@ static void case_mac_name(struct kdc_rig *r)
 	rig_ask(r);
 }
 
+/* The controller's segment is another than the device's. */
+static void case_segment(struct kdc_rig *r)
+{
+	struct directory *d = world_directory(r->world);
+
+	directory_head_end_add(d, 0x0a020000, 16, "he/he2");
+	directory_segment_set(d, "he/he2", "sc/sc1");
+	rig_ask(r);
+}
+
+static void case_segment_by_device(struct kdc_rig *r)
+{
+	rig_identity(r, false);
+	case_segment(r);
+}
+
 static void case_subscriber(struct kdc_rig *r)
 {
 	r->subscriber[0] ^= 1;
@@ -519,6 +535,8 @@ static const struct check_case {
 	{ case_replay, "kdc.replay_cache", KRB_AP_ERR_REPEAT },
 	{ case_phone_id, "kdc.client_name", KDC_ERR_CLIENT_NAME_MISMATCH },
 	{ case_mac_name, "kdc.client_name", KDC_ERR_CLIENT_NAME_MISMATCH },
+	{ case_segment, "kdc.check_segment", KDC_ERR_POLICY },
+	{ case_segment_by_device, "kdc.check_segment", KDC_ERR_POLICY },
 	{ case_subscriber, "kdc.check_subscriber", KDC_ERR_CLIENT_REVOKED },
 	{ case_kdc_ticket, "kdc.check_subscriber", KDC_ERR_CLIENT_REVOKED },
 	{ case_he_ticket, "kdc.check_subscriber", KDC_ERR_CLIENT_REVOKED },
