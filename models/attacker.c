@@ -740,6 +740,9 @@ static const struct param forge_krb_error_params[] = {
 	{ .name = "server", .type = VALUE_TEXT, .preset = "krbtgt", .doc = "principal in it" },
 	{ .name = NULL },
 };
+static const struct param present_params[] = {
+	{ .name = "capture", .type = VALUE_OBJECT, .required = true, .doc = "the AP-REQ in which the ticket was" }, { .name = NULL },
+};
 static const struct param mitm_params[] = {
 	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose exchanges; its traffic passes the link" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
@@ -776,6 +779,8 @@ static const struct verb attacker_verbs[] = {
 	  attacker_verb_bring_certificate },
 	{ "forge_krb_error", "answers a captured AS-REQ in the KDC's name that its client is refused (attack K8)",
 	  forge_krb_error_params, "sent", attacker_verb_forge_krb_error },
+	{ "present_ticket", "shows a server, from its own address, the ticket out of another's AP-REQ, without its session key (attack T3)",
+	  present_params, "sent", attacker_verb_present_ticket },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
 	{ "ticket", "gets a ticket by PKINIT, in its own name if no other is given. Needs provisioned", ticket_params, "own_ticket",

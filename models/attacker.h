@@ -142,6 +142,7 @@ link_tap_fn attacker_on_frame;
 void attacker_verb_send(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_inject(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_present_ticket(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
 /* Sends payload to whoever sent the captured datagram, as if from where it was going. */

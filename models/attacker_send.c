@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "crypto/kerberos_attack.h"
 #include "models/message.h"
+#include "models/wire/pktc.h"
 #include "models/wire/sip.h"
+
+#define FORGED_SPI 0x10000u
 
 /* Sending */
 
@@ -276,6 +280,57 @@ void attacker_verb_forge_bye(struct node *node, const struct args *args, struct 
 	assert(len); /* names are limited */
 	send_forged(node, IP_PROTO_UDP, from, to, ports, (const uint8_t *)text, (uint32_t)len, args_time(args, "after", 0),
 	            result);
+}
+
+/* T3: the AP-REQ of one who has a ticket and not its session key. 0: no ticket in it, or no room. */
+static size_t forge_ap_req(struct attacker *a, struct span ap_req, uint8_t out[PKTC_MESSAGE_MAX])
+{
+	struct world *world = world_of(a->node->sim);
+	struct secure_module *sm = world_module(world, a->node, "forger");
+	struct krb_credentials stolen = { .session_key = sm_generate_des3(sm, "made up") };
+	struct gss_initiator state;
+	struct der token = { 0 };
+	struct pktc frame = { .kind = PKTC_AP_REQUEST };
+	uint32_t spi = FORGED_SPI + 2 * (uint32_t)rng_below(&a->forgery, FORGED_SPI / 2);
+	size_t len = 0;
+
+	krb_name_set(&stolen.client, a->node->name, WORLD_REALM);
+	if (krb_attack_take_ticket((const uint8_t *)ap_req.at, ap_req.len, &stolen.ticket, &stolen.server) &&
+	    gss_init_start(sm, &stolen, world_now(a->node->sim), spi, &state, &token)) {
+		frame.kerberos = (struct span){ (const char *)token.bytes, token.len };
+		frame.spi = spi + 1;
+		len = pktc_write(&frame, out, PKTC_MESSAGE_MAX);
+	}
+	if (len && !sm_hmac_sha1(sm, stolen.session_key, out, len - PKTC_HASH_LEN, out + len - PKTC_HASH_LEN))
+		len = 0;
+	der_free(&token);
+	der_free(&stolen.ticket);
+	sm_destroy_key(sm, stolen.session_key);
+	sm_free(sm);
+	return len;
+}
+
+void attacker_verb_present_ticket(struct node *node, const struct args *args, struct verb_result *result)
+{
+	static const uint16_t ports[2] = { PKTC_PORT, PKTC_PORT };
+	const struct value *given = args_get(args, "capture");
+	const struct deed *c = (const struct deed *)given->object;
+	uint8_t bytes[PKTC_MESSAGE_MAX];
+	const struct node *to;
+	struct pktc frame;
+	size_t len = 0;
+
+	if (given->object->class_ != &attacker_capture_class || given->object->node != node || !c->ready || c->view.kind != WIRE_AP_REQ) {
+		snprintf(result->error, sizeof result->error, "capture must be an AP-REQ of %s itself, and ready", node->name);
+		return;
+	}
+	to = node_by_ip(node->sim, c->view.dst);
+	if (pktc_parse(c->packet->data + c->view.payload_at, c->view.payload_len, krb_message_len, &frame))
+		len = forge_ap_req(node->state, frame.kerberos, bytes);
+	if (!len || !to)
+		snprintf(result->error, sizeof result->error, "there is no ticket in it, or nobody any more whom it is for");
+	else if (has_route(node, c->view.dst, result) && have_addresses(node, to, result))
+		send_forged(node, IP_PROTO_UDP, node, to, ports, bytes, (uint32_t)len, 0, result);
 }
 
 /* Verbs: with an account */

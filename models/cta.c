@@ -227,7 +227,8 @@ static void pkinit_done(struct cta *cta, struct krb_credentials *got)
 	cta->last_refusal = "";
 	cta->tickets++;
 	keep_ticket(cta, got);
-	sim_after(cta->node->sim, &cta->ticket_timer, left_ns > 0 ? left_ns : 0, on_expiry, "ticket.expiry");
+	if (!cta->keeps_ticket)
+		sim_after(cta->node->sim, &cta->ticket_timer, left_ns > 0 ? left_ns : 0, on_expiry, "ticket.expiry");
 	happen(cta, cta->operator_cert.len ? TEL_PKINIT_OPERATOR : TEL_PKINIT_MANUFACTURER);
 	if (cta_call_waits(cta))
 		cta_secure(cta);
@@ -694,6 +695,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	cta->ring_timeout_ns = args_time(args, "ring_timeout", 0);
 	cta->lost_after_ns = args_time(args, "media_timeout", 0);
 	cta->ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S;
+	cta->keeps_ticket = args_bool(args, "keeps_ticket", false);
 	cta->last_refusal = "";
 	if (args_get(args, "auto_answer") && args_get(args, "auto_answer")->type != VALUE_NIL)
 		cta_answer(cta, args_time(args, "auto_answer", 0));
@@ -798,6 +800,8 @@ static const struct param params[] = {
 	{ .name = "transport", .type = VALUE_TEXT, .preset = "tcp", .choices = "tcp|udp", .doc = "to the KDC; udp in IP fragments [0069]" },
 	{ .name = "pkinit", .type = VALUE_TEXT, .preset = "rsa", .choices = "rsa|dh", .doc = "how the reply key comes" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "asked for; the KDC may give less" },
+	{ .name = "keeps_ticket", .type = VALUE_BOOL, .preset = "false",
+	  .doc = "changed software: it goes on with a ticket that is over (attack T2)" },
 	{ .name = "rsa_bits", .type = VALUE_INT, .preset = "1024", .choices = "1024|2048", .doc = "of its key pair" },
 	{ .name = "rsa_part", .type = VALUE_TEXT, .preset = "built-in", .choices = "built-in|token",
 	  .doc = "where its RSA key works: in its module, or in the PKCS#11 token that TOLLGATE_PKCS11_MODULE names" },

@@ -56,6 +56,7 @@ struct cta {
 	const char *number;                /* as the subscriber writes it, in one piece with this; NULL: none */
 	char principal[2 * PHONE_ID_LEN + 1]; /* that its certificate names: phone ID in hex, or MAC */
 	bool powered, dh, tcp, will_answer;
+	bool keeps_ticket;                 /* changed software (attack T2) */
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	uint8_t payload_type;
 	struct machine telephony, line;

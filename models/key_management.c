@@ -288,6 +288,11 @@ static const struct refusal gss_refusals[] = {
 	[GSS_BADMATCH] = { "sc.verify_authenticator", KRB_AP_ERR_BADMATCH },
 };
 
+static bool is_on(const struct key_management *km, const char *name)
+{
+	return world_on(world_of(km->node->sim), name);
+}
+
 /* While a client is being asked, an answer to somebody else's question is none; 0 is a client that comes by itself. */
 static bool answers_other_wake_up(const struct key_management *km, uint32_t client_ip, uint32_t nonce)
 {
@@ -312,25 +317,46 @@ static bool takes_place(const struct key_management *km, uint32_t ip, const stru
 	return a && strcmp(a->peer, accepted->ticket.client.name) != 0;
 }
 
+/* The frame's hash is the second proof of the session key: it goes with the first, the authenticator. */
+static bool proves_key(const struct key_management *km, const struct pktc *m, const uint8_t *bytes, const struct gss_accepted *accepted)
+{
+	uint8_t hash[SM_HMAC_LEN];
+
+	return !accepted->authenticator_ok ||
+	       (sm_hmac_sha1(module(km), accepted->session_key, bytes, m->hashed_len, hash) &&
+	        crypto_equal(hash, m->hash, sizeof hash) && m->spi == accepted->spi + 1);
+}
+
+/* What is wrong with the ticket's times; NULL: nothing. */
+static const struct refusal *judge_times(const struct key_management *km, const struct gss_accepted *accepted)
+{
+	static const struct refusal expired = { "sc.check_expiry", KRB_AP_ERR_TKT_EXPIRED };
+	static const struct refusal not_yet = { "sc.check_expiry", KRB_AP_ERR_TKT_NYV };
+	int64_t now_s = sim_unix_s(km->node->sim);
+
+	if (!is_on(km, "sc.check_expiry"))
+		return NULL;
+	if (accepted->ticket.end_time_s + CLOCK_SKEW_S < now_s)
+		return &expired;
+	return accepted->ticket.start_time_s - CLOCK_SKEW_S > now_s ? &not_yet : NULL;
+}
+
 static bool judge(struct key_management *km, const struct udp_from *from, const struct pktc *m, const uint8_t *bytes,
                   const struct gss_accepted *accepted, struct refusal *refusal)
 {
 	int64_t now_s = sim_unix_s(km->node->sim), age_s = now_s - accepted->ctime.s;
-	uint8_t hash[SM_HMAC_LEN];
+	const struct refusal *times = judge_times(km, accepted);
 	const char *check = NULL;
 
-	if (!sm_hmac_sha1(module(km), accepted->session_key, bytes, m->hashed_len, hash) ||
-	    !crypto_equal(hash, m->hash, sizeof hash) || m->spi != accepted->spi + 1)
+	if (!proves_key(km, m, bytes, accepted))
 		*refusal = (struct refusal){ "pktc.hash", KRB_AP_ERR_MODIFIED };
 	else if (!ipsec_spi_usable(accepted->spi))
 		*refusal = (struct refusal){ "sad.check_spi_range", KRB_ERR_GENERIC };
-	else if (accepted->ticket.end_time_s + CLOCK_SKEW_S < now_s)
-		*refusal = (struct refusal){ "sc.check_expiry", KRB_AP_ERR_TKT_EXPIRED };
-	else if (accepted->ticket.start_time_s - CLOCK_SKEW_S > now_s)
-		*refusal = (struct refusal){ "sc.check_expiry", KRB_AP_ERR_TKT_NYV };
+	else if (times)
+		*refusal = *times;
 	else if (age_s > CLOCK_SKEW_S || age_s < -CLOCK_SKEW_S)
 		*refusal = (struct refusal){ "sc.skew", KRB_AP_ERR_SKEW };
-	else if (world_on(world_of(km->node->sim), "sc.replay_cache") &&
+	else if (is_on(km, "sc.replay_cache") &&
 	         replay_memory_holds(km->memory, accepted->authenticator_hash))
 		*refusal = (struct refusal){ "sc.replay_cache", KRB_AP_ERR_REPEAT };
 	else if (stale(km, from->src, accepted))
@@ -424,7 +450,12 @@ static enum gss_verdict open_request(struct key_management *km, const struct pkt
 	enum gss_verdict verdict = GSS_NOT_US;
 
 	if (km->server_key)
-		verdict = gss_accept(module(km), km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len, true, accepted);
+		verdict = gss_accept(module(km), km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len,
+		                     is_on(km, "sc.verify_authenticator"), accepted);
+	if (verdict == GSS_OK && !accepted->authenticator_ok) { /* nobody looks (attack T3): as if it had said what the frame says */
+		accepted->spi = m->spi - 1;
+		accepted->ctime = world_now(km->node->sim);
+	}
 	krb_name_set(&self, self_name(km), WORLD_REALM);
 	if (verdict == GSS_TICKET_INTEGRITY && made_for_another(km, &m->kerberos))
 		verdict = GSS_NOT_US;

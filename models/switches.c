@@ -26,8 +26,10 @@ const struct switch_def switch_table[] = {
 	{ "kdc.replay_cache", "on|off", "K2", "the KDC remembers authenticators for the length of the clock skew" },
 	{ "pkinit.bind", "aschecksum|nonce", "K1", "what binds the KDC's reply to the request: RFC 4556, or the draft of the patent's time" },
 	{ "rtp.mac", "on|off", "", "HMAC-SHA-1-96 inside every encrypted voice packet [0098]" },
+	{ "sc.check_expiry", "on|off", "T2", "a server accepts a ticket between its start and its end only, give or take 5 minutes" },
 	{ "sc.enforce_restriction", "on|off", "T5", "a restricted ticket opens only the numbers in it [0134], [0138]" },
 	{ "sc.replay_cache", "on|off", "T1", "the signaling controller remembers authenticators for the length of the clock skew" },
+	{ "sc.verify_authenticator", "on|off", "T3", "who shows a ticket must prove that he has its session key, by authenticator and keyed hash [0072]" },
 	{ "signaling.esp", "on|off", "E8", "ESP on SIP to and from CTAs; off: it is in clear, and its source address is believed" },
 	{ NULL, NULL, NULL, NULL }
 };
