@@ -9,8 +9,9 @@
 struct record {
 	struct record *next;
 	struct account *account;
-	char id[RADIUS_TEXT_MAX], caller[RADIUS_TEXT_MAX], callee[RADIUS_TEXT_MAX];
+	char caller[RADIUS_TEXT_MAX], callee[RADIUS_TEXT_MAX];
 	uint32_t seconds, cause;
+	int64_t end_s;
 };
 
 struct kept_answer {
@@ -23,7 +24,10 @@ struct billing_accounts {
 	struct account *first, **tail;
 	struct record *records, **records_tail;
 	struct kept_answer *answers, **answers_tail; /* oldest first */
-	struct name_index *by_id, *by_number, *by_call, *by_state, *denied;
+	struct name_index *by_id, *by_state, *denied;
+	struct name_index *by_number; /* whose it is, or was last */
+	struct name_index *newest;    /* the account of a number that was opened last, whosever it is now */
+	struct name_index *by_call;   /* "principal session" */
 	struct billing_totals totals[ACCOUNT_KINDS];
 	uint32_t account_count;
 };
@@ -39,6 +43,7 @@ struct billing_accounts *billing_accounts_new(void)
 	b->answers_tail = &b->answers;
 	b->by_id = name_index_new();
 	b->by_number = name_index_new();
+	b->newest = name_index_new();
 	b->by_call = name_index_new();
 	b->by_state = name_index_new();
 	b->denied = name_index_new();
@@ -76,6 +81,7 @@ void billing_accounts_free(struct billing_accounts *b)
 	}
 	name_index_free(b->by_id);
 	name_index_free(b->by_number);
+	name_index_free(b->newest);
 	name_index_free(b->by_call);
 	name_index_free(b->by_state);
 	name_index_free(b->denied);
@@ -118,7 +124,7 @@ static void set_open(struct billing_accounts *b, struct account *a, bool open)
 }
 
 static struct account *account_new(struct billing_accounts *b, enum account_kind kind, const char *id,
-                                   const char *number)
+                                   const char *number, int64_t now_s)
 {
 	struct account *a;
 
@@ -129,6 +135,9 @@ static struct account *account_new(struct billing_accounts *b, enum account_kind
 	a->kind = kind;
 	snprintf(a->id, sizeof a->id, "%s", id);
 	snprintf(a->number, sizeof a->number, "%s", number);
+	a->opened_s = now_s;
+	a->earlier = name_index_get(b->newest, number);
+	name_index_set(b->newest, number, a);
 	*b->tail = a;
 	b->tail = &a->next;
 	if (id[0])
@@ -187,7 +196,7 @@ const char *account_open(struct billing_accounts *b, const struct account_order 
 	if (!a && is_denied(b, o->data))
 		return "bh.denied";
 	if (!a)
-		a = account_new(b, o->repair ? ACCOUNT_REPAIR : ACCOUNT_CUSTOMER, o->id, o->number);
+		a = account_new(b, o->repair ? ACCOUNT_REPAIR : ACCOUNT_CUSTOMER, o->id, o->number, o->now_s);
 	if (!a)
 		return "bh.limit";
 	set_open(b, a, true);
@@ -229,7 +238,7 @@ const char *account_move(struct billing_accounts *b, const struct account_order 
 	if (number_in_use(b, o->number, to))
 		return "bh.number_in_use";
 	if (!to)
-		to = account_new(b, from->kind, o->id, o->number);
+		to = account_new(b, from->kind, o->id, o->number, o->now_s);
 	if (!to)
 		return "bh.limit";
 	set_open(b, from, false);
@@ -247,40 +256,48 @@ struct billing_totals billing_totals(const struct billing_accounts *b, enum acco
 
 /* Records */
 
-static struct account *payer(struct billing_accounts *b, const char *account)
+/* Whose the number was when the call was answered, or ended unanswered. */
+static struct account *payer(struct billing_accounts *b, const struct billed_call *c)
 {
-	struct account *a = by_number(b, account);
-	bool restricted = strcmp(account, RESTRICTED_ACCOUNT) == 0;
+	struct account *a = c->end_s ? name_index_get(b->newest, c->account) : by_number(b, c->account);
+	bool restricted = strcmp(c->account, RESTRICTED_ACCOUNT) == 0;
 
-	return a ? a : account_new(b, restricted ? ACCOUNT_RESTRICTED : ACCOUNT_NOBODY, "", account);
+	while (c->end_s && a && a->opened_s > c->end_s - (int64_t)c->seconds && a->earlier)
+		a = a->earlier;
+	return a ? a : account_new(b, restricted ? ACCOUNT_RESTRICTED : ACCOUNT_NOBODY, "", c->account, 0);
 }
 
 static bool same_record(const struct record *r, const struct billed_call *c)
 {
 	return strcmp(r->account->number, c->account) == 0 && strcmp(r->caller, c->caller) == 0 &&
-	       strcmp(r->callee, c->callee) == 0 && r->seconds == c->seconds && r->cause == c->cause;
+	       strcmp(r->callee, c->callee) == 0 && r->seconds == c->seconds && r->cause == c->cause &&
+	       r->end_s == c->end_s;
 }
 
 enum billed account_bill(struct billing_accounts *b, const struct billed_call *c)
 {
-	struct record *r = name_index_get(b->by_call, c->id);
+	char session[2 * RADIUS_TEXT_MAX];
+	struct record *r;
 	struct account *a;
 
+	snprintf(session, sizeof session, "%s %s", c->from, c->id);
+	r = name_index_get(b->by_call, session);
 	if (r)
 		return same_record(r, c) ? BILLED_BEFORE : BILLED_OTHERWISE;
-	a = name_index_count(b->by_call) < BILLING_RECORDS_MAX ? payer(b, c->account) : NULL;
+	a = name_index_count(b->by_call) < BILLING_RECORDS_MAX ? payer(b, c) : NULL;
 	if (!a)
 		return BILLED_NO_ROOM;
 	r = sim_alloc(sizeof *r);
 	r->account = a;
-	snprintf(r->id, sizeof r->id, "%s", c->id);
 	snprintf(r->caller, sizeof r->caller, "%s", c->caller);
 	snprintf(r->callee, sizeof r->callee, "%s", c->callee);
 	r->seconds = c->seconds;
 	r->cause = c->cause;
+	r->end_s = c->end_s;
 	*b->records_tail = r;
 	b->records_tail = &r->next;
-	name_index_set(b->by_call, r->id, r);
+	name_index_set(b->by_call, session, r);
+	a->records++;
 	a->calls += c->seconds > 0;
 	a->seconds += c->seconds;
 	b->totals[a->kind].calls += c->seconds > 0;

@@ -6,6 +6,9 @@
  * is still to be paid. A number has one open account at most. Calls of a number that no customer has had get an account
  * without customer, so that no record is lost; calls of unprovisioned CTAs are on one account apart ("restricted"),
  * those of repair facilities on theirs [0176].
+ *
+ * Numbers are given again, and a record may come late: its payer is whoever had the number when the call was made, that
+ * is, the newest account of that number that was not opened later (or, where all were, the first).
  */
 #ifndef TOLLGATE_MODELS_BILLING_ACCOUNTS_H
 #define TOLLGATE_MODELS_BILLING_ACCOUNTS_H
@@ -33,8 +36,11 @@ struct account {
 	char data[RADIUS_TEXT_MAX];        /* "name=...;address=...;pay=..." */
 	char options[RADIUS_TEXT_MAX];
 	bool open;
+	int64_t opened_s;                  /* Unix time; 0: before the run */
+	struct account *earlier;           /* of the same number; NULL */
 	struct account *moved_to;          /* whose it is now [0170]; NULL */
 	uint64_t calls, seconds;           /* answered calls */
+	uint64_t records;                  /* of all calls */
 };
 
 struct billing_totals { /* over all accounts of a kind */
@@ -51,6 +57,7 @@ struct account_order {
 	const char *id, *number, *data, *options; /* copied; number digits */
 	const char *old_id;                       /* of a move; else "" */
 	bool repair;
+	int64_t now_s;                            /* Unix time */
 };
 const char *account_open(struct billing_accounts *accounts, const struct account_order *order);
 const char *account_change(struct billing_accounts *accounts, const struct account_order *order);
@@ -63,10 +70,12 @@ struct billing_totals billing_totals(const struct billing_accounts *accounts, en
 /* Customers who get no account, by their name ("name=..." of their data). False: no room. */
 bool billing_deny(struct billing_accounts *accounts, const char *name, bool denied);
 
-/* Call records: one for each call. */
+/* Call records: one for each session of each server. */
 struct billed_call {
+	const char *from; /* the server's principal: sessions are its own to name (RFC 2866 section 5.5) */
 	const char *id, *account, *caller, *callee; /* copied; account: a number's digits, or "restricted" */
 	uint32_t seconds, cause;
+	int64_t end_s;    /* Unix time; 0: it is not said, the account's owner of today pays */
 };
 enum billed { BILLED, BILLED_BEFORE, BILLED_OTHERWISE /* the same call with other contents: not taken */,
               BILLED_NO_ROOM };

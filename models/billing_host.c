@@ -9,8 +9,9 @@
  * time and changes nothing.
  *
  * From controllers and gateways, Accounting-Requests (stop): acct_session_id, the call; user_name, whose account: a
- * number, or "restricted"; calling_station, called_station, acct_session_s (0: never answered), acct_cause. One record
- * is kept for a call.
+ * number, or "restricted"; calling_station, called_station, acct_session_s (0: never answered), acct_cause, event_time_s
+ * (the call's end). One record is kept for a session of a server, and is what the result database has of the call:
+ * times are the record's, in seconds, and the call's identifier is the session's up to ";".
  *
  * Refusals: "bh.check_service" (who keys with it is no server of the directory, or not at its address),
  * "bh.check_provisioning", "bh.check_controller" (not that server's to say), "bh.malformed", "bh.unknown_request",
@@ -27,6 +28,7 @@
 #include <string.h>
 #include "models/backend.h"
 #include "models/billing_accounts.h"
+#include "models/call_records.h"
 #include "models/directory.h"
 #include "models/message.h"
 #include "models/radius_server.h"
@@ -61,7 +63,7 @@ static const char *obey(struct billing *b, const struct radius *q)
 	char number[SUBSCRIBER_NUMBER_LEN];
 	struct account_order order = { .id = q->user_name, .number = number, .data = q->reply_message,
 		                       .options = q->filter_id,
-		                       .old_id = "" };
+		                       .old_id = "", .now_s = sim_unix_s(b->node->sim) };
 
 	if (!q->user_name[0] || strlen(q->user_name) >= BILLING_ID_LEN || !number_digits(q->called_station, number))
 		return "bh.malformed";
@@ -172,12 +174,27 @@ static void acknowledge_differing(struct billing *b, const struct radius_asked *
 	radius_server_answer(b->records, asked, &response);
 }
 
+/* What it has taken is what the run's database has. */
+static void trace_billed(const struct billing *b, const struct billed_call *call)
+{
+	const struct sim *sim = b->node->sim;
+	sim_ns end_ns = call->end_s ? (call->end_s - sim->epoch_s) * NS_PER_S : sim->now_ns;
+	sim_ns answer_ns = end_ns - call->seconds * NS_PER_S;
+	char id[RADIUS_TEXT_MAX];
+
+	snprintf(id, sizeof id, "%.*s", (int)strcspn(call->id, ";"), call->id);
+	trace_record(b->node->sim, &(struct trace_record){
+		.id = id, .account = call->account, .caller = call->caller, .callee = call->callee,
+		.reason = acct_cause_text(call->cause), .start_ns = answer_ns,
+		.answer_ns = call->seconds ? answer_ns : -1, .end_ns = end_ns, .at = b->node });
+}
+
 static void on_record(void *ctx, const struct radius_asked *asked)
 {
 	struct billing *b = ctx;
 	const struct radius *q = &asked->question;
 	char account[SUBSCRIBER_NUMBER_LEN];
-	struct billed_call call = { .id = q->acct_session_id, .account = account, .caller = q->calling_station,
+	struct billed_call call = { .from = asked->principal, .end_s = q->event_time_s, .id = q->acct_session_id, .account = account, .caller = q->calling_station,
 		                    .callee = q->called_station, .seconds = q->acct_session_s, .cause = q->acct_cause };
 	const char *check = judge_record(asked, account);
 	enum billed billed = check ? BILLED : account_bill(b->accounts, &call);
@@ -185,6 +202,8 @@ static void on_record(void *ctx, const struct radius_asked *asked)
 	if (billed == BILLED_NO_ROOM)
 		check = "bh.limit";
 	b->repeated += billed == BILLED_BEFORE;
+	if (!check && billed == BILLED)
+		trace_billed(b, &call);
 	if (billed == BILLED_OTHERWISE) {
 		acknowledge_differing(b, asked);
 	} else {
@@ -317,7 +336,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	struct billing_totals restricted = billing_totals(b->accounts, ACCOUNT_RESTRICTED);
 	struct billing_totals nobody = billing_totals(b->accounts, ACCOUNT_NOBODY);
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "accounts", customer.open }, { "calls", customer.calls }, { "total_seconds", customer.seconds },
+		{ "accounts", customer.open }, { "customer_calls", customer.calls }, { "total_seconds", customer.seconds },
 		{ "repair_accounts", repair.open }, { "repair_calls", repair.calls }, 
 		{ "repair_seconds", repair.seconds },
 		{ "restricted_calls", restricted.calls }, { "restricted_seconds", restricted.seconds },
@@ -334,16 +353,17 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	return false;
 }
 
-/* The newest account of a number, or of "restricted"; NULL: none. */
+/* The newest account of a number, or of "restricted", or that of a customer's ID; NULL: none. */
 static const struct account *account_asked(struct node *node, const struct args *args)
 {
 	const struct billing *b = node->state;
 	const char *number = args_text(args, "number", "");
+	const struct account *customers = account_of_customer(b->accounts, number);
 	char digits[SUBSCRIBER_NUMBER_LEN];
 
 	if (strcmp(number, RESTRICTED_ACCOUNT) == 0)
 		return account_of_number(b->accounts, RESTRICTED_ACCOUNT);
-	return number_digits(number, digits) ? account_of_number(b->accounts, digits) : NULL;
+	return customers ? customers : number_digits(number, digits) ? account_of_number(b->accounts, digits) : NULL;
 }
 
 static void verb_seconds(struct node *node, const struct args *args, struct verb_result *result)
@@ -358,6 +378,13 @@ static void verb_calls(struct node *node, const struct args *args, struct verb_r
 	const struct account *a = account_asked(node, args);
 
 	result->value = value_int(a ? (int64_t)a->calls : 0);
+}
+
+static void verb_records_of(struct node *node, const struct args *args, struct verb_result *result)
+{
+	const struct account *a = account_asked(node, args);
+
+	result->value = value_int(a ? (int64_t)a->records : 0);
 }
 
 static void verb_customer(struct node *node, const struct args *args, struct verb_result *result)
@@ -405,7 +432,7 @@ static void verb_approve(struct node *node, const struct args *args, struct verb
 }
 
 static const struct param number_params[] = {
-	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "\"215-555-0200\", or \"restricted\"" },
+	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "\"215-555-0200\", or \"restricted\", or a customer's ID" },
 	{ .name = NULL },
 };
 static const struct param name_params[] = {
@@ -415,6 +442,7 @@ static const struct param name_params[] = {
 static const struct verb verbs[] = {
 	{ "seconds", "seconds talked on the account of a number", number_params, "integer", verb_seconds },
 	{ "calls", "answered calls on the account of a number", number_params, "integer", verb_calls },
+	{ "records_of", "call records on the account of a number, answered or not", number_params, "integer", verb_records_of },
 	{ "customer", "the ID of the customer of a number, nil: it has none", number_params, "text", verb_customer },
 	{ "options", "the options that the customer of a number pays for", number_params, "text", verb_options },
 	{ "kind", "whose the account of a number is: customer, repair, restricted, nobody", number_params, "text",
@@ -425,7 +453,7 @@ static const struct verb verbs[] = {
 };
 static const struct attribute attributes[] = {
 	{ "accounts", VALUE_INT, "customers' accounts that are open" },
-	{ "calls", VALUE_INT, "answered calls of customers" },
+	{ "customer_calls", VALUE_INT, "answered calls of customers" },
 	{ "total_seconds", VALUE_INT, "seconds talked by customers" },
 	{ "repair_accounts", VALUE_INT, "accounts of repair facilities that are open" },
 	{ "repair_calls", VALUE_INT, "answered calls of repair facilities" },

@@ -82,21 +82,25 @@ static void settle(struct call *call)
 	call_free(call);
 }
 
+static struct call_record record_of(const struct call *call)
+{
+	return (struct call_record){ .id = call->id, .account = call->account, .caller = call->origin, .callee = call->callee,
+		                     .reason = call->reason, .start_ns = call->start_ns, .answer_ns = call->answer_ns,
+		                     .end_ns = call->control->config.node->sim->now_ns };
+}
+
 /* C8: the key dies and the record is written at once; the legs come to their ends in their own time. */
 static void finish(struct call *call)
 {
 	struct call_control *c = call->control;
-	struct trace_record record = { .id = call->id, .account = call->caller, .caller = call->caller, .callee = call->callee,
-		                       .reason = call->reason, .start_ns = call->start_ns, .answer_ns = call->answer_ns,
-		                       .end_ns = c->config.node->sim->now_ns, .at = c->config.node };
+	struct call_record record = record_of(call);
 
 	sim_cancel(c->config.node->sim, &call->guard);
 	call_drop_key(call);
-	if (call_is_source(call) && call->caller[0] && !call->recorded) {
+	if (call->account[0] && !call->recorded) {
 		call->recorded = true;
-		c->counters.records++;
-		c->counters.answered += call->answer_ns >= 0;
-		trace_record(c->config.node->sim, &record);
+		call_records_close(c->config.records, call->kept, &record, call->authorised && !call->stood);
+		call->kept = NULL;
 	}
 }
 
@@ -314,6 +318,7 @@ static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message 
 		turn_away(call, &verdict, from);
 		return true;
 	}
+	call->authorised = true;
 	sip_leg_answer(leg, 100, "", "");
 	sim_after(c->config.node->sim, &call->guard, CALL_SETUP_TIMEOUT_NS, on_guard, "call.set_up");
 	reach(call);
@@ -463,11 +468,15 @@ static void stand(struct node *node, struct machine *machine, void *ctx)
 {
 	struct call *call = ctx;
 	struct call_control *c = call->control;
+	struct call_record record = record_of(call);
 
 	(void)machine;
 	sim_cancel(node->sim, &call->guard);
 	sim_after(node->sim, &call->guard, CALL_AUDIT_NS, on_audit, "call.audit");
 	c->counters.set_up++;
+	call->stood = true;
+	if (call->account[0])
+		call->kept = call_records_open(c->config.records, &record);
 	if (!call_is_source(call))
 		call_drop_key(call); /* it has been passed on; only the source may have to yield it [0099] */
 	else if (c->config.established)
@@ -546,6 +555,7 @@ static void note_answer(struct call *call, const struct sip_leg *leg)
 	if (!standing || call->answer_ns >= 0)
 		return;
 	call->answer_ns = call->control->config.node->sim->now_ns;
+	call_records_answered(call->kept, call->answer_ns);
 	if (leg == call->far && !call_is_source(call) && call->near)
 		sip_leg_inform(call->near, HEADER_EVENT ": " EVENT_ANSWERED "\r\n");
 }

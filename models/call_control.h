@@ -14,7 +14,7 @@
  * usable place for the voice, or not the party's own), "sc.call_in_progress" 482, "sc.party_limit" 503 (too many calls
  * of one CTA). "sc.no_sign_of_life" ends a call whose CTAs know of it no more.
  *
- * A call that a CTA began and that has an account has one record, however it ends.
+ * A call that a CTA began and that has an account has one record, however it ends (models/call_records.h).
  *
  * The sub-key dies at the moment a call begins to end, whatever becomes of its legs; at a controller that only passes
  * it on, as soon as the call stands.
@@ -24,6 +24,7 @@
 
 #include "models/backend.h"
 #include "models/call_key.h"
+#include "models/call_records.h"
 #include "models/party.h"
 #include "models/sip_leg.h"
 #include "models/subscriber.h"
@@ -42,6 +43,7 @@ struct call_control_config {
 	struct backend *backend;
 	struct parties *parties;
 	struct subscribers *subscribers;
+	struct call_records *records;
 	const char *principal;       /* borrowed */
 	/* A source controller's call stands, its bearer key is in force: for lawful intercept. NULL: nobody. */
 	void (*established)(void *ctx, struct call *call);
@@ -56,7 +58,7 @@ void call_control_reset(struct call_control *control);
 
 struct call_counters {
 	unsigned active, keys;             /* calls not yet over; call sub-keys held */
-	uint64_t set_up, refused, records, answered; /* answered: records of calls that were */
+	uint64_t set_up, refused;
 };
 struct call_counters call_control_counters(const struct call_control *control);
 

@@ -60,7 +60,10 @@ static struct verdict judge_cta(struct call *call, const struct invitation *in, 
 	/* A CTA that has just been provisioned has its certificate, and may not have been told its number yet. */
 	if (strcmp(number, in->from_user) != 0 && strcmp(in->from_user, NO_NUMBER) != 0)
 		return REFUSE("sc.check_caller", 403);
-	snprintf(call->caller, sizeof call->caller, "%s", number); /* from here on there is somebody to whom the record belongs */
+	snprintf(call->caller, sizeof call->caller, "%s", number);
+	/* From here on there is somebody to whom the record belongs: who pays, and who it was. */
+	snprintf(call->account, sizeof call->account, "%s", subscriber ? number : CALL_RECORDS_RESTRICTED);
+	snprintf(call->origin, sizeof call->origin, "%.*s", SUBSCRIBER_NUMBER_LEN - 1, subscriber ? number : party->name);
 	if (in->media.ip != in->from->src || in->media.signaling_ip)
 		return REFUSE("sc.media_offer", 488); /* another's address would misdirect what its owner says */
 	if (!party_may_call(party, in->to) && world_on(world_of(c->node->sim), "sc.enforce_restriction"))

@@ -3,7 +3,8 @@
  * segment, accepts AP exchanges, makes and distributes the sub-keys of calls, writes call records, answers the KDC about
  * subscribers. A KDC may stand in the same machine [0041].
  *
- * It keeps no state for a CTA between calls. A restart loses everything but the subscriber database and the server key.
+ * It keeps no state for a CTA between calls. A restart loses everything but the subscriber database, the call records that the
+ * billing host has not acknowledged yet (models/call_records.h) and the server key.
  */
 #include "models/signaling_controller.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "models/call_control.h"
+#include "models/call_records.h"
 #include "models/directory.h"
 #include "models/intercept.h"
 #include "models/kdc_service.h"
@@ -31,6 +33,8 @@ struct controller {
 	struct subscriber_orders *orders;
 	struct subscribers *subscribers;
 	struct parties *parties;
+	struct call_records *records;
+	char billing[KRB_NAME_MAX + 1]; /* the billing host's principal; "": none */
 	struct call_control *calls;
 	struct intercept *intercept;
 	struct kdc_service *kdc;   /* NULL: the KDC is elsewhere */
@@ -166,6 +170,8 @@ static const struct param params[] = {
 	{ .name = "restricted_numbers", .type = VALUE_TEXT, .preset = "",
 	  .doc = "that a CTA with its device certificate may call, by tickets of its own KDC" },
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "of tickets of its own KDC" },
+	{ .name = "billing", .type = VALUE_TEXT, .preset = "",
+	  .doc = "name of the billing host that gets its call records, which may be created later; \"\": there is none" },
 	{ .name = NULL },
 };
 
@@ -177,6 +183,7 @@ static void destroy(struct node *node)
 	intercept_free(c->intercept);
 	subscriber_orders_free(c->orders);
 	call_control_free(c->calls);
+	call_records_free(c->records);
 	parties_free(c->parties);
 	radius_server_free(c->answers);
 	radius_server_free(c->accounts);
@@ -209,6 +216,7 @@ static void make_parts(struct controller *c, key_handle server_key)
 	struct key_management_owner owner = { .ctx = c, .authorise = authorise, .accepted = accepted_association };
 	struct backend_config backend = { .node = c->node, .principal = c->principal, .server_key = server_key,
 		                          .kdc_ip = c->kdc_node ? node_first_ip(c->kdc_node) : 0, .self_issue = !c->kdc_node };
+	struct call_records_config records = { .node = c->node, .billing = c->billing, .max = CALL_RECORDS_MAX };
 	struct call_control_config calls = { .node = c->node, .principal = c->principal, .established = on_established, .ctx = c };
 
 	c->ipsec = calls.ipsec = backend.ipsec = ipsec_new(c->node, c->sm, true);
@@ -219,6 +227,9 @@ static void make_parts(struct controller *c, key_handle server_key)
 	c->questions = radius_client_new(c->node, c->ipsec);
 	c->answers = radius_server_new(c->node, c->ipsec, RADIUS_AUTH_PORT, on_question, c);
 	c->accounts = radius_server_new(c->node, c->ipsec, RADIUS_ACCT_PORT, on_account, c);
+	records.backend = c->backend;
+	records.questions = c->questions;
+	c->records = calls.records = call_records_new(&records);
 	c->calls = call_control_new(&calls);
 }
 
@@ -260,6 +271,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	node->state = c;
 	node->destroy = destroy;
 	snprintf(c->principal, sizeof c->principal, "sc/%s", node->name);
+	if (args_text(args, "billing", "")[0])
+		snprintf(c->billing, sizeof c->billing, "bh/%s", args_text(args, "billing", ""));
 	c->sm = world_module(world, node, "module");
 	make_parts(c, world_server_key(world, c->sm, c->principal));
 	make_intercept(c, args);
@@ -283,9 +296,10 @@ static void power_on(struct node *node)
 	call_control_reset(c->calls);
 	if (c->kdc)
 		kdc_service_start(c->kdc);
+	call_records_reset(c->records);
 }
 
-/* What a power failure loses: calls, associations, tickets, replay cache. The subscriber database is on disk. */
+/* What a power failure loses: calls, associations, tickets, replay cache. Subscriber database and call records are on disk. */
 static void restart(struct node *node)
 {
 	struct controller *c = node->state;
@@ -330,9 +344,11 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 {
 	const struct controller *c = node->state;
 	struct call_counters calls = call_control_counters(c->calls);
+	struct call_records_counters records = call_records_counters(c->records);
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "calls", calls.active }, { "call_keys", calls.keys }, { "set_up", calls.set_up }, { "refused", calls.refused },
-		{ "records", calls.records }, { "answered", calls.answered }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
+		{ "records", records.made }, { "answered", records.answered }, { "records_waiting", records.waiting },
+		{ "records_delivered", records.delivered }, { "records_lost", records.lost }, { "associations", ipsec_count(c->ipsec) }, { "parties", parties_count(c->parties) },
 		{ "subscribers", subscribers_count(c->subscribers) }, { "exchanges", c->exchanges },
 		{ "orders", subscriber_orders_under_way(c->orders) },
 		{ "keys_released", intercept_released(c->intercept) },
@@ -353,6 +369,9 @@ static const struct attribute attributes[] = {
 	{ "refused", VALUE_INT, "calls refused, so far" },
 	{ "records", VALUE_INT, "call records written" },
 	{ "answered", VALUE_INT, "call records of calls that were answered" },
+	{ "records_waiting", VALUE_INT, "call records that the billing host has not acknowledged yet" },
+	{ "records_delivered", VALUE_INT, "call records that it has acknowledged" },
+	{ "records_lost", VALUE_INT, "call records for which there was no room" },
 	{ "associations", VALUE_INT, "security associations with CTAs and servers" },
 	{ "parties", VALUE_INT, "CTAs it keeps any state of" },
 	{ "subscribers", VALUE_INT, "numbers of its segment" },

@@ -1,4 +1,4 @@
-/* RADIUS; see radius.h. RFC 2865 sections 3 and 5, RFC 2866 sections 3 and 5. */
+/* RADIUS; see radius.h. RFC 2865 sections 3 and 5, RFC 2866 sections 3 and 5, RFC 2869 section 5.3. */
 #include "models/wire/radius.h"
 
 #include <stdio.h>
@@ -25,6 +25,7 @@ static const struct attribute {
 	{ 44, TYPE_TEXT, offsetof(struct radius, acct_session_id), "Acct-Session-Id" },
 	{ 46, TYPE_INTEGER, offsetof(struct radius, acct_session_s), "Acct-Session-Time" },
 	{ 49, TYPE_INTEGER, offsetof(struct radius, acct_cause), "Acct-Terminate-Cause" },
+	{ 55, TYPE_INTEGER, offsetof(struct radius, event_time_s), "Event-Timestamp" },
 	{ 77, TYPE_TEXT, offsetof(struct radius, connect_info), "Connect-Info" },
 };
 #define ATTRIBUTE_COUNT (sizeof attributes / sizeof attributes[0])
@@ -210,6 +211,12 @@ const char *radius_kind(enum radius_code code)
 	return kinds[code];
 }
 
+/* Random, a time, or a fact: enum field_class. */
+static int class_of(uint8_t number)
+{
+	return number == 44 || number == 25 || number == 24 ? 1 : number == 55 ? 2 : 0;
+}
+
 void radius_describe(const uint8_t *bytes, size_t len,
                      void (*field)(void *ctx, const char *path, const char *value, int class_), void *ctx)
 {
@@ -230,7 +237,7 @@ void radius_describe(const uint8_t *bytes, size_t len,
 			snprintf(text, sizeof text, "%u", v);
 		else
 			snprintf(text, sizeof text, "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
-		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, a->number == 44 || a->number == 25 || a->number == 24 ? 1 : 0);
+		field(ctx, a->name, a->type == TYPE_TEXT ? at : text, class_of(a->number));
 	}
 	if (m.certificate_len) {
 		snprintf(text, sizeof text, "%u bytes", m.certificate_len);

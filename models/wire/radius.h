@@ -42,6 +42,7 @@ struct radius {
 	char acct_session_id[RADIUS_TEXT_MAX];     /* 44 */
 	uint32_t acct_session_s;                   /* 46 */
 	uint32_t acct_cause;                       /* 49 */
+	uint32_t event_time_s;                     /* 55, RFC 2869: when the call ended, seconds since 1970 */
 	char connect_info[RADIUS_TEXT_MAX];        /* 77: what a request is about */
 	uint8_t certificate[RADIUS_CERTIFICATE_MAX]; /* 79, EAP-Message (RFC 3579): a certificate in DER, in pieces of 253 bytes */
 	uint16_t certificate_len;

@@ -145,7 +145,7 @@ local losses = {
   { 1, taps[2], { kind = "AS-REQ" } }, { 1, taps[2], { kind = "AS-REP" } }, { 1, taps[2], { kind = "AP-REQ" } },
   { 1, taps[2], { kind = "AP-REP" } }, { 1, taps[2], { kind = "ESP" } },
   { 2, taps[3], { kind = "AS-REQ" } }, { 2, taps[3], { kind = "AS-REP" } }, { 1, taps[3], { kind = "AP-REQ" } },
-  { 1, taps[3], { kind = "AP-REP" } }, { 2, taps[3], { kind = "ESP" } },
+  { 2, taps[3], { kind = "AP-REP" } }, { 2, taps[3], { kind = "ESP" } },
 }
 
 local function lose(branch, tap, given, nth)

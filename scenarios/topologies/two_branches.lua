@@ -55,7 +55,7 @@ return function(net, opts)
       on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
       kdc = kdc, -- sc1 beside whose it stands has it already
       escrow = opts.escrow["sc" .. branch], association_lifetime = opts.association_lifetime, ticket_lifetime = opts.ticket_lifetime,
-      restricted_numbers = restricted,
+      restricted_numbers = restricted, billing = opts.operations and "bh" or nil,
     }
     if co_located then
       kdc = kdc or sc

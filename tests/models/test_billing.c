@@ -244,7 +244,7 @@ START_TEST(calls_are_billed_once)
 	ck_assert_int_eq(rig_get(r.bh, "repeated"), 7);
 	ck_assert_int_eq(rig_int(r.bh, "seconds", "215-555-0001"), 66);
 	ck_assert_int_eq(rig_int(r.bh, "calls", "2155550001"), 2);
-	ck_assert_int_eq(rig_get(r.bh, "calls"), 2);
+	ck_assert_int_eq(rig_get(r.bh, "customer_calls"), 2);
 	ck_assert_int_eq(rig_get(r.bh, "total_seconds"), 66);
 	ck_assert_int_eq(rig_get(r.bh, "restricted_seconds"), 17);
 	ck_assert_int_eq(rig_get(r.bh, "restricted_calls"), 1);
