@@ -337,7 +337,7 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 		         "\"10.1.64.10-10.1.127.254\", lease = \"10s\" or more");
 		return false;
 	}
-	if (!make_detector(c, args_text(args, "peers", ""), error))
+	if (!make_detector(c, world_on(world_of(c->node->sim), "hfc.clone_detection") ? args_text(args, "peers", "") : "", error))
 		return false;
 	config.kdc_ip = node_first_ip(config.kdc);
 	config.controller_ip = node_first_ip(config.controller);

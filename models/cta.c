@@ -601,6 +601,38 @@ static void destroy(struct node *node)
 	free(cta);
 }
 
+/* Attack P1: everything by which a device is known is another's. It is not noticed by its segment, where the MAC is once. */
+static bool copy_hardware(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
+{
+	const struct node *original = args_node(args, "copy_of");
+
+	if (!original)
+		return true;
+	if (original->model != node->model || original->ifaces->link == node->ifaces->link || args_text(args, "provisioned", NULL)) {
+		snprintf(error, MODEL_ERROR_LEN, "copy_of must be a cta on another segment, without provisioned here; found %.60s",
+		         original->name);
+		return false;
+	}
+	memcpy(node->ifaces->mac, original->ifaces->mac, sizeof node->ifaces->mac);
+	return true;
+}
+
+/* Whose key pair and certificate it has: its own or, as a clone, its original's. */
+static const char *key_name(const struct cta *cta, const struct args *args)
+{
+	const struct node *original = args_node(args, "copy_of");
+
+	return original ? original->name : cta->node->name;
+}
+
+static unsigned key_bits(const struct args *args)
+{
+	const struct node *original = args_node(args, "copy_of");
+
+	return original ? ((const struct cta *)original->state)->rsa_bits :
+	                  (unsigned)args_int(args, "rsa_bits", CTA_RSA_BITS_DEFAULT);
+}
+
 /* The key pair for life, in the module or in a token that does its RSA part. */
 static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits, char error[MODEL_ERROR_LEN])
 {
@@ -610,7 +642,8 @@ static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits,
 		snprintf(error, MODEL_ERROR_LEN, "rsa_part: %s", why);
 		return false;
 	}
-	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world_of(cta->node->sim)), cta->node->name, bits);
+	cta->rsa = sm_install_rsa(cta->sm, world_key_pool(world_of(cta->node->sim)), key_name(cta, args), bits);
+	cta->rsa_bits = (uint16_t)bits;
 	if (!cta->rsa)
 		snprintf(error, MODEL_ERROR_LEN, "rsa_part: %s", crypto_token_failure(sm_crypto(cta->sm)));
 	return cta->rsa != 0;
@@ -620,7 +653,7 @@ static bool install_rsa(struct cta *cta, const struct args *args, unsigned bits,
 static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERROR_LEN])
 {
 	struct world *world = world_of(cta->node->sim);
-	unsigned bits = (unsigned)args_int(args, "rsa_bits", CTA_RSA_BITS_DEFAULT);
+	unsigned bits = key_bits(args);
 	const uint8_t *mac = cta->node->ifaces->mac;
 	const char *number = args_text(args, "provisioned", NULL);
 	const struct der *root = world_authority(world, AUTHORITY_OPERATOR_ROOT);
@@ -636,7 +669,7 @@ static bool equip(struct cta *cta, const struct args *args, char error[MODEL_ERR
 	sm_install_root(cta->sm, root->bytes, root->len);
 	name_principal(cta, number, mac);
 	if (!number || args_bool(args, "managed", false))
-		world_device_certificate(world, cta->node->name, bits, mac, &cta->device_cert);
+		world_device_certificate(world, key_name(cta, args), bits, mac, &cta->device_cert);
 	if (!number)
 		return true;
 	cta->number = memcpy(cta + 1, number, strlen(number) + 1);
@@ -680,7 +713,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	struct node *kdc = args_node(args, "kdc"), *cmts = args_node(args, "head_end"), *sc = args_node(args, "controller");
 	struct cta *cta;
 
-	if (!places_known(node, args, error))
+	if (!places_known(node, args, error) || !copy_hardware(node, args, error))
 		return false;
 	cta = owner.ctx = sim_alloc(sizeof *cta + strlen(args_text(args, "provisioned", "")) + 1);
 	cta->node = node;
@@ -794,6 +827,8 @@ static const struct param params[] = {
 	  .doc = "of a provisioned one's operator certificate, from the run's beginning" },
 	{ .name = "dhcp", .type = VALUE_BOOL, .preset = "false",
 	  .doc = "it gets address, configuration and software from its head-end; its interface is { link, \"none\" }" },
+	{ .name = "copy_of", .type = VALUE_NODE,
+	  .doc = "attack P1: it is a hardware clone of this cta: the same MAC, key pair and manufacturer's certificate" },
 	{ .name = "managed", .type = VALUE_BOOL, .preset = "false",
 	  .doc = "it takes new operator certificates though it is provisioned; one that is not provisioned always does" },
 	{ .name = "reboot_after", .type = VALUE_TIME, .preset = "3s", .doc = "how long after a new certificate it reboots, once its line is idle" },

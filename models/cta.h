@@ -59,6 +59,7 @@ struct cta {
 	bool keeps_ticket;                 /* changed software (attack T2) */
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	uint8_t payload_type;
+	uint16_t rsa_bits;
 	struct machine telephony, line;
 
 	struct cta_ticket ticket;

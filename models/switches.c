@@ -17,6 +17,7 @@ const struct switch_def switch_table[] = {
 	{ "esp.iv", "explicit|implicit", "", "the IV of ESP: random and sent along, or made from SPI and sequence number [0075]" },
 	{ "esp.replay_window", "on|off", "E1", "the 64-packet replay window of ESP" },
 	{ "intercept.authorise", "on|off", "S8", "a call's key is released to one with a warrant for its number only [0099]" },
+	{ "hfc.clone_detection", "on|off", "P1", "a head-end asks the others whether a MAC has an address there before it gives it one" },
 	{ "kdc.cache_after_verify", "on|off", "K10", "a certificate's thumbprint is remembered only once its chain has been verified" },
 	{ "kdc.cache_recheck_time", "on|off", "K10", "a certificate whose thumbprint is known is still held to its times and usage" },
 	{ "kdc.check_mac_ip", "on|off", "P3", "manufacturer certificate: its head-end is asked for the lease of the source address" },

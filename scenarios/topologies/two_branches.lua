@@ -10,6 +10,7 @@ return function(net, opts)
     operations = false,               -- provisioning CA "pca", billing host "bh", customer service "service" (number 411), DHCP
     restricted = "411", reach = "",   -- with operations: numbers that a CTA without an account may call, addresses that it reaches for them
     service = { answers = "agent" },  -- with operations: who answers there, agent or menu
+    clones = "unknown",               -- with operations: "asked": the head-ends ask each other before they give a device an address [0133]
     server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
     escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })
@@ -66,6 +67,7 @@ return function(net, opts)
       on = { { lan, lan_net .. "2/24" }, { hfc, hfc_net .. "1/16" } }, gateway = lan_net .. "1", hfc = hfc, kdc = kdc,
       controller = sc, unprovisioned = pools[1], provisioned = pools[2],
       reach = opts.operations and opts.reach ~= "" and opts.reach or nil,
+      peers = opts.operations and opts.clones == "asked" and "cmts" .. 3 - branch or nil,
     }
   end
 
