@@ -529,6 +529,7 @@ static void attacker_destroy(struct node *node)
 		free(r);
 	}
 	wire_streams_free(a->streams);
+	attacker_drop_kdc(a);
 	if (a->sm)
 		sm_free(a->sm);
 	der_free(&a->cert);
@@ -748,6 +749,13 @@ static const struct param mitm_params[] = {
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
 	{ .name = NULL },
 };
+static const struct param false_kdc_params[] = {
+	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose requests; its traffic passes the link" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
+	{ .name = "certificate", .type = VALUE_TEXT, .preset = "made up", .choices = "made up|own",
+	  .doc = "as a KDC's by a CA that it has made up; or the one that it has as a customer, which needs provisioned" },
+	{ .name = NULL },
+};
 static const struct param ticket_params[] = {
 	{ .name = "server", .type = VALUE_TEXT, .required = true, .doc = "for whom: \"sc/sc1\"" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "asked over TCP" },
@@ -783,6 +791,8 @@ static const struct verb attacker_verbs[] = {
 	  present_params, "sent", attacker_verb_present_ticket },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
+	{ "false_kdc", "is a KDC of its own to the victim, over TCP, whoever is asked (attacks K3, K4)", false_kdc_params, "mitm",
+	  attacker_verb_false_kdc },
 	{ "ticket", "gets a ticket by PKINIT, in its own name if no other is given. Needs provisioned", ticket_params, "own_ticket",
 	  attacker_verb_ticket },
 	{ NULL, NULL, NULL, NULL, NULL },

@@ -107,6 +107,9 @@ struct attacker {
 	struct secure_module *sm;       /* NULL: without an account */
 	struct pkinit_identity identity;
 	struct der cert;
+	struct secure_module *kdc_sm;   /* of a KDC of its own; NULL: it has been none */
+	struct pkinit_kdc kdc;          /* its certificates are owned */
+	key_handle server_key;          /* made up: what it seals tickets under */
 };
 
 /* attacker.c */
@@ -144,6 +147,7 @@ void attacker_verb_inject(struct node *node, const struct args *args, struct ver
 void attacker_verb_forge_bye(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_present_ticket(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_false_kdc(struct node *node, const struct args *args, struct verb_result *result);
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
 /* Sends payload to whoever sent the captured datagram, as if from where it was going. */
 void attacker_send_answer(const struct deed *capture, const struct der *payload, struct verb_result *result);
@@ -166,6 +170,11 @@ void attacker_verb_forge_krb_error(struct node *node, const struct args *args, s
  * operator's. Owned by the caller. False: no number.
  */
 bool attacker_forge_certificate(struct node *node, const char *number, struct der *out);
+/* A KDC of its own, under a made-up CA or with its own customer's certificate (own). Takes the place of the one before. */
+void attacker_equip_kdc(struct attacker *attacker, bool own);
+void attacker_drop_kdc(struct attacker *attacker);
+/* That KDC's AS-REP to a request: a ticket that nobody can open, under a session key that the client gets. Owned by the caller. */
+bool attacker_false_reply(struct attacker *attacker, const struct der *request, struct der *reply);
 void attacker_verb_forge_file(struct node *node, const struct args *args, struct verb_result *result);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * What the attacker signs itself; see attacker.h. It has made up CAs under the names of the real ones, with keys of its own, and signs
- * with them what CA, manufacturer and operator sign: certificates (attack K10), configurations and software images (attack P8).
+ * with them what CA, manufacturer and operator sign: certificates (attack K10), configurations and software images (attack P8), a KDC's
+ * replies (attack K3; with its own customer's certificate: K4).
  * Names and forms are everybody's; the keys of the real ones it does not have.
  */
 #include "models/attacker.h"
@@ -16,7 +17,7 @@
 #define MADE_UP_LIFE_S (365 * DAY_S)
 #define IMAGE_SLACK 1024 /* bytes of code left out, so that the forged image has no more blocks than the real one */
 #define CONFIG_TEXT_MAX 2048
-#define SERIAL 66
+enum { SERIAL_CA = 66, SERIAL_CERTIFICATE, SERIAL_KDC }; /* issuer and serial number tell certificates apart */
 
 enum made_up { FALSE_OPERATOR, FALSE_MANUFACTURER };
 static const struct {
@@ -37,7 +38,7 @@ static void make_up(struct node *node, enum made_up which, struct made_up_ca *ou
 {
 	struct world *world = world_of(node->sim);
 	struct cert_request request = { .kind = CERT_ROOT, .common_name = made_up_cas[which].common_name,
-		                        .organisation = made_up_cas[which].organisation, .serial = SERIAL,
+		                        .organisation = made_up_cas[which].organisation, .serial = SERIAL_CA,
 		                        .not_before_s = node->sim->epoch_s - MADE_UP_LIFE_S,
 		                        .not_after_s = node->sim->epoch_s + MADE_UP_LIFE_S };
 	char name[2 * NODE_NAME_MAX];
@@ -57,7 +58,7 @@ bool attacker_forge_certificate(struct node *node, const char *number, struct de
 	struct world *world = world_of(node->sim);
 	uint8_t id[PHONE_ID_LEN];
 	struct cert_request request = { .kind = CERT_OPERATOR, .organisation = "Network Operator", .phone_id = id, .realm = WORLD_REALM,
-		                        .serial = SERIAL, .not_before_s = node->sim->epoch_s - MADE_UP_LIFE_S,
+		                        .serial = SERIAL_CERTIFICATE, .not_before_s = node->sim->epoch_s - MADE_UP_LIFE_S,
 		                        .not_after_s = node->sim->epoch_s + MADE_UP_LIFE_S };
 	struct made_up_ca ca;
 	size_t key_len;
@@ -69,6 +70,79 @@ bool attacker_forge_certificate(struct node *node, const char *number, struct de
 	make_up(node, FALSE_OPERATOR, &ca);
 	ok = cert_issue(world_crypto(world), &request, key, key_len, NULL, 0, &ca.cert, ca.key, ca.key_len, out);
 	der_free(&ca.cert);
+	return ok;
+}
+
+/* A KDC */
+
+static void certify_kdc(struct node *node, const char *key_name, struct pkinit_kdc *out)
+{
+	struct world *world = world_of(node->sim);
+	struct cert_request request = { .kind = CERT_KDC, .common_name = key_name, .organisation = "Network Operator", .realm = WORLD_REALM,
+		                        .serial = SERIAL_KDC, .not_before_s = node->sim->epoch_s - MADE_UP_LIFE_S,
+		                        .not_after_s = node->sim->epoch_s + MADE_UP_LIFE_S };
+	struct made_up_ca ca;
+	size_t key_len;
+	const uint8_t *key = key_pool_get(world_key_pool(world), key_name, WORLD_KDC_BITS, &key_len);
+	bool ok;
+
+	make_up(node, FALSE_OPERATOR, &ca);
+	ok = cert_issue(world_crypto(world), &request, key, key_len, NULL, 0, &ca.cert, ca.key, ca.key_len, &out->cert);
+	assert(ok && "a CA can issue certificates");
+	(void)ok;
+	out->ca_cert = ca.cert;
+}
+
+void attacker_drop_kdc(struct attacker *a)
+{
+	if (!a->kdc_sm)
+		return;
+	sm_destroy_key(a->kdc_sm, a->server_key);
+	sm_destroy_key(a->kdc_sm, a->kdc.rsa_key);
+	der_free(&a->kdc.cert);
+	der_free(&a->kdc.ca_cert);
+	sm_free(a->kdc_sm);
+	a->kdc_sm = NULL;
+}
+
+void attacker_equip_kdc(struct attacker *a, bool own)
+{
+	struct node *node = a->node;
+	struct world *world = world_of(node->sim);
+	const struct der *ca = world_authority(world, AUTHORITY_OPERATOR); /* which stands in every reply of a KDC */
+	char name[2 * NODE_NAME_MAX];
+
+	attacker_drop_kdc(a);
+	a->kdc_sm = world_module(world, node, "false KDC");
+	a->server_key = sm_generate_des3(a->kdc_sm, "made up");
+	snprintf(name, sizeof name, "%s/false-kdc", node->name);
+	a->kdc.rsa_key = sm_install_rsa(a->kdc_sm, world_key_pool(world), own ? node->name : name, own ? ATTACKER_RSA_BITS : WORLD_KDC_BITS);
+	if (!own) {
+		certify_kdc(node, name, &a->kdc);
+		return;
+	}
+	der_copy(&a->kdc.cert, a->cert.bytes, a->cert.len);
+	der_copy(&a->kdc.ca_cert, ca->bytes, ca->len);
+}
+
+bool attacker_false_reply(struct attacker *a, const struct der *request, struct der *reply)
+{
+	struct node *node = a->node;
+	struct crypto *crypto = world_crypto(world_of(node->sim));
+	struct krb_as_facts facts = { .preauth = KRB_PREAUTH_NONE };
+	struct krb_ticket_facts ticket;
+	int64_t now_s = sim_unix_s(node->sim);
+	bool ok = krb_as_parse(crypto, request->bytes, request->len, &facts);
+
+	if (ok) {
+		ticket = (struct krb_ticket_facts){ .client = facts.client, .server = facts.server, .auth_time_s = now_s,
+			                            .start_time_s = now_s, .end_time_s = now_s + ATTACKER_TICKET_S };
+		ok = (facts.preauth == KRB_PREAUTH_PKINIT || facts.preauth == KRB_PREAUTH_PKINIT_DRAFT) &&
+		     pkinit_reply_build(a->kdc_sm, &a->kdc, a->server_key, &facts, &ticket,
+		                        facts.preauth == KRB_PREAUTH_PKINIT_DRAFT ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM,
+		                        world_now(node->sim), reply);
+	}
+	krb_as_facts_free(&facts);
 	return ok;
 }
 

@@ -359,24 +359,26 @@ static bool has_account(const struct attacker *a, struct verb_result *result)
 	return a->sm != NULL;
 }
 
-void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result)
+/* config has what the kind of man in the middle needs; the rest is the same for all. */
+static void begin_mitm(struct node *node, const struct args *args, struct mitm_config *config, struct verb_result *result)
 {
 	struct attacker *a = node->state;
 	struct deed *d;
 
-	if (!has_account(a, result))
-		return;
 	if (a->mitm || !a->iface->ip) {
 		snprintf(result->error, sizeof result->error, a->iface->ip ? "it is in the middle already; stop() that first" :
 		         "%s has no address on the link", node->name);
 		return;
 	}
 	d = deed_new(node, DEED_MITM, &attacker_mitm_class);
-	d->from = args_node(args, "victim");
-	d->to = args_node(args, "kdc");
-	d->mitm = mitm_new(&(struct mitm_config){ .node = node, .iface = a->iface, .sm = a->sm, .identity = &a->identity, .number = a->number,
-		                                  .victim = d->from, .kdc = d->to, .changed = on_mitm_changed, .retire = on_mitm_retires,
-		                                  .ctx = d });
+	d->from = config->victim = args_node(args, "victim");
+	d->to = config->kdc = args_node(args, "kdc");
+	config->node = node;
+	config->iface = a->iface;
+	config->changed = on_mitm_changed;
+	config->retire = on_mitm_retires;
+	config->ctx = d;
+	d->mitm = mitm_new(config);
 	if (!d->mitm) {
 		snprintf(result->error, sizeof result->error, "TCP port 88 of %s is taken", node->name);
 		deed_free(&d->object);
@@ -385,6 +387,36 @@ void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_
 	a->mitm = d;
 	deed_hold(&a->others, d);
 	result->value = value_object(&d->object);
+}
+
+void attacker_verb_mitm(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct attacker *a = node->state;
+	struct mitm_config config = { .sm = a->sm, .identity = &a->identity, .number = a->number };
+
+	if (has_account(a, result))
+		begin_mitm(node, args, &config, result);
+}
+
+static bool false_answer(void *ctx, const struct der *request, struct der *reply)
+{
+	struct deed *d = ctx;
+
+	return attacker_false_reply(d->attacker, request, reply);
+}
+
+void attacker_verb_false_kdc(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct attacker *a = node->state;
+	bool own = strcmp(args_text(args, "certificate", "made up"), "own") == 0;
+	struct mitm_config config = { .answer = false_answer };
+
+	if (own && !has_account(a, result))
+		return;
+	if (!a->mitm)
+		attacker_equip_kdc(a, own);
+	config.sm = a->kdc_sm;
+	begin_mitm(node, args, &config, result);
 }
 
 /* PKINIT in its own name, an honest customer's request; or in another's, with a certificate that it has signed itself. */

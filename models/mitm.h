@@ -11,6 +11,8 @@
  *  4. the victim's ESP is opened, the SIP in it read, and in its requests to the server the caller's number made its own; a call's sub-key is unwrapped from the session description, and with it the
  *     CTA-to-CTA signaling and the RTP are opened.
  * Under pkinit.bind = aschecksum the victim refuses in step 2, and nothing follows.
+ *
+ * It can also be a KDC of its own (attacks K3, K4): then nobody is asked, and of what follows it can open nothing.
  */
 #ifndef TOLLGATE_MODELS_MITM_H
 #define TOLLGATE_MODELS_MITM_H
@@ -33,6 +35,8 @@ struct mitm_config { /* all borrowed */
 	const struct pkinit_identity *identity;
 	const char *number;            /* its own, digits */
 	const struct node *victim, *kdc;
+	/* May be NULL. Answers the victim's AS-REQ without asking anybody; false: with nothing. reply is the caller's. */
+	bool (*answer)(void *ctx, const struct der *request, struct der *reply);
 	/* Something of the facts has changed; tag: of an AS-REP that went to the victim just now, or 0. */
 	void (*changed)(void *ctx, uint64_t tag);
 	/* Takes the KDC client, whose last connection may still be closing; frees it with its node. */
