@@ -74,12 +74,25 @@ static void finish(struct kdc_client *c, const uint8_t *bytes, size_t len, uint6
 
 /* UDP */
 
+/* About a copy of our request that the network or somebody else made: each of our tries is new (RFC 4120 section 3.1.3). */
+static bool about_a_copy(const struct packet *p)
+{
+	struct krb_error_info info;
+
+	return krb_type(p->data, p->len) == KRB_ERROR && krb_error_parse(p->data, p->len, &info) &&
+	       info.code == KRB_AP_ERR_REPEAT;
+}
+
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
 	struct kdc_client *c = ((struct question *)socket->ctx)->client;
 
 	if (from->src != c->kdc_ip || from->sport != KDC_PORT) {
 		trace_refuse(c->node, "kdc_client.source", from->src, from->tag, "");
+		return;
+	}
+	if (about_a_copy(packet)) {
+		message_accept(c->node, from->tag);
 		return;
 	}
 	packet_keep(packet);

@@ -2,6 +2,7 @@
  * Asking a KDC: one Kerberos message there, one back, over TCP with its four-byte length (RFC 4120 section 7.2.2) or over UDP with
  * IP fragmentation [0069]. It retries with back-off what the network loses; what the answer says is its caller's business.
  * Each try over UDP has a port of its own, so that a late answer to an older request is not taken for one to the newest.
+ * A KRB-ERROR that says KRB_AP_ERR_REPEAT over UDP is about a copy and ends nothing: the answer is still to come.
  * Refusals: "kdc_client.source" (not the KDC), "krb.too_long" (a TCP answer beyond KRB_MESSAGE_MAX).
  */
 #ifndef TOLLGATE_MODELS_KDC_CLIENT_H

@@ -33,6 +33,7 @@ struct client_rig {
 	bool ask_again, free_inside;
 	sim_ns at_ns;
 	uint16_t ports[CONNECTIONS_MAX];
+	bool errors_first;       /* UDP: a KRB_AP_ERR_REPEAT goes ahead of each answer */
 };
 
 static bool build_request(void *ctx, struct der *out)
@@ -87,6 +88,20 @@ static void on_think(struct sim *sim, struct event *event)
 	udp_send(&reply->r->socket, 0, reply->dst, reply->dport, packet);
 }
 
+static void send_repeat(struct client_rig *r, const struct udp_from *to)
+{
+	struct krb_error_info info = { .code = KRB_AP_ERR_REPEAT, .stime = world_now(r->rig.sim) };
+	struct der der = { 0 };
+	struct packet *packet;
+
+	ck_assert(krb_name_set(&info.server, "krbtgt", WORLD_REALM));
+	ck_assert(krb_error_build(world_crypto(r->rig.world), &info, &der));
+	packet = packet_new(r->rig.sim, (uint32_t)der.len);
+	memcpy(packet_append(packet, (uint32_t)der.len), der.bytes, der.len);
+	udp_send(&r->socket, 0, to->src, to->sport, packet);
+	der_free(&der);
+}
+
 static void on_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
 {
 	struct client_rig *r = socket->ctx;
@@ -96,6 +111,8 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	r->ports[r->requests++ % CONNECTIONS_MAX] = from->sport;
 	if (r->conduct == SILENT && r->requests <= r->good_after)
 		return;
+	if (r->errors_first)
+		send_repeat(r, from);
 	sim_cancel(r->rig.sim, &reply->event);
 	*reply = (struct reply){ .r = r, .dst = from->src, .dport = from->sport, .number = get_be16(packet->data) };
 	sim_after(r->rig.sim, &reply->event, r->think_ns, on_think, NULL);
@@ -318,6 +335,22 @@ START_TEST(a_slow_kdc_is_waited_for)
 }
 END_TEST
 
+/* The network doubles a request: what the KDC says of the copy may be faster than its answer. */
+START_TEST(an_error_about_a_copy_ends_nothing)
+{
+	struct client_rig r;
+
+	make(&r, &rig_clean, 1, false);
+	r.errors_first = true;
+	r.think_ns = 100 * NS_PER_MS;
+	ask(&r);
+	rig_run_for(&r.rig, 100 * NS_PER_S);
+	ck_assert_uint_eq(r.answers, 1);
+	ck_assert_uint_eq(r.number, 1);
+	done(&r);
+}
+END_TEST
+
 START_TEST(only_the_kdc_is_heard)
 {
 	struct client_rig r;
@@ -447,6 +480,7 @@ int main(void)
 	tcase_add_test(t, a_bad_line_only_delays);
 	tcase_add_test(t, nobody_there);
 	tcase_add_test(t, a_slow_kdc_is_waited_for);
+	tcase_add_test(t, an_error_about_a_copy_ends_nothing);
 	tcase_add_test(t, only_the_kdc_is_heard);
 	tcase_add_test(t, who_has_nothing_to_ask_gives_up);
 	tcase_add_test(t, cancelled_or_freed_at_any_moment);
