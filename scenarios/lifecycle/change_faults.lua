@@ -3,10 +3,10 @@
 --- certificate that works, and what was not changed is at the next try. every=2: every other fault only.
 scenario {
   title = "Change of service with faults", tags = { "lifecycle", "loss", "faults", "fig9" }, args = { wan = "10ms", every = 1 },
-  limit = "1000h",
+  limit = "10000h",
 }
 
-local net = topology "two_branches" { wan = { delay = args.wan }, operations = true, association_lifetime = "60s" }
+local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1, reboot_after = "1s" }
 local life = shared "lifecycle" (net, { ctas = { alice } })
 for _, name in ipairs { "hfc1", "lan1", "lan4" } do
@@ -28,7 +28,7 @@ local turn = 0
 local function change(what, disturb)
   turn = turn % #options + 1
   local wish = options[turn]
-  wait "61s" -- no association lasts
+  life.rest()
   local customer = net.pca:customer(net.pca:number { node = alice })
   life.attempt(alice, "want=change;options=" .. wish, what, function()
     return net.pca:options(net.pca:number { node = alice }) == wish

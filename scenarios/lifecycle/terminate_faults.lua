@@ -6,7 +6,7 @@ scenario {
   limit = "10000h",
 }
 
-local net = topology "two_branches" { wan = { delay = args.wan }, operations = true, association_lifetime = "60s" }
+local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1, reboot_after = "1s" }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
 local life = shared "lifecycle" (net, { ctas = { alice }, others = { 0, 1 } })
@@ -52,7 +52,7 @@ end
 
 local function terminate(what, disturb)
   provision(what)
-  wait "61s" -- no association lasts
+  life.rest()
   local old = number()
   life.attempt(alice, "want=terminate", what, function() return number() == nil end, disturb)
   claim(what .. ": nobody knows the customer", net.pca:customer(old) == nil and net.bh:customer(old) == nil)
@@ -62,7 +62,7 @@ end
 local function find_out(what, disturb)
   provision(what)
   life.attempt(alice, "want=terminate", what, function() return number() == nil end)
-  wait "61s"
+  wait "61s" -- not for so long that it learns by renewing its lease
   finds_out(what, disturb)
 end
 

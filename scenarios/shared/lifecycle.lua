@@ -60,6 +60,11 @@ return function(net, given)
     return call.state == "over" or call.state == "failed"
   end
 
+  -- Until no association lasts, also between servers: their exchanges are lost like all else.
+  function life.rest()
+    wait "61min"
+  end
+
   -- A call to customer service, as far as it goes. What was answered in the end, or nil.
   function life.ask(cta, text, disturb)
     local said
