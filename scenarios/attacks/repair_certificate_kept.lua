@@ -26,8 +26,7 @@ run(function()
   call:hangup()
   dev:expect { telephony = "ProvisionedAccess", hfc = "ProvisionedAccess", certificates = 1, within = "2min" }
   call_bob()
-  wait "1s"
-  local answered = net.sc2.answered
+  net.bh:expect { repair_calls = 1, within = "1min" }
   claim("the ticket ends with the certificate", attacked() or dev.ticket_ends < ns "481min", time(dev.ticket_ends))
   local number = "610-555-0200"
 
@@ -38,7 +37,8 @@ run(function()
       expect_refusals { by = "kdc.cert_expired", at = net.kdc1, count = at_least(1) }
       call = dev:dial(bob.number)
       call:expect { state = "failed", status = 403, within = "10s" }
-      net.sc2:expect { answered = answered }
+      wait "1min"
+      net.bh:expect { repair_calls = 1 }
     end,
     succeeded = function()
       dev:expect { telephony = "ProvisionedAccess", certificates_removed = 0 }
@@ -48,7 +48,7 @@ run(function()
       dev:restart()
       dev:expect { "a ticket issued after the end", telephony = "ProvisionedAccess", tickets = tickets + 1, within = "2min" }
       call_bob()
-      net.sc2:expect { "calls after the end are on record", answered = answered + 2, within = "1s" }
+      net.bh:expect { "toll calls on the facility's account", repair_calls = 3, repair_seconds = at_least(25), within = "1min" }
       claim("and the number is the facility's", net.bh:kind(number) == "repair", number)
     end,
   }
