@@ -119,7 +119,7 @@ static const struct flow_request *request_of(const struct transaction *t)
 	return t->machine.state == TAKING_BACK ? &step_of(t)->take_back : &step_of(t)->act;
 }
 
-static const struct customer *customer_of(const struct transaction *t, enum side side)
+static struct customer *customer_of(const struct transaction *t, enum side side)
 {
 	return side == BEFORE ? t->before : t->after;
 }
@@ -154,7 +154,7 @@ static void name_request(const struct transaction *t, char state[RADIUS_TEXT_MAX
 
 static void fill(const struct transaction *t, const struct flow_request *request, struct radius *q)
 {
-	const struct customer *c = customer_of(t, request->side);
+	struct customer *c = customer_of(t, request->side);
 
 	q->code = request->code;
 	set(q->connect_info, request->about);
@@ -168,7 +168,7 @@ static void fill(const struct transaction *t, const struct flow_request *request
 	}
 	set(q->calling_station, c->device->mac_text);
 	if (request->code == RADIUS_COA_REQUEST)
-		q->framed_ip = c->device->ip;
+		q->framed_ip = customer_ip(c);
 }
 
 static uint32_t peer_ip(const struct transaction *t)

@@ -352,6 +352,7 @@ struct customer *customer_add(struct provisioning_store *s, const struct custome
 	snprintf(c->options, sizeof c->options, "%s", request->options);
 	snprintf(c->controller, sizeof c->controller, "%s", request->controller);
 	c->device = request->device;
+	c->ip = request->device->ip;
 	c->repair = request->repair;
 	c->replaces = request->replaces;
 	c->pending = true;
@@ -364,6 +365,13 @@ struct customer *customer_add(struct provisioning_store *s, const struct custome
 	name_index_set(s->by_number, c->number, c);
 	*place_at_device(c) = c;
 	return c;
+}
+
+uint32_t customer_ip(struct customer *c)
+{
+	if (strcmp(c->device->controller, c->controller) == 0)
+		c->ip = c->device->ip;
+	return c->ip;
 }
 
 void customer_settle(struct provisioning_store *s, struct customer *c)

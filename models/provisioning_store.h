@@ -54,6 +54,7 @@ struct customer {
 	char options[RADIUS_TEXT_MAX];     /* "caller-id,3way" */
 	char controller[KRB_NAME_MAX + 1]; /* of its segment */
 	struct device *device;
+	uint32_t ip;                       /* of the device, when it was last reported in that segment */
 	bool repair;                       /* of a repair facility */
 	bool pending;                      /* reserved by a transaction that has not come to its end */
 	struct customer *replaces;         /* of the same device, on a move; NULL */
@@ -105,6 +106,8 @@ struct customer_request {
 };
 /* A pending customer with a fresh ID. The number is free (asserted). NULL: no room. */
 struct customer *customer_add(struct provisioning_store *store, const struct customer_request *request);
+/* The address of its device in its own segment, wherever the device is now: by it the controller finds the head-end. */
+uint32_t customer_ip(struct customer *customer);
 /* It is pending no longer. */
 void customer_settle(struct provisioning_store *store, struct customer *customer);
 /*
