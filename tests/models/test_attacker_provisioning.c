@@ -665,6 +665,31 @@ START_TEST(a_refusal_is_forged)
 }
 END_TEST
 
+/* What needs an account, or an AP-REQ, and has none; a KDC of its own that nobody asks. */
+START_TEST(refused_deeds)
+{
+	struct bench *b = bench_new();
+	struct object *any = does(b->mallory, "capture", NULL), *kdc;
+
+	fails(b->mallory, "ticket", ARGS(TEXT("server", "sc/sc1"), NODE("kdc", b->bob), TEXT("as", "2155550101")), "no account");
+	fails(b->mallory, "false_kdc", ARGS(NODE("victim", b->alice), NODE("kdc", b->bob), TEXT("certificate", "own")), "no account");
+	fails(b->mallory, "present_ticket", ARGS(OBJECT("capture", any)), "AP-REQ");
+	put_file(b, "A", 100);
+	reads(b, &b->by_alice);
+	ck_assert(ready(any));
+	fails(b->mallory, "present_ticket", ARGS(OBJECT("capture", any)), "AP-REQ");
+	drop(any);
+	for (int i = 0; i < 2; i++) {
+		kdc = does(b->mallory, "false_kdc", ARGS(NODE("victim", b->alice), NODE("kdc", b->bob)));
+		fails(b->mallory, "false_kdc", ARGS(NODE("victim", b->alice), NODE("kdc", b->bob)), "in the middle already");
+		has_text(kdc, "fate", NULL);
+		call(b->mallory, "release", NULL);
+		drop(kdc);
+	}
+	bench_end(b);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("attacker_provisioning");
@@ -684,6 +709,7 @@ int main(void)
 	tcase_add_loop_test(t, a_certificate_is_brought, 0, 2);
 	tcase_add_test(t, nobody_takes_it);
 	tcase_add_test(t, a_refusal_is_forged);
+	tcase_add_test(t, refused_deeds);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }

@@ -330,7 +330,8 @@ static void deaf(struct udp_socket *socket, struct packet *packet, const struct 
 	(void)socket, (void)packet, (void)from;
 }
 
-static void rig_make(struct rig *r, enum intercept_form form)
+/* off: a switch that is off; NULL: none */
+static void rig_make_without(struct rig *r, enum intercept_form form, const char *off)
 {
 	static const struct link_params params = { .delay_ns = NS_PER_MS };
 	const struct arg kdc[] = { { "ticket_lifetime", { .type = VALUE_TIME, .integer = 24 * HOUR_NS } },
@@ -340,6 +341,7 @@ static void rig_make(struct rig *r, enum intercept_form form)
 	memset(r, 0, sizeof *r);
 	r->sim = sim_new(3, SIM_DEFAULT_EPOCH_S);
 	r->world = world_new(r->sim, 7, cache);
+	ck_assert(!off || world_switch_set(r->world, off, "off", error));
 	r->link = link_new(r->sim, "lan", &params);
 	r->kdc = node_on(r, "kdc1", KDC_IP);
 	ck_assert_msg(make(r->kdc, &model_kdc, kdc, 2, error), "%s", error);
@@ -352,6 +354,11 @@ static void rig_make(struct rig *r, enum intercept_form form)
 	udp_bind(r->alice, &r->caller, CALLER_PORT, deaf, r);
 	udp_bind(r->bob, &r->callee, CALLEE_PORT, deaf, r);
 	watch(r->sim, &r->watcher, TRACE_REFUSAL);
+}
+
+static void rig_make(struct rig *r, enum intercept_form form)
+{
+	rig_make_without(r, form, NULL);
 }
 
 static void rig_end(struct rig *r)
@@ -763,6 +770,47 @@ START_TEST(holder_gives_something_else)
 }
 END_TEST
 
+/* S4: cookies that change places, with and without a key for each (_i). */
+START_TEST(swapped_cookies)
+{
+	struct rig *r = sim_alloc(sizeof *r);
+	struct intercept *holder;
+
+	rig_make_without(r, INTERCEPT_COOKIE, _i ? "cookie.bind" : NULL);
+	holder = r->server[HOLDER].intercept;
+	talk(r, "call-1");
+	talk(r, "call-2");
+	warrant(r, HOUR_NS);
+	run_for(r, 5 * NS_PER_S);
+	ck_assert(!intercept_swap_cookies(holder, "call-1", "call-3"));
+	ck_assert(!intercept_swap_cookies(holder, "call-3", "call-1"));
+	ck_assert(!intercept_swap_cookies(r->server[SOURCE].intercept, "call-1", "call-2"));
+	ck_assert(intercept_swap_cookies(holder, "call-1", "call-2"));
+	asks(r, _i, _i ? "" : "cookie.integrity");
+	ck_assert_uint_eq(released(r), _i);
+	ck_assert(intercept_swap_cookies(holder, "call-2", "call-1")); /* and back */
+	asks(r, true, "");
+	ck_assert_uint_eq(released(r), _i + 1);
+	rig_end(r);
+	free(r);
+}
+END_TEST
+
+/* S8: nobody has a warrant. _i: the switch is off. */
+START_TEST(nobody_has_a_warrant)
+{
+	struct rig *r = sim_alloc(sizeof *r);
+
+	rig_make_without(r, _i & 2 ? INTERCEPT_COOKIE : INTERCEPT_KEPT, _i & 1 ? "intercept.authorise" : NULL);
+	talk(r, "call-1");
+	run_for(r, 5 * NS_PER_S);
+	asks(r, _i & 1, _i & 1 ? "" : "intercept.authorise");
+	ck_assert_uint_eq(released(r), _i & 1);
+	rig_end(r);
+	free(r);
+}
+END_TEST
+
 static void got_answer(void *ctx, const struct radius *answer, uint64_t tag)
 {
 	struct rig *r = ctx;
@@ -1152,6 +1200,8 @@ int main(void)
 	tcase_add_test(cookie, cookie_there_and_back);
 	tcase_add_test(cookie, local_call_is_kept);
 	tcase_add_loop_test(cookie, holder_gives_something_else, 0, 5);
+	tcase_add_loop_test(cookie, swapped_cookies, 0, 2);
+	tcase_add_loop_test(cookie, nobody_has_a_warrant, 0, 4);
 	tcase_add_test(cookie, strangers);
 	tcase_add_loop_test(cookie, parking_that_fails, 0, 2);
 	tcase_add_test(cookie, holder_is_silent);

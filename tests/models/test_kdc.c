@@ -662,6 +662,42 @@ START_TEST(an_expired_certificate_on_the_cache)
 }
 END_TEST
 
+/* P7: no ticket outlives a certificate, and none comes after it. _i: the switch is off. */
+START_TEST(a_certificate_past_its_end)
+{
+	struct rig_setup setup = { .seed = 3 };
+	struct krb_ticket_facts ticket;
+	struct kdc_rig r;
+	struct der cert;
+
+	if (_i)
+		setup.switches[0][0] = "cert.check_end", setup.switches[0][1] = "off";
+	rig_make(&r, &setup, false);
+	cert = rig_operator_certificate(&r, -60, 60);
+	r.identity.cert = cert;
+	rig_ask(&r);
+	rig_expect_ticket(&r, &ticket);
+	ck_assert_int_eq(ticket.end_time_s > SIM_DEFAULT_EPOCH_S + 60, _i);
+	rig_run(&r, 62 * NS_PER_S);
+	rig_ask(&r);
+	if (_i)
+		rig_expect_ticket(&r, &ticket);
+	else
+		rig_expect_refusal(&r, "kdc.cert_expired", KDC_ERR_INVALID_CERTIFICATE);
+	der_free(&cert);
+	/* what else is wrong with a certificate is so with the switch off, too: past its end and by a foreign CA, not begun yet */
+	r.identity.cert = cert = foreign_certificate(&r);
+	rig_ask(&r);
+	rig_expect_refusal(&r, "kdc.verify_certificate", KDC_ERR_CANT_VERIFY_CERTIFICATE);
+	der_free(&cert);
+	r.identity.cert = cert = rig_operator_certificate(&r, 600, 86400);
+	rig_ask(&r);
+	rig_expect_refusal(&r, "kdc.cert_not_yet_valid", KDC_ERR_INVALID_CERTIFICATE);
+	der_free(&cert);
+	rig_end(&r);
+}
+END_TEST
+
 /* A CA's end is the end of what was verified under it. */
 START_TEST(an_expired_ca_on_the_cache)
 {
@@ -1250,6 +1286,7 @@ int main(void)
 	tcase_add_test(t, silence_of_a_server);
 	tcase_add_loop_test(t, a_thumbprint_spares_the_chain, 0, 2);
 	tcase_add_loop_test(t, an_expired_certificate_on_the_cache, 0, 2);
+	tcase_add_loop_test(t, a_certificate_past_its_end, 0, 2);
 	tcase_add_test(t, an_expired_ca_on_the_cache);
 	tcase_add_loop_test(t, a_forged_certificate_on_the_cache, 0, 2);
 	tcase_add_loop_test(t, replays, 0, 8);

@@ -390,6 +390,46 @@ START_TEST(refusals_have_names_and_an_order)
 }
 END_TEST
 
+/* A switch that is off lets its own fault pass (attacks T2, T3) and no other. */
+START_TEST(a_switch_lets_one_fault_pass)
+{
+	static const struct { const char *set; enum fault passes; } rows[] = {
+		{ "sc.check_expiry=off", EXPIRED }, { "sc.verify_authenticator=off", WRONG_SESSION_KEY },
+	};
+	const char *const sets[] = { rows[_i].set, NULL };
+	struct pair p;
+	struct sink *sink;
+
+	pair_make(&p, &rig_clean, 1, sets);
+	sink = sink_new(p.rig.end[0].node, 4000);
+	rig_run_for(&p.rig, 10 * NS_PER_S);
+	for (enum fault f = NOT_A_REQUEST; f < FAULT_COUNT; f++) {
+		struct request good = request_of(&p), bad = good;
+
+		p.refuse = false;
+		build(&p, &good);
+		ck_assert_ptr_null(judged(&p, sink, &good));
+		ipsec_reset(p.rig.end[1].ipsec);
+		make_fault(&p, &bad, f);
+		if (f == STALE)
+			bad.spi = good.spi;
+		build(&p, &bad);
+		if (f == rows[_i].passes) {
+			ck_assert_ptr_null(judged(&p, sink, &bad));
+			ck_assert_uint_eq(ipsec_count(p.rig.end[1].ipsec), 1);
+			ipsec_reset(p.rig.end[1].ipsec);
+		} else {
+			ck_assert_ptr_nonnull(judged(&p, sink, &bad));
+			ck_assert_str_eq(p.rig.refused.line[0].word, named[f].check);
+		}
+		rig_run_for(&p.rig, 10 * NS_PER_S);
+	}
+	udp_unbind(&sink->socket);
+	free(sink);
+	pair_free(&p);
+}
+END_TEST
+
 static void not_yet_valid(struct pair *p, struct request *r)
 {
 	r->facts.start_time_s = sim_unix_s(p->rig.sim) + CLOCK_SKEW_S + 1;
@@ -993,6 +1033,7 @@ int main(void)
 	tcase_add_test(t, an_exchange_establishes_one_association_at_both_ends);
 	tcase_add_test(t, the_acceptor_sets_the_lifetime);
 	tcase_add_test(t, refusals_have_names_and_an_order);
+	tcase_add_loop_test(t, a_switch_lets_one_fault_pass, 0, 2);
 	tcase_add_test(t, the_edges_of_the_checks);
 	tcase_add_test(t, a_node_without_a_server_key_accepts_nobody);
 	tcase_add_test(t, a_replayed_request_is_stopped_by_the_cache_alone);
