@@ -1,8 +1,9 @@
 /*
  * What the files of the ladder know of each other.
  *
- * ladder.c selects rows and goes over them twice, first to lay the columns out, then to print; ladder_call.c finds the
- * messages of a call; ladder_layout.c has the columns and the line being drawn; ladder_text.c the texts on it.
+ * ladder_walk.c selects rows and goes over them twice, first to lay the columns out, then to have a pen draw them: that of
+ * ladder.c in the terminal, that of report_ladder.c on a page. ladder_call.c finds the messages of a call; ladder_layout.c has
+ * the columns and the line being drawn; ladder_text.c the texts on it.
  */
 #ifndef TOLLGATE_REPORTS_LADDER_INTERNAL_H
 #define TOLLGATE_REPORTS_LADDER_INTERNAL_H
@@ -112,5 +113,48 @@ bool call_filter_open(struct call_filter *filter, struct result_db *result, cons
 bool call_has_message(const struct call_filter *filter, const struct item *message);
 bool call_has_node(const struct call_filter *filter, const char *node);
 void call_filter_close(struct call_filter *filter);
+
+/* ---- ladder_walk.c ---- */
+
+#define LADDER_MEDIA_LABEL "media"
+
+struct ladder_flow { /* media of a node since the last bar */
+	int64_t sent, received;
+};
+
+struct ladder_walk;
+struct ladder_pen { /* how rows are drawn; each takes the ctx of ladder_walk_draw() */
+	/* Whether a row is to be drawn; counts it when it is not. Pauses are told between rows that are. */
+	bool (*wants)(void *ctx, const struct item *item);
+	void (*gap)(void *ctx, sim_ns pause_ns);
+	void (*media)(void *ctx, const struct ladder_walk *walk); /* flows, media_from_ns, media_to_ns */
+	void (*message)(void *ctx, const struct item *item);
+	void (*note)(void *ctx, const struct item *item);   /* a step or refusal at its node */
+	void (*across)(void *ctx, const struct item *item); /* of a call; a claim that failed */
+};
+
+struct ladder_walk { /* zeroed but for layout.width, utf8 and color before it is opened */
+	struct result_db *result;
+	const struct ladder_options *options;
+	struct call_filter call;
+	bool by_call, has_samples;
+	struct layout layout;
+	/* while drawing */
+	const struct ladder_pen *pen;
+	void *ctx;
+	sim_ns last_ns;            /* up to when has been told; negative: nothing yet */
+	struct ladder_flow *flows; /* by column */
+	bool media;                /* flows hold something */
+	sim_ns media_from_ns, media_to_ns;
+	int64_t folded;            /* messages drawn as part of a bar */
+};
+
+/* Checks node and call, measures the selection and lays it out. False: result->error. Close in any case. */
+bool ladder_walk_open(struct ladder_walk *walk, struct result_db *result, const struct ladder_options *options);
+/* Draws all rows, once. False: result->error. */
+bool ladder_walk_draw(struct ladder_walk *walk, const struct ladder_pen *pen, void *ctx);
+void ladder_walk_close(struct ladder_walk *walk);
+/* "sent/received: alice 498/497, bob 497/498"; caller frees. */
+char *ladder_media_text(const struct ladder_walk *walk);
 
 #endif
