@@ -11,6 +11,7 @@
 #include "crypto/derive.h"
 #include "models/authority.h"
 #include "models/directory.h"
+#include "models/slots.h"
 
 #define SWITCHES_MAX 64
 #define CENSUS_BUCKETS_FIRST 256
@@ -18,7 +19,7 @@
 
 struct census_key { /* a key somebody holds, or one from which a held key descends */
 	uint8_t id[KEY_ID_LEN];
-	struct census_key *parent, *next;
+	uint32_t parent, next;   /* numbers in the census; 0: none */
 	uint32_t holders;        /* modules that hold it */
 	uint32_t below : 31, watched : 1; /* live keys derived from it; has a struct key_watch */
 };
@@ -40,7 +41,8 @@ struct world {
 	char *defaults[SWITCHES_MAX];
 	void (*listen)(void *ctx, const struct key_news *news);
 	void *listen_ctx;
-	struct census_key **buckets;
+	struct slots census;              /* of struct census_key */
+	uint32_t *buckets;                /* numbers of keys */
 	size_t bucket_count, census_count;
 	struct key_watch *watches[WATCH_BUCKETS];
 	struct module_random { /* the streams of modules, which live as long as the world */
@@ -57,49 +59,67 @@ static size_t bucket_of(const struct world *world, const uint8_t id[KEY_ID_LEN])
 	return h & (world->bucket_count - 1);
 }
 
+static struct census_key *census_at(const struct world *world, uint32_t number)
+{
+	return slots_at(&world->census, number);
+}
+
+/* The number of a key; 0: not in the census. */
+static uint32_t census_number(const struct world *world, const uint8_t id[KEY_ID_LEN])
+{
+	uint32_t number = world->buckets[bucket_of(world, id)];
+
+	while (number && memcmp(census_at(world, number)->id, id, KEY_ID_LEN) != 0)
+		number = census_at(world, number)->next;
+	return number;
+}
+
 static struct census_key *census_find(const struct world *world, const uint8_t id[KEY_ID_LEN])
 {
-	struct census_key *k = world->buckets[bucket_of(world, id)];
+	uint32_t number = census_number(world, id);
 
-	while (k && memcmp(k->id, id, KEY_ID_LEN) != 0)
-		k = k->next;
-	return k;
+	return number ? census_at(world, number) : NULL;
+}
+
+static void bucket_put(struct world *world, uint32_t number)
+{
+	struct census_key *k = census_at(world, number);
+	uint32_t *bucket = &world->buckets[bucket_of(world, k->id)];
+
+	k->next = *bucket;
+	*bucket = number;
 }
 
 static void census_grow(struct world *world)
 {
-	struct census_key **old = world->buckets;
+	uint32_t *old = world->buckets;
 	size_t old_count = world->bucket_count;
 
 	world->bucket_count *= 2;
 	world->buckets = sim_alloc(world->bucket_count * sizeof *world->buckets);
 	for (size_t i = 0; i < old_count; i++)
 		while (old[i]) {
-			struct census_key *k = old[i];
-			size_t b = bucket_of(world, k->id);
+			uint32_t number = old[i];
 
-			old[i] = k->next;
-			k->next = world->buckets[b];
-			world->buckets[b] = k;
+			old[i] = census_at(world, number)->next;
+			bucket_put(world, number);
 		}
 	free(old);
 }
 
-static struct census_key *census_enter(struct world *world, const uint8_t id[KEY_ID_LEN])
+/* The number of a key, that is in the census then. */
+static uint32_t census_enter(struct world *world, const uint8_t id[KEY_ID_LEN])
 {
-	struct census_key *k = census_find(world, id);
-	size_t b;
+	uint32_t number = census_number(world, id);
 
-	if (k)
-		return k;
+	if (number)
+		return number;
 	if (world->census_count++ == world->bucket_count)
 		census_grow(world);
-	k = sim_alloc(sizeof *k);
-	memcpy(k->id, id, KEY_ID_LEN);
-	b = bucket_of(world, id);
-	k->next = world->buckets[b];
-	world->buckets[b] = k;
-	return k;
+	number = slots_take(&world->census);
+	memcpy(census_at(world, number)->id, id, KEY_ID_LEN);
+	bucket_put(world, number);
+	return number;
 }
 
 /* Where the pointer to a key's watch stands; it points to NULL when there is none. */
@@ -123,43 +143,53 @@ static struct key_watch *watch_take(struct world *world, struct census_key *k)
 	return watch;
 }
 
-static void census_leave(struct world *world, struct census_key *k)
+static bool census_needs(const struct world *world, uint32_t number)
 {
-	while (k && !k->holders && !k->below) {
-		struct census_key *parent = k->parent, **at = &world->buckets[bucket_of(world, k->id)];
-		struct key_watch *watch = k->watched ? watch_take(world, k) : NULL;
+	const struct census_key *k = census_at(world, number);
 
-		while (*at != k)
-			at = &(*at)->next;
+	return k->holders || k->below;
+}
+
+/* A key that nobody holds, and from which none descends, leaves; then its parent may have to. number 0: none. */
+static void census_leave(struct world *world, uint32_t number)
+{
+	while (number && !census_needs(world, number)) {
+		struct census_key *k = census_at(world, number);
+		struct key_watch *watch = k->watched ? watch_take(world, k) : NULL;
+		uint32_t parent = k->parent, *at = &world->buckets[bucket_of(world, k->id)];
+
+		while (*at != number)
+			at = &census_at(world, *at)->next;
 		*at = k->next;
-		free(k);
+		slots_give_back(&world->census, number);
 		world->census_count--;
 		if (watch)
 			watch->gone(watch->gone_ctx);
 		free(watch);
 		if (parent)
-			parent->below--;
-		k = parent;
+			census_at(world, parent)->below--;
+		number = parent;
 	}
 }
 
 static void census_news(struct world *world, const struct key_news *news)
 {
 	struct census_key *k;
+	uint32_t number;
 
 	if (news->life == KEY_LIFE_DEAD) {
-		k = census_find(world, news->id);
-		if (k && k->holders) {
-			k->holders--;
-			census_leave(world, k);
+		number = census_number(world, news->id);
+		if (number && census_at(world, number)->holders) {
+			census_at(world, number)->holders--;
+			census_leave(world, number);
 		}
 		return;
 	}
-	k = census_enter(world, news->id);
+	k = census_at(world, census_enter(world, news->id));
 	k->holders++;
 	if (news->has_parent && !k->parent && memcmp(news->parent, news->id, KEY_ID_LEN) != 0) {
-		k->parent = census_enter(world, news->parent);
-		k->parent->below++;
+		k->parent = census_enter(world, news->parent); /* k stays where it is */
+		census_at(world, k->parent)->below++;
 	}
 }
 
@@ -223,6 +253,7 @@ struct world *world_new(struct sim *sim, uint64_t pool_seed, const char *cache_d
 
 	world->sim = sim;
 	world->directory = directory_new();
+	world->census.item_size = sizeof(struct census_key);
 	world->bucket_count = CENSUS_BUCKETS_FIRST;
 	world->buckets = sim_alloc(world->bucket_count * sizeof *world->buckets);
 	for (size_t i = 0; switch_table[i].name; i++) {
@@ -255,13 +286,7 @@ void world_free(struct world *world)
 		free((char *)world->values[i]);
 		free(world->defaults[i]);
 	}
-	for (size_t i = 0; i < world->bucket_count; i++)
-		while (world->buckets[i]) {
-			struct census_key *k = world->buckets[i];
-
-			world->buckets[i] = k->next;
-			free(k);
-		}
+	slots_end(&world->census);
 	free(world->buckets);
 	for (size_t i = 0; i < WATCH_BUCKETS; i++)
 		while (world->watches[i]) {
