@@ -16,12 +16,7 @@
 #define FLAG_MORE_FRAGMENTS 0x2000
 #define FRAGMENT_OFFSET_MASK 0x1fff
 
-struct ip_stack *ip_stack_new(void)
-{
-	return sim_alloc(sizeof(struct ip_stack));
-}
-
-void ip_stack_free(struct node *node)
+void ip_stack_end(struct node *node)
 {
 	struct ip_stack *ip = node->ip;
 
@@ -38,7 +33,6 @@ void ip_stack_free(struct node *node)
 	free(ip->groups);
 	free(ip->locals);
 	free(ip->aliases);
-	free(ip);
 	node->ip = NULL;
 }
 

@@ -106,7 +106,7 @@ static void route_put(struct node *node, uint32_t prefix, uint8_t prefix_len, ui
 {
 	struct ip_stack *ip = node->ip;
 
-	assert(prefix_len <= 32 && ip->route_count < IP_ROUTES_MAX);
+	assert(prefix_len <= 32 && ip->route_count < IP_ROUTES_MAX && ip->next_route_age < IP_ROUTE_AGE_MAX);
 	if (ip->route_count == ip->route_capacity) {
 		ip->route_capacity = ip->route_capacity ? ip->route_capacity * 2 : ROUTES_FIRST;
 		ip->routes = sim_realloc(ip->routes, ip->route_capacity * sizeof(*ip->routes));
@@ -114,10 +114,9 @@ static void route_put(struct node *node, uint32_t prefix, uint8_t prefix_len, ui
 	ip->routes[ip->route_count++] = (struct ip_route){
 		.prefix = prefix & prefix_mask(prefix_len),
 		.mask = prefix_mask(prefix_len),
-		.prefix_len = prefix_len,
 		.gateway = gateway,
 		.iface = iface,
-		.age = ip->next_route_age++,
+		.age = ip->next_route_age++ & IP_ROUTE_AGE_MAX,
 		.connected = connected,
 	};
 	ip->routes_sorted = false;
@@ -142,7 +141,7 @@ void ip_default_route(struct iface *iface, uint32_t gateway)
 	for (uint32_t i = 0; i < ip->route_count; i++) {
 		struct ip_route *route = &ip->routes[i];
 
-		if (route->iface == iface && route->prefix_len == 0 && !route->connected) {
+		if (route->iface == iface && route->mask == 0 && !route->connected) {
 			route->gateway = gateway;
 			return;
 		}
@@ -173,8 +172,8 @@ static int route_order(const void *a, const void *b)
 {
 	const struct ip_route *x = a, *y = b;
 
-	if (x->prefix_len != y->prefix_len)
-		return x->prefix_len > y->prefix_len ? -1 : 1;
+	if (x->mask != y->mask) /* the longer the prefix, the greater its mask */
+		return x->mask > y->mask ? -1 : 1;
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix ? -1 : 1;
 	return (x->age > y->age) - (x->age < y->age);
@@ -194,7 +193,7 @@ static void routes_sort(struct ip_stack *ip)
 	groups = ip->groups;
 	groups->count = 0;
 	for (uint32_t i = 0; i < ip->route_count; i++) {
-		if (i == 0 || ip->routes[i].prefix_len != ip->routes[i - 1].prefix_len) {
+		if (i == 0 || ip->routes[i].mask != ip->routes[i - 1].mask) {
 			groups->group[groups->count].mask = ip->routes[i].mask;
 			groups->group[groups->count++].first = i;
 		}

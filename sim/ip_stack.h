@@ -39,10 +39,9 @@ extern const char *const drop_names[DROP_COUNT];
 struct ip_route {
 	uint32_t prefix, mask;
 	uint32_t gateway;    /* 0: connected */
+	uint32_t age : 31;   /* number of the route at its node: of equal prefixes the older wins */
+	uint32_t connected : 1; /* made by iface_set_ip(), which also removes it */
 	struct iface *iface;
-	uint32_t age;        /* number of the route at its node: of equal prefixes the older wins */
-	uint8_t prefix_len;
-	bool connected;      /* made by iface_set_ip(), which also removes it */
 };
 
 struct ip_proto {
@@ -71,11 +70,12 @@ struct ip_stack {
 	bool routes_sorted;
 	bool locals_known;   /* locals[] agrees with interfaces and aliases */
 	bool forwarding;
+	uint8_t reassembling_count;
 	uint16_t next_ident;
 	uint16_t next_port;  /* ephemeral; 0: none given out yet */
+	uint32_t local_count, alias_count;
+	uint32_t reassembling_bytes;
 	uint32_t *locals;    /* own addresses, sorted; only when there is more than one interface or an alias */
-	uint32_t local_count;
-	uint32_t alias_count;
 	uint32_t *aliases;
 	struct ip_proto *protos;
 	ip_filter_fn *filter;
@@ -83,7 +83,6 @@ struct ip_stack {
 	const struct ip_security *security;
 
 	struct reassembly *reassembling; /* newest first */
-	uint32_t reassembling_count, reassembling_bytes;
 
 	/* UDP sockets by port; one bucket (udp_single) until there are many. */
 	struct udp_socket *udp_single, **udp_buckets;
@@ -98,6 +97,7 @@ struct ip_stack {
 #define IP_REASSEMBLY_BYTES_MAX (512 * 1024) /* in fragments held by a node */
 #define IP_DATAGRAM_MAX 65535
 #define IP_ROUTES_MAX (1 << 20)
+#define IP_ROUTE_AGE_MAX INT32_MAX
 #define IP_ROUTES_IN_A_ROW 8 /* up to so many are searched one by one */
 #define UDP_PORT_EPHEMERAL_FIRST 49152
 #define ICMP_ERROR_QUOTE_MAX (576 - IP_HEADER_LEN - 8) /* RFC 1812 4.3.2.3 */
@@ -141,9 +141,8 @@ void tcp_icmp_error(struct node *node, const struct icmp_error *error);
  */
 void tcp_node_free(struct node *node);
 
-/* The stack of a node; every node has one from its creation. */
-struct ip_stack *ip_stack_new(void);
-void ip_stack_free(struct node *node);
+/* Frees what a node's stack holds. The stack itself is in one piece with its node. */
+void ip_stack_end(struct node *node);
 /* An interface's address has changed (was old/old_len): its connected route and the node's own addresses follow. */
 void ip_iface_changed(struct iface *iface, uint32_t old_ip, uint8_t old_prefix_len);
 /* Puts the routes in order and finds the best by bisection; for ip_route_find(). */
@@ -164,7 +163,7 @@ static inline const struct ip_route *ip_route_find(const struct node *node, uint
 /* True when dst is the broadcast address of the subnet that this route leads to. */
 static inline bool ip_route_broadcast(const struct ip_route *route, uint32_t dst)
 {
-	return route->connected && route->prefix_len <= 30 && dst == (route->prefix | ~route->mask);
+	return route->connected && ~route->mask > 1 && dst == (route->prefix | ~route->mask);
 }
 /* Searches the addresses of a node that has several; for ip_is_own(). */
 bool ip_own_search(const struct node *node, uint32_t dst);
@@ -236,13 +235,10 @@ void network_refuse(const struct node *node, enum drop why, uint32_t src, const 
  */
 struct packet_slab;
 struct packet_big;
-struct name_slot {
-	const char *name; /* NULL: free */
-	void *object;
-};
-struct name_table {   /* open-addressed; grows, never shrinks, is never walked */
-	struct name_slot *slots;
+struct name_table {   /* objects by their names; open-addressed; grows, never shrinks, is never walked */
+	void **slots;
 	size_t slot_count, used;
+	size_t name_offset; /* of the name's pointer in an object */
 };
 struct address_table { /* interfaces by address; open-addressed, never walked */
 	struct iface **slots;
@@ -257,8 +253,8 @@ struct network {
 	uint64_t drops[DROP_COUNT];
 	struct packet anchor;             /* last: it ends in a flexible array */
 };
-/* Adds a name, borrowed; false when it is there already. */
-bool name_table_add(struct name_table *table, const char *name, void *object);
+/* Adds an object, borrowed, that has its name already; false when that name is there already. */
+bool name_table_add(struct name_table *table, void *object);
 void *name_table_find(const struct name_table *table, const char *name);
 
 /* Adds an interface that has no address yet to the end of a link. */

@@ -45,7 +45,7 @@ struct link *link_new(struct sim *sim, const char *name, const struct link_param
 	link->sim = sim;
 	link->name = sim_strdup(name);
 	link->params = *params;
-	unique = name_table_add(&network_of(sim)->link_names, link->name, link);
+	unique = name_table_add(&network_of(sim)->link_names, link);
 	assert(unique);
 	(void)unique;
 	if (!sim->links)

@@ -50,47 +50,55 @@ static size_t name_hash(const char *name)
 	return (size_t)(hash ^ hash >> 32);
 }
 
+static const char *name_of(const struct name_table *table, const void *object)
+{
+	const char *name;
+
+	memcpy(&name, (const char *)object + table->name_offset, sizeof(name));
+	return name;
+}
+
 /* The slot of a name, or the free one where it belongs. The table has free slots. */
-static struct name_slot *name_slot(const struct name_table *table, const char *name)
+static void **name_slot(const struct name_table *table, const char *name)
 {
 	size_t at = name_hash(name) & (table->slot_count - 1);
 
-	while (table->slots[at].name && strcmp(table->slots[at].name, name) != 0)
+	while (table->slots[at] && strcmp(name_of(table, table->slots[at]), name) != 0)
 		at = (at + 1) & (table->slot_count - 1);
 	return &table->slots[at];
 }
 
 static void name_table_grow(struct name_table *table)
 {
-	struct name_table bigger = { .slot_count = table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST,
-				     .used = table->used };
+	struct name_table bigger = *table;
 
+	bigger.slot_count = table->slot_count ? table->slot_count * 2 : TABLE_SLOTS_FIRST;
 	bigger.slots = sim_alloc(bigger.slot_count * sizeof(*bigger.slots));
 	for (size_t i = 0; i < table->slot_count; i++) {
-		if (table->slots[i].name)
-			*name_slot(&bigger, table->slots[i].name) = table->slots[i];
+		if (table->slots[i])
+			*name_slot(&bigger, name_of(table, table->slots[i])) = table->slots[i];
 	}
 	free(table->slots);
 	*table = bigger;
 }
 
-bool name_table_add(struct name_table *table, const char *name, void *object)
+bool name_table_add(struct name_table *table, void *object)
 {
-	struct name_slot *slot;
+	void **slot;
 
 	if (table->used * 4 >= table->slot_count * 3)
 		name_table_grow(table);
-	slot = name_slot(table, name);
-	if (slot->name)
+	slot = name_slot(table, name_of(table, object));
+	if (*slot)
 		return false;
-	*slot = (struct name_slot){ .name = name, .object = object };
+	*slot = object;
 	table->used++;
 	return true;
 }
 
 void *name_table_find(const struct name_table *table, const char *name)
 {
-	return table->slot_count ? name_slot(table, name)->object : NULL;
+	return table->slot_count ? *name_slot(table, name) : NULL;
 }
 
 /* Spreads an address over a table (Knuth's multiplicative hash). */
@@ -168,17 +176,22 @@ struct node *node_by_ip(const struct sim *sim, uint32_t ip)
 struct node *node_new(struct sim *sim, const char *name)
 {
 	size_t name_size = strlen(name) + 1;
-	struct node *node = sim_alloc(sizeof(*node) + name_size);
+	struct node_piece {
+		struct node node;
+		struct ip_stack ip;
+		char name[];
+	} *piece = sim_alloc(sizeof(*piece) + name_size); /* all in one piece */
+	struct node *node = &piece->node;
 	bool unique;
 
 	assert(name_size <= NODE_NAME_MAX + 1 && sim->node_count < NODES_MAX);
 	node->sim = sim;
-	node->name = memcpy(node + 1, name, name_size); /* in one piece with its node */
-	unique = name_table_add(&network_of(sim)->node_names, node->name, node);
+	node->name = memcpy(piece->name, name, name_size);
+	unique = name_table_add(&network_of(sim)->node_names, node);
 	assert(unique);
 	(void)unique;
 	node->index = (uint32_t)sim->node_count++;
-	node->ip = ip_stack_new();
+	node->ip = &piece->ip;
 	if (!sim->nodes)
 		sim->nodes_tail = &sim->nodes;
 	*sim->nodes_tail = node;
@@ -206,7 +219,8 @@ struct iface *iface_new(struct node *node, struct link *link, const char *name, 
                         uint8_t prefix_len)
 {
 	size_t name_size = strlen(name) + 1;
-	struct iface *iface = sim_alloc(sizeof(*iface) + name_size);
+	size_t size = offsetof(struct iface, name) + name_size; /* a short name lies in the padding */
+	struct iface *iface = sim_alloc(size > sizeof(*iface) ? size : sizeof(*iface));
 	struct iface **tail = &node->ifaces;
 	uint32_t number = 0;
 
@@ -216,7 +230,7 @@ struct iface *iface_new(struct node *node, struct link *link, const char *name, 
 	assert(number < NODE_INTERFACES_MAX);
 	*tail = iface;
 	iface->node = node;
-	iface->name = memcpy(iface + 1, name, name_size);
+	memcpy(iface->name, name, name_size);
 	if (mac)
 		memcpy(iface->mac, mac, sizeof(iface->mac));
 	else
@@ -261,7 +275,7 @@ void iface_move(struct iface *iface, struct link *link)
 
 static void node_free(struct node *node)
 {
-	ip_stack_free(node);
+	ip_stack_end(node);
 	service_free(node);
 	while (node->ifaces) {
 		struct iface *iface = node->ifaces;

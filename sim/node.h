@@ -44,15 +44,15 @@ struct iface {
 	struct link *link;
 	struct iface *next;         /* of the node */
 	struct iface *next_on_link;
-	char *name;                 /* "eth0"; the capture calls it NODE:NAME */
-	uint8_t mac[6];
-	uint8_t prefix_len;
-	uint32_t ip;                /* host order; 0: none */
 	sim_ns free_at_ns;          /* when its sender has put the last queued frame on the line */
 	sim_ns last_arrival_ns;     /* of what it sent: jitter does not overtake it */
 	struct rng *chance;         /* stream "NODE:NAME/link", lazily; what befalls what it sends */
 	uint32_t queued_bytes;      /* the backlog when it last sent */
 	uint32_t capture_id;        /* for the capture */
+	uint32_t ip;                /* host order; 0: none */
+	uint8_t mac[6];
+	uint8_t prefix_len;
+	char name[];                /* "eth0"; the capture calls it NODE:NAME */
 };
 
 struct link_params {

@@ -37,6 +37,8 @@ struct network *network_make(struct sim *sim)
 	struct network *net = sim_alloc(sizeof(*net));
 
 	net->anchor.sim = sim;
+	net->node_names.name_offset = offsetof(struct node, name);
+	net->link_names.name_offset = offsetof(struct link, name);
 	sim->free_packets = &net->anchor;
 	return net;
 }
