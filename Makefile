@@ -15,6 +15,8 @@ CFLAGS = -std=gnu11 -g $(FLAGS_$(VARIANT)) $(WARN) -fPIC -I. $(shell pkg-config 
 LDFLAGS = $(filter -fsanitize%,$(FLAGS_$(VARIANT)))
 LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldl
 
+VERSION = 0.4.0
+
 # Layers, lowest first. The name of a layer is the name of its library.
 LAYERS = sim crypto wire models reports host
 SRC_sim = $(wildcard sim/*.c)
@@ -41,6 +43,7 @@ say = $(if $(V),,@echo '  $@';)
 
 all: layers-built $(B)/tollgate $(B)/tollgate-pkcs11.so
 
+$(B)/scenarios/cmd/tollgate.o: CFLAGS += -DTOLLGATE_VERSION='"$(VERSION)"'
 $(B)/tollgate: $(call obj,$(SRC_cmd)) $(call lib,$(LIBS_host))
 	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
@@ -81,6 +84,33 @@ demo:
 	  echo 'result database  $(DEMO)/call.db      sqlite3 $(DEMO)/call.db "SELECT * FROM ladder"'; \
 	  echo 'capture          $(DEMO)/call.pcapng  WIRESHARK_CONFIG_DIR=$(DEMO)/keys wireshark -K $(DEMO)/keys/keytab $(DEMO)/call.pcapng'; \
 	  echo 'keys             $(DEMO)/keys         see $(DEMO)/keys/README'; exit $$code
+
+# Installs the program, its PKCS#11 library, scenarios, manual page and completion below PREFIX (and DESTDIR, for packagers). The
+# program finds its scenarios from where it lies itself.
+PREFIX ?= /usr/local
+into = $(DESTDIR)$(PREFIX)
+install: $(B)/tollgate $(B)/tollgate-pkcs11.so
+	install -D -m 755 $(B)/tollgate $(into)/bin/tollgate
+	install -D -m 644 $(B)/tollgate-pkcs11.so $(into)/lib/tollgate/tollgate-pkcs11.so
+	install -D -m 644 scenarios/cmd/tollgate.1 $(into)/share/man/man1/tollgate.1
+	install -D -m 644 scenarios/cmd/tollgate.bash-completion $(into)/share/bash-completion/completions/tollgate
+	install -D -m 644 README.md $(into)/share/doc/tollgate/README.md
+	find scenarios -name '*.lua' -exec install -D -m 644 {} $(into)/share/tollgate/{} \;
+
+uninstall:
+	rm -rf $(into)/bin/tollgate $(into)/lib/tollgate $(into)/share/tollgate $(into)/share/doc/tollgate $(into)/share/man/man1/tollgate.1 \
+	  $(into)/share/bash-completion/completions/tollgate
+
+# A Debian package of it.
+deb: $(B)/tollgate $(B)/tollgate-pkcs11.so
+	@rm -rf $(B)/deb
+	@$(MAKE) -s install DESTDIR=$(CURDIR)/$(B)/deb PREFIX=/usr
+	@strip --strip-unneeded $(B)/deb/usr/bin/tollgate $(B)/deb/usr/lib/tollgate/tollgate-pkcs11.so
+	@sh scenarios/cmd/deb.sh $(B)/deb $(VERSION) $(B)/tollgate_$(VERSION).deb
+
+# What a packager and an impatient user rely on: installation, package, manual page, completion.
+package-test: deb
+	bash tests/package.sh $(B)/tollgate_$(VERSION).deb $(VERSION)
 
 # Unit tests: one program per tests/LAYER/test_*.c, linked with that layer and those below only.
 TESTS = $(wildcard tests/sim/test_*.c tests/crypto/test_*.c tests/models/test_*.c tests/reports/test_*.c tests/scenarios/test_*.c)
@@ -147,6 +177,7 @@ check:
 	$(MAKE) -j2 unit
 	$(MAKE) scenario-tests
 	$(MAKE) strangers
+	$(MAKE) package-test
 	$(MAKE) -j2 VARIANT=sanitize all
 	$(MAKE) -j2 VARIANT=sanitize unit
 	$(MAKE) VARIANT=sanitize scenario-tests
@@ -157,4 +188,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: demo unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean
+.PHONY: all demo install uninstall deb package-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean

@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scenarios/cmd/cmd.h"
 #include "scenarios/host/host.h"
@@ -44,7 +46,7 @@ static const char help_general[] =
 "  list [scenarios|models|switches]    what there is\n"
 "  doc NAME                            what it is: a model, scenario, switch, attack, topology; language\n"
 "\n"
-"tollgate VERB --help says more. Exit codes: 0 all claims hold, 1 a claim failed, 2 bad scenario or arguments,\n"
+"tollgate VERB --help says more, --version which one this is. Exit codes: 0 all claims hold, 1 a claim failed, 2 bad scenario or arguments,\n"
 "3 a defect of Tollgate's own.\n";
 
 static const struct {
@@ -65,6 +67,23 @@ static int finish(int code)
 	return code;
 }
 
+/* Where there is no folder ./scenarios and none is named: the one installed beside this program, ../share/tollgate/scenarios. */
+static void find_installed_scenarios(void)
+{
+	static const char below[] = "/share/tollgate/scenarios";
+	char path[CMD_PATH_LEN];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof below);
+
+	if (len <= 0 || getenv("TOLLGATE_SCENARIOS") || access("scenarios/topologies", F_OK) == 0)
+		return;
+	for (int up = 0; up < 2; up++)
+		while (len > 0 && path[--len] != '/')
+			;
+	memcpy(path + len, below, sizeof below);
+	if (access(path, R_OK) == 0)
+		setenv("TOLLGATE_SCENARIOS", path, 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -75,7 +94,12 @@ int main(int argc, char **argv)
 		fputs(help_general, stdout);
 		return finish(HOST_HELD);
 	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("tollgate " TOLLGATE_VERSION);
+		return finish(HOST_HELD);
+	}
 	catch_signals();
+	find_installed_scenarios();
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(verbs[i].name, argv[1]) == 0)
 			return finish(verbs[i].fn(argc - 1, argv + 1));
