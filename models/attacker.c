@@ -116,6 +116,8 @@ static bool get_capture(struct object *object, const char *attribute, struct val
 		*out = value_text(d->dst);
 	else if (strcmp(attribute, "spi") == 0 && d->view.kind == WIRE_ESP)
 		*out = value_int(d->view.spi);
+	else if (strcmp(attribute, "own_key") == 0 && d->what == DEED_RECORD)
+		*out = value_bool(attacker_file_is_own(d));
 	return out->type != VALUE_NIL;
 }
 
@@ -240,6 +242,7 @@ static const struct attribute capture_attributes[] = {
 	{ "src", VALUE_TEXT, "source address" },
 	{ "dst", VALUE_TEXT, "destination address" },
 	{ "spi", VALUE_INT, "ESP: its SPI" },
+	{ "own_key", VALUE_BOOL, "a recorded file: it is a certificate for the key of the attacker's own device" },
 	{ NULL, VALUE_NIL, NULL },
 };
 static const struct attribute sent_attributes[] = {
@@ -533,7 +536,20 @@ static void attacker_destroy(struct node *node)
 	if (a->sm)
 		sm_free(a->sm);
 	der_free(&a->cert);
+	der_free(&a->device_cert);
 	free(a);
+}
+
+void attacker_take_module(struct attacker *a)
+{
+	struct world *world = world_of(a->node->sim);
+	const struct der *root = world_authority(world, AUTHORITY_OPERATOR_ROOT);
+
+	if (a->sm)
+		return;
+	a->sm = world_module(world, a->node, "krb5");
+	sm_install_root(a->sm, root->bytes, root->len);
+	a->rsa = sm_install_rsa(a->sm, world_key_pool(world), a->node->name, ATTACKER_RSA_BITS);
 }
 
 static bool take_account(struct attacker *a, const char *number, char error[MODEL_ERROR_LEN])
@@ -548,11 +564,9 @@ static bool take_account(struct attacker *a, const char *number, char error[MODE
 	}
 	phone_id(world_crypto(world), number, id);
 	hex_encode(id, sizeof id, name);
-	a->sm = world_module(world, a->node, "krb5");
+	attacker_take_module(a);
 	world_operator_certificate(world, a->node->name, ATTACKER_RSA_BITS, number, 0, &a->cert);
-	sm_install_root(a->sm, world_authority(world, AUTHORITY_OPERATOR_ROOT)->bytes,
-	                world_authority(world, AUTHORITY_OPERATOR_ROOT)->len);
-	a->identity.rsa_key = sm_install_rsa(a->sm, world_key_pool(world), a->node->name, ATTACKER_RSA_BITS);
+	a->identity.rsa_key = a->rsa;
 	a->identity.cert = a->cert;
 	krb_name_set(&a->identity.name, name, WORLD_REALM);
 	return true;
@@ -563,7 +577,7 @@ static bool subscribe(struct attacker *a, struct node *controller, char error[MO
 {
 	if (controller->model != &model_signaling_controller)
 		snprintf(error, MODEL_ERROR_LEN, "controller must be a signaling_controller, %s is none", controller->name);
-	else if (!a->sm)
+	else if (!a->number[0])
 		snprintf(error, MODEL_ERROR_LEN, "a customer has a number; write provisioned = \"215-555-0199\"");
 	else if (!signaling_controller_subscribe(controller, a->number, a->iface->mac, a->iface->ip))
 		snprintf(error, MODEL_ERROR_LEN, "number %s is taken", a->number);
@@ -601,6 +615,8 @@ static bool attacker_create(struct node *node, const struct args *params, char e
 	node->destroy = attacker_destroy;
 	if (number && !take_account(a, number, error))
 		return false;
+	if (args_bool(params, "device", false))
+		attacker_take_device(a);
 	if (controller && !subscribe(a, controller, error))
 		return false;
 	a->link->tap = attacker_on_frame;
@@ -644,9 +660,9 @@ static bool attacker_get(struct node *node, const char *attribute, struct value 
 	*out = value_nil();
 	if (strcmp(attribute, "seen") == 0)
 		*out = value_int(a->seen);
-	else if (strcmp(attribute, "number") == 0 && a->sm)
+	else if (strcmp(attribute, "number") == 0 && a->number[0])
 		*out = value_text(a->number);
-	else if (strcmp(attribute, "principal") == 0 && a->sm)
+	else if (strcmp(attribute, "principal") == 0 && a->number[0])
 		*out = value_text(a->identity.name.name);
 	return out->type != VALUE_NIL;
 }
@@ -664,6 +680,8 @@ static const struct param attacker_params[] = {
 	{ .name = "provisioned", .type = VALUE_TEXT,
 	  .doc = "its own number, if it is a customer: then it has an RSA key pair and an operator certificate" },
 	{ .name = "controller", .type = VALUE_NODE, .doc = "the signaling controller that it is a customer of" },
+	{ .name = "device", .type = VALUE_BOOL, .preset = "false",
+	  .doc = "it has a CTA of its own, with changed software: an RSA key pair and its manufacturer's certificate for its MAC" },
 	{ .name = NULL },
 };
 static const struct param capture_params[] = {
@@ -762,6 +780,17 @@ static const struct param ticket_params[] = {
 	{ .name = "as", .type = VALUE_TEXT, .doc = "a customer's number, whose name it takes by a certificate that it has signed itself" },
 	{ .name = NULL },
 };
+static const struct param register_params[] = {
+	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose address" },
+	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "asked over UDP" },
+	{ .name = "server", .type = VALUE_TEXT, .required = true, .doc = "for whom: \"sc/sc1\"" },
+	{ .name = NULL },
+};
+static const struct param take_lease_params[] = {
+	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose address" },
+	{ .name = "head_end", .type = VALUE_NODE, .required = true, .doc = "that gave it" },
+	{ .name = NULL },
+};
 static const struct verb attacker_verbs[] = {
 	{ "capture", "keeps a copy of a packet; a message over TCP is put together from its segments", capture_params, "capture",
 	  verb_capture },
@@ -793,6 +822,10 @@ static const struct verb attacker_verbs[] = {
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
 	{ "false_kdc", "is a KDC of its own to the victim, over TCP, whoever is asked (attacks K3, K4)", false_kdc_params, "mitm",
 	  attacker_verb_false_kdc },
+	{ "register_as", "attack P3: with the certificate of its own device it asks a KDC for a ticket in the victim's address; the "
+	                 "answer goes there. Needs device", register_params, "sent", attacker_verb_register_as },
+	{ "take_lease", "attack P3: gives the victim's address back in its name, and asks for it for itself", take_lease_params,
+	  "sent", attacker_verb_take_lease },
 	{ "ticket", "gets a ticket by PKINIT, in its own name if no other is given. Needs provisioned", ticket_params, "own_ticket",
 	  attacker_verb_ticket },
 	{ NULL, NULL, NULL, NULL, NULL },

@@ -2,7 +2,7 @@
  * The attacker's insides, as its files share them: attacker.c (what scenarios see: objects, rules' verbs, life),
  * attacker_tap.c (what happens to frames, and what observers tell of them), attacker_send.c (what it sends, and what it
  * does with an account), attacker_provisioning.c (certificates, configurations, a KDC's refusals), attacker_forge.c (what it
- * signs itself). Nobody else looks in here. Its ear and its place in the middle are by themselves: attacker_listen.h, mitm.h.
+ * signs itself), attacker_device.c (with a device of its own). Nobody else looks in here. Its ear and its place in the middle are by themselves: attacker_listen.h, mitm.h.
  */
 #ifndef TOLLGATE_MODELS_ATTACKER_H
 #define TOLLGATE_MODELS_ATTACKER_H
@@ -104,12 +104,21 @@ struct attacker {
 	struct retired *retired;
 	int64_t seen;
 	char number[SUBSCRIBER_NUMBER_LEN];
-	struct secure_module *sm;       /* NULL: without an account */
-	struct pkinit_identity identity;
-	struct der cert;
+	struct secure_module *sm;       /* NULL: without account and device */
+	key_handle rsa;
+	struct pkinit_identity identity, device; /* the customer's, that of a device of its own */
+	struct der cert, device_cert;   /* theirs; len 0: it has none */
 	struct secure_module *kdc_sm;   /* of a KDC of its own; NULL: it has been none */
 	struct pkinit_kdc kdc;          /* its certificates are owned */
 	key_handle server_key;          /* made up: what it seals tickets under */
+};
+
+struct attacker_datagram { /* to be sent, bytes are copied */
+	uint32_t src, dst;
+	uint16_t sport, dport;
+	const uint8_t *bytes;
+	uint32_t len;
+	sim_ns after_ns;
 };
 
 /* attacker.c */
@@ -121,6 +130,9 @@ void deed_free(struct object *object);
 /* Stops a client and keeps it until its node goes. */
 void attacker_retire(struct attacker *attacker, struct kdc_client *client);
 bool attacker_switch_is(const struct node *node, const char *name, const char *value);
+
+/* Its secure module with its key pair, the same for account and device. */
+void attacker_take_module(struct attacker *attacker);
 
 /* attacker_tap.c */
 /* Moves a deed to the end of one of the attacker's lists, whose reference it needs only once. */
@@ -151,6 +163,19 @@ void attacker_verb_false_kdc(struct node *node, const struct args *args, struct 
 void attacker_verb_ticket(struct node *node, const struct args *args, struct verb_result *result);
 /* Sends payload to whoever sent the captured datagram, as if from where it was going. */
 void attacker_send_answer(const struct deed *capture, const struct der *payload, struct verb_result *result);
+
+/* A UDP datagram with any source address, in IP fragments if it is long. nil with an error: no way there. */
+struct value attacker_send_datagram(struct node *node, const struct attacker_datagram *datagram,
+                                    struct verb_result *result);
+enum pkinit_bind attacker_bind_of(const struct node *node);
+
+/* attacker_device.c */
+/* A device of its own: key pair, manufacturer's certificate. */
+void attacker_take_device(struct attacker *attacker);
+void attacker_verb_register_as(struct node *node, const struct args *args, struct verb_result *result);
+void attacker_verb_take_lease(struct node *node, const struct args *args, struct verb_result *result);
+/* A recorded certificate is for the key of the device. */
+bool attacker_file_is_own(const struct deed *deed);
 
 /* attacker_provisioning.c */
 /* True: with this frame the file that the deed records is whole. */

@@ -222,6 +222,24 @@ static bool have_addresses(const struct node *from, const struct node *to, struc
 	return have;
 }
 
+struct value attacker_send_datagram(struct node *node, const struct attacker_datagram *g, struct verb_result *result)
+{
+	struct deed *d;
+
+	if (!has_route(node, g->dst, result))
+		return value_nil();
+	d = deed_new(node, DEED_SEND, &attacker_sent_class);
+	d->packet = forge(d->attacker, IP_PROTO_UDP, g->src, g->dst, (const uint16_t[2]){ g->sport, g->dport }, g->bytes, g->len);
+	if (!wire_read(d->packet->data, d->packet->len, &d->view)) /* longer than a frame, and so nothing but Kerberos */
+		d->view = (struct wire_view){ .kind = WIRE_AS_REQ, .proto = IP_PROTO_UDP, .src = g->src, .dst = g->dst,
+			                      .ip_at = ETHERNET_HEADER_LEN, .segment_at = ETHERNET_HEADER_LEN + IP_HEADER_LEN,
+			                      .payload_at = d->packet->len - g->len, .payload_len = g->len,
+			                      .sport = g->sport, .dport = g->dport };
+	deed_hold(&d->attacker->others, d);
+	sim_after(node->sim, &d->due, g->after_ns, on_due_forged, "attacker.datagram");
+	return value_object(&d->object);
+}
+
 void attacker_send_answer(const struct deed *capture, const struct der *payload, struct verb_result *result)
 {
 	struct node *node = capture->object.node;
@@ -353,10 +371,10 @@ static void on_mitm_changed(void *ctx, uint64_t tag)
 
 static bool has_account(const struct attacker *a, struct verb_result *result)
 {
-	if (!a->sm)
+	if (!a->number[0])
 		snprintf(result->error, sizeof result->error, "%s has no account; write net:attacker \"%s\" { provisioned = \"NUMBER\" }",
 		         a->node->name, a->node->name);
-	return a->sm != NULL;
+	return a->number[0] != '\0';
 }
 
 /* config has what the kind of man in the middle needs; the rest is the same for all. */
@@ -421,7 +439,7 @@ void attacker_verb_false_kdc(struct node *node, const struct args *args, struct 
 
 /* PKINIT in its own name, an honest customer's request; or in another's, with a certificate that it has signed itself. */
 
-static enum pkinit_bind bind_of(const struct node *node)
+enum pkinit_bind attacker_bind_of(const struct node *node)
 {
 	return attacker_switch_is(node, "pkinit.bind", "nonce") ? PKINIT_BIND_NONCE : PKINIT_BIND_ASCHECKSUM;
 }
@@ -433,7 +451,7 @@ static bool on_ticket_request(void *ctx, struct der *out)
 	struct krb_time now = world_now(a->node->sim);
 
 	pkinit_client_free(d->pkinit);
-	d->pkinit = pkinit_request(a->sm, &d->as, &d->server, now, now.s + ATTACKER_TICKET_S, false, bind_of(a->node), out);
+	d->pkinit = pkinit_request(a->sm, &d->as, &d->server, now, now.s + ATTACKER_TICKET_S, false, attacker_bind_of(a->node), out);
 	return d->pkinit != NULL;
 }
 
@@ -444,7 +462,7 @@ static void on_ticket_answer(void *ctx, const uint8_t *bytes, size_t len, uint64
 	struct world *world = world_of(a->node->sim);
 	struct pkinit_policy policy = {
 		.verify_root = true, .require_kdc_eku = true, .check_kdc_name = true, .check_nonce = true, .check_bind = true,
-		.check_sealed_sname = true, .bind = bind_of(a->node), .kdc_ca = world_authority(world, AUTHORITY_OPERATOR),
+		.check_sealed_sname = true, .bind = attacker_bind_of(a->node), .kdc_ca = world_authority(world, AUTHORITY_OPERATOR),
 		.kdc_ca_count = 1, .now_s = sim_unix_s(a->node->sim),
 	};
 	struct krb_error_info error;

@@ -190,6 +190,8 @@ static const char *check_binding(const struct pca *p, const struct transaction *
 {
 	const struct binding *b = binding_find(p->store, t->cta_ip);
 
+	if (!world_on(world_of(p->node->sim), "pca.bind_call"))
+		return NULL;
 	return !t->binding || (b && b->serial == t->binding) ? NULL : "pca.bind_call";
 }
 

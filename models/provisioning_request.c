@@ -40,8 +40,9 @@ static const char *find_by_address(struct wanted *w)
 	if (!w->binding)
 		return "pca.unknown_device";
 	w->device = w->binding->device;
-	if (overwritten_in_call(w) ||
-	    (device_mac_parse(w->q->calling_station, mac) && memcmp(mac, w->device->mac, 6) != 0))
+	if (world_on(world_of(w->ground->node->sim), "pca.bind_call") &&
+	    (overwritten_in_call(w) ||
+	     (device_mac_parse(w->q->calling_station, mac) && memcmp(mac, w->device->mac, 6) != 0)))
 		return "pca.bind_call";
 	return NULL;
 }

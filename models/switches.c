@@ -27,6 +27,7 @@ const struct switch_def switch_table[] = {
 	{ "kdc.check_subscriber", "on|off", "P5", "operator certificate: the signaling controller is asked for the phone ID" },
 	{ "kdc.check_time", "on|off", "K2", "the KDC refuses authenticators more than 5 minutes off" },
 	{ "kdc.replay_cache", "on|off", "K2", "the KDC remembers authenticators for the length of the clock skew" },
+	{ "pca.bind_call", "on|off", "P3", "the record of a caller's address has not changed hands since the call began" },
 	{ "pkinit.bind", "aschecksum|nonce", "K1", "what binds the KDC's reply to the request: RFC 4556, or the draft of the patent's time" },
 	{ "rtp.mac", "on|off", "", "HMAC-SHA-1-96 inside every encrypted voice packet [0098]" },
 	{ "sc.check_expiry", "on|off", "T2", "a server accepts a ticket between its start and its end only, give or take 5 minutes" },

@@ -830,6 +830,33 @@ START_TEST(the_record_is_bound_to_the_call)
 }
 END_TEST
 
+/* With the switch off it is whose record there is. */
+START_TEST(the_record_is_not_bound_to_the_call)
+{
+	const struct overwritten *o = &overwritten[_i];
+	char error[MODEL_ERROR_LEN];
+	struct rig r;
+	struct radius q;
+
+	rig_make(&r, &plain);
+	ck_assert(world_switch_set(r.world, "pca.bind_call", "off", error));
+	report(&r.sc1, &r.cta[0]);
+	q = report_of(&r.cta[1]);
+	q.framed_ip = r.cta[0].ip;
+	ck_assert_int_eq(server_ask(&r.sc1, PCA_IP, &q).answer.code, RADIUS_ACCESS_ACCEPT);
+	rig_run(&r, o->overwritten_ns);
+	q = request_of("new", &r.cta[0], "", "");
+	q.acct_session_s = o->call_s;
+	snprintf(q.calling_station, sizeof q.calling_station, "%s", o->calling);
+	request_start(&r, &q);
+	request_end(&r);
+	ck_assert_str_eq(r.terminal.why, "cta.check_key");
+	ck_assert_int_eq(rig_get(r.pca, "issued"), 1);
+	check_agreement(&r);
+	rig_end(&r);
+}
+END_TEST
+
 /* The record changes hands while the transaction is under way, at each of its messages. */
 /* A device that was reported elsewhere since is not where it was. */
 START_TEST(old_addresses)
@@ -1280,6 +1307,7 @@ static void add_hostile(Suite *suite)
 	tcase_add_loop_test(tc, reports_are_judged, 0, BAD_REPORTS);
 	tcase_add_test(tc, devices_are_denied);
 	tcase_add_loop_test(tc, the_record_is_bound_to_the_call, 0, OVERWRITTEN);
+	tcase_add_loop_test(tc, the_record_is_not_bound_to_the_call, 0, OVERWRITTEN);
 	tcase_add_test(tc, the_record_is_bound_to_the_transaction);
 	tcase_add_test(tc, old_addresses);
 	tcase_add_loop_test(tc, hostile_requests, 0, HOSTILE);
