@@ -22,12 +22,12 @@
 struct secure_module {
 	struct crypto *crypto;
 	struct random_source random;
-	char *owner;
 	struct root_cert *root;
 	struct sm_key **keys; /* by ascending handle */
 	uint32_t count, capacity;
 	key_handle last;      /* the newest handle given out */
 	bool use_token;       /* for RSA keys to come */
+	char owner[];
 };
 
 static void *checked(void *memory)
@@ -39,11 +39,12 @@ static void *checked(void *memory)
 
 struct secure_module *sm_new(struct crypto *crypto, const char *owner, const struct random_source *random)
 {
-	struct secure_module *sm = checked(calloc(1, sizeof *sm));
+	size_t owner_size = strlen(owner) + 1;
+	struct secure_module *sm = checked(calloc(1, sizeof *sm + owner_size));
 
 	sm->crypto = crypto;
 	sm->random = *random;
-	sm->owner = checked(strdup(owner));
+	memcpy(sm->owner, owner, owner_size);
 	return sm;
 }
 
@@ -342,7 +343,6 @@ void sm_free(struct secure_module *sm)
 		bury(sm, sm->keys[i]);
 	free(sm->keys);
 	root_cert_release(sm->crypto, sm->root);
-	free(sm->owner);
 	free(sm);
 }
 
