@@ -582,6 +582,20 @@ static void verb_carry(struct node *node, const struct args *args, struct verb_r
 	iface_move(node->ifaces, args_get(args, "to")->link);
 }
 
+/* FIG. 11: an engineer blows the customer's certificate away [0177]. What the module knows of start times stays. */
+static void verb_wipe(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cta *cta = node->state;
+
+	if (!cta->operator_cert.len) {
+		snprintf(result->error, sizeof result->error, "%s has no operator certificate", node->name);
+		return;
+	}
+	verb_power_off(node, args, result);
+	cta_certificate_removed(cta);
+	sim_changed(node->sim, node);
+}
+
 /* Construction */
 
 static void destroy(struct node *node)
@@ -862,6 +876,7 @@ static const struct verb verbs[] = {
 	{ "power_off", "pulls the plug; boot() plugs it in again", NULL, "", verb_power_off },
 	{ "carry", "pulls the plug and carries it to another HFC segment, where boot() plugs it in [0162]; needs dhcp", carry_params, "",
 	  verb_carry },
+	{ "wipe", "pulls the plug and blows its operator certificate away [0177]; boot() plugs it in again", NULL, "", verb_wipe },
 	{ "dial", "goes off-hook and calls a number", dial_params, "call", verb_dial },
 	{ "answer", "answers the call that rings, or the next one", answer_params, "", verb_answer },
 	{ "hangup", "hangs up, or declines the call that rings", NULL, "", verb_hangup },
