@@ -226,6 +226,29 @@ static void on_unheard(struct sim *sim, struct event *event)
 	sim_changed(sim, node);
 }
 
+/* Doing it again is as good as telling that it is done, and better when something else was done meanwhile. */
+static bool repeatable(const struct csr_wish *wish)
+{
+	return strcmp(wish->kind, "change") == 0 || (strcmp(wish->kind, "repair") == 0 && wish->number[0]);
+}
+
+static bool about(const struct csr_request *r, const char *number)
+{
+	return number[0] && (strcmp(r->wish.number, number) == 0 || strcmp(r->number, number) == 0);
+}
+
+/* What nobody has heard of a line is no longer true once something else is done about it. */
+static void forget_older(struct csr_terminal *t, const struct csr_request *done)
+{
+	struct csr_request *next;
+
+	for (struct csr_request *r = t->requests; r; r = next) {
+		next = r->next;
+		if (r != done && is_over(r) && (about(r, done->wish.number) || about(r, done->number)))
+			unlink_request(r);
+	}
+}
+
 /* It is done, and perhaps its customer calls again to hear so. */
 static void remember(struct csr_request *r)
 {
@@ -244,6 +267,7 @@ static void conclude(struct node *node, struct machine *machine, void *ctx)
 	if (r->machine.state == CSR_DONE) {
 		t->figures.done++;
 		keep_pin(t, r);
+		forget_older(t, r);
 	} else if (r->machine.state == CSR_REFUSED) {
 		t->figures.refused++;
 	} else {
@@ -414,7 +438,8 @@ static struct csr_request *find_same(const struct csr_terminal *t, const struct 
 {
 	struct csr_request *r = t->requests;
 
-	while (r && (r->caller_ip != like->caller_ip || !same_wish(&r->wish, &like->wish)))
+	while (r && (r->caller_ip != like->caller_ip || !same_wish(&r->wish, &like->wish) ||
+	             (is_over(r) && repeatable(&r->wish))))
 		r = r->next;
 	return r;
 }

@@ -7,7 +7,8 @@
  * that call began. Its name (State) stays the same however often it is asked: while the provisioning CA does not
  * answer the terminal asks again, REQUEST_PAUSE_NS and doubling after each time that a question and its repetitions
  * went unanswered, for REQUEST_LIFE_NS; then it gives up. Whoever wants the same from the same address meanwhile
- * joins the request, and so does one who did not hear that it is done.
+ * joins the request, and so does one who did not hear that it is done, unless it can as well be done again (a change,
+ * an owner's certificate) or something else was done about that line since.
  *
  * Changes, terminations and moves are for the customer only ("csr.verify_caller", attack P11): the call must come
  * from the line itself, by the number that the caller's controller has proven, or the caller knows the customer's

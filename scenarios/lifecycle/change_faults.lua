@@ -48,4 +48,21 @@ run(function()
   life.repeat_all({ "hfc1", "lan1", "lan4" }, change)
   life.restart_each({ alice, net.cmts1, net.sc1, net.kdc1, net.pca, net.bh, net.service },
     { 10, 1000, 2900, 3130, 3160, 3190, 3215, 3240, 3280, 3400, 4500 }, args.every, change)
+
+  -- What nobody has heard, and was undone since, is not told to who asks for it again.
+  life.rest()
+  life.ask(alice, "want=change;options=") -- which makes the associations
+  life.provisioned(alice, "none")
+  local said = life.ask(alice, "want=change;options=3way", function()
+    after("3200ms", function() net.service:restart() end)
+  end)
+  claim("nobody has heard it", not said:find "^done=", said)
+  net.pca:expect { under_way = 0, within = "2min" }
+  life.provisioned(alice, "3way")
+  claim("it was done", net.pca:options(net.pca:number { node = alice }) == "3way")
+  for _, wish in ipairs { "caller-id", "3way" } do
+    claim("done", life.ask(alice, "want=change;options=" .. wish):find "^done=" ~= nil)
+    claim("done: " .. wish, net.pca:options(net.pca:number { node = alice }) == wish)
+    life.provisioned(alice, wish)
+  end
 end)
