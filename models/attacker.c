@@ -770,8 +770,9 @@ static const struct param mitm_params[] = {
 static const struct param false_kdc_params[] = {
 	{ .name = "victim", .type = VALUE_NODE, .required = true, .doc = "whose requests; its traffic passes the link" },
 	{ .name = "kdc", .type = VALUE_NODE, .required = true, .doc = "in whose place" },
-	{ .name = "certificate", .type = VALUE_TEXT, .preset = "made up", .choices = "made up|own",
-	  .doc = "as a KDC's by a CA that it has made up; or the one that it has as a customer, which needs provisioned" },
+	{ .name = "certificate", .type = VALUE_TEXT, .preset = "made up", .choices = "made up|own|stolen",
+	  .doc = "as a KDC's by a CA that it has made up; the one that it has as a customer, which needs provisioned; one stolen with its key" },
+	{ .name = "stolen_from", .type = VALUE_TEXT, .preset = "", .doc = "stolen: the KDC that had them, \"kdc0\"" },
 	{ .name = NULL },
 };
 static const struct param ticket_params[] = {
@@ -820,7 +821,7 @@ static const struct verb attacker_verbs[] = {
 	  present_params, "sent", attacker_verb_present_ticket },
 	{ "mitm", "attack K1: asks the KDC in its own name what the victim asks and passes the answer on; then rewrites the "
 	          "victim's AP-REQ and reads what follows. Needs provisioned", mitm_params, "mitm", attacker_verb_mitm },
-	{ "false_kdc", "is a KDC of its own to the victim, over TCP, whoever is asked (attacks K3, K4)", false_kdc_params, "mitm",
+	{ "false_kdc", "is a KDC of its own to the victim, over TCP, whoever is asked (attacks K3, K4, K5)", false_kdc_params, "mitm",
 	  attacker_verb_false_kdc },
 	{ "register_as", "attack P3: with the certificate of its own device it asks a KDC for a ticket in the victim's address; the "
 	                 "answer goes there. Needs device", register_params, "sent", attacker_verb_register_as },

@@ -195,8 +195,12 @@ void attacker_verb_forge_krb_error(struct node *node, const struct args *args, s
  * operator's. Owned by the caller. False: no number.
  */
 bool attacker_forge_certificate(struct node *node, const char *number, struct der *out);
-/* A KDC of its own, under a made-up CA or with its own customer's certificate (own). Takes the place of the one before. */
-void attacker_equip_kdc(struct attacker *attacker, bool own);
+enum false_kdc { KDC_MADE_UP, KDC_OWN, KDC_STOLEN };
+/*
+ * A KDC of its own: under a made-up CA, with its own customer's certificate, or with key and certificate of the KDC stolen_from. Takes
+ * the place of the one before.
+ */
+void attacker_equip_kdc(struct attacker *attacker, enum false_kdc kind, const char *stolen_from);
 void attacker_drop_kdc(struct attacker *attacker);
 /* That KDC's AS-REP to a request: a ticket that nobody can open, under a session key that the client gets. Owned by the caller. */
 bool attacker_false_reply(struct attacker *attacker, const struct der *request, struct der *reply);

@@ -1,8 +1,8 @@
 /*
  * What the attacker signs itself; see attacker.h. It has made up CAs under the names of the real ones, with keys of its own, and signs
  * with them what CA, manufacturer and operator sign: certificates (attack K10), configurations and software images (attack P8), a KDC's
- * replies (attack K3; with its own customer's certificate: K4).
- * Names and forms are everybody's; the keys of the real ones it does not have.
+ * replies (attack K3; with its own customer's certificate: K4; with a stolen key: K5).
+ * Names and forms are everybody's; the keys of the real ones it does not have, but where it has stolen a KDC's.
  */
 #include "models/attacker.h"
 
@@ -105,7 +105,12 @@ void attacker_drop_kdc(struct attacker *a)
 	a->kdc_sm = NULL;
 }
 
-void attacker_equip_kdc(struct attacker *a, bool own)
+static void equip(struct attacker *a, const char *key_name, unsigned bits)
+{
+	a->kdc.rsa_key = sm_install_rsa(a->kdc_sm, world_key_pool(world_of(a->node->sim)), key_name, bits);
+}
+
+void attacker_equip_kdc(struct attacker *a, enum false_kdc kind, const char *stolen_from)
 {
 	struct node *node = a->node;
 	struct world *world = world_of(node->sim);
@@ -115,13 +120,20 @@ void attacker_equip_kdc(struct attacker *a, bool own)
 	attacker_drop_kdc(a);
 	a->kdc_sm = world_module(world, node, "false KDC");
 	a->server_key = sm_generate_des3(a->kdc_sm, "made up");
-	snprintf(name, sizeof name, "%s/false-kdc", node->name);
-	a->kdc.rsa_key = sm_install_rsa(a->kdc_sm, world_key_pool(world), own ? node->name : name, own ? ATTACKER_RSA_BITS : WORLD_KDC_BITS);
-	if (!own) {
+	if (kind == KDC_MADE_UP) {
+		snprintf(name, sizeof name, "%s/false-kdc", node->name);
+		equip(a, name, WORLD_KDC_BITS);
 		certify_kdc(node, name, &a->kdc);
 		return;
 	}
-	der_copy(&a->kdc.cert, a->cert.bytes, a->cert.len);
+	if (kind == KDC_OWN) {
+		equip(a, node->name, ATTACKER_RSA_BITS);
+		der_copy(&a->kdc.cert, a->cert.bytes, a->cert.len);
+	} else {
+		snprintf(name, sizeof name, "kdc/%s", stolen_from);
+		equip(a, name, WORLD_KDC_BITS);
+		world_kdc_certificate(world, name, &a->kdc.cert);
+	}
 	der_copy(&a->kdc.ca_cert, ca->bytes, ca->len);
 }
 

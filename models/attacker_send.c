@@ -426,13 +426,18 @@ static bool false_answer(void *ctx, const struct der *request, struct der *reply
 void attacker_verb_false_kdc(struct node *node, const struct args *args, struct verb_result *result)
 {
 	struct attacker *a = node->state;
-	bool own = strcmp(args_text(args, "certificate", "made up"), "own") == 0;
+	const char *certificate = args_text(args, "certificate", "made up"), *stolen_from = args_text(args, "stolen_from", "");
+	enum false_kdc kind = strcmp(certificate, "own") == 0 ? KDC_OWN : strcmp(certificate, "stolen") == 0 ? KDC_STOLEN : KDC_MADE_UP;
 	struct mitm_config config = { .answer = false_answer };
 
-	if (own && !has_account(a, result))
+	if (kind == KDC_OWN && !has_account(a, result))
 		return;
+	if ((kind == KDC_STOLEN) != (stolen_from[0] != '\0') || strlen(stolen_from) >= NODE_NAME_MAX) {
+		snprintf(result->error, sizeof result->error, "what is stolen is a KDC's; write certificate = \"stolen\", stolen_from = \"kdc0\"");
+		return;
+	}
 	if (!a->mitm)
-		attacker_equip_kdc(a, own);
+		attacker_equip_kdc(a, kind, stolen_from);
 	config.sm = a->kdc_sm;
 	begin_mitm(node, args, &config, result);
 }

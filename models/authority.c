@@ -15,6 +15,7 @@
 #define KDC_LIFE_S (2 * YEAR_S)
 #define AUTHORITY_LIFE_S (30 * YEAR_S)
 #define CRL_LIFE_S (30 * DAY_S)
+#define REVOKED_MAX 64
 
 struct issued {
 	struct issued *next;
@@ -28,6 +29,8 @@ struct authorities {
 	int64_t epoch_s;
 	struct der certs[AUTHORITY_COUNT];
 	struct der crl;
+	uint64_t revoked[REVOKED_MAX]; /* serial numbers */
+	size_t revoked_count;
 	struct issued *issued, **issued_tail;
 };
 
@@ -200,6 +203,21 @@ void world_kdc_certificate(struct world *world, const char *key_name, struct der
 	remember(a, "kdc", key_name, out);
 }
 
+bool world_revoke_kdc(struct world *world, const char *key_name)
+{
+	struct authorities *a = world_authorities(world);
+	uint64_t serial = serial_of(a, "kdc", key_name);
+
+	for (size_t i = 0; i < a->revoked_count; i++)
+		if (a->revoked[i] == serial)
+			return true;
+	if (a->revoked_count == REVOKED_MAX)
+		return false;
+	a->revoked[a->revoked_count++] = serial;
+	der_free(&a->crl); /* a new one at the next question */
+	return true;
+}
+
 const struct der *world_crl(struct world *world)
 {
 	struct authorities *a = world_authorities(world);
@@ -209,8 +227,8 @@ const struct der *world_crl(struct world *world)
 
 	if (!a->crl.len) {
 		key = key_pool_get(a->pool, defs[AUTHORITY_OPERATOR].key_name, AUTHORITY_BITS, &key_len);
-		ok = crl_issue(a->crypto, authority(a, AUTHORITY_OPERATOR), key, key_len, NULL, 0, a->epoch_s - DAY_S,
-		               a->epoch_s + CRL_LIFE_S, &a->crl);
+		ok = crl_issue(a->crypto, authority(a, AUTHORITY_OPERATOR), key, key_len, a->revoked, a->revoked_count,
+		               a->epoch_s - DAY_S, a->epoch_s + CRL_LIFE_S, &a->crl);
 	}
 	assert(ok && "the operator can issue a CRL");
 	(void)ok;

@@ -243,7 +243,8 @@ static void reply_ready(struct service_job *job)
 	uint64_t tag = t->reply_tag;
 	bool kdcs_only = world_on(world_of(cta->node->sim), "cta.require_kdc_eku"); /* the patent looks at neither usage nor name */
 	struct pkinit_policy policy = { .verify_root = world_on(world_of(cta->node->sim), "cta.verify_root"),
-		                        .require_kdc_eku = kdcs_only, .check_crl = true, .check_kdc_name = kdcs_only,
+		                        .require_kdc_eku = kdcs_only,
+		                        .check_crl = world_on(world_of(cta->node->sim), "cta.check_crl"), .check_kdc_name = kdcs_only,
 		                        .check_nonce = true, .check_bind = true, .check_sealed_sname = true,
 		                        .bind = binding(cta), .crl = world_crl(world_of(cta->node->sim)),
 		                        .now_s = sim_unix_s(cta->node->sim) };

@@ -131,6 +131,23 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 	return false;
 }
 
+/* The operator's CA learns that another KDC's key has been stolen. */
+static void verb_revoke(struct node *node, const struct args *args, struct verb_result *result)
+{
+	char name[KRB_NAME_MAX + 1];
+
+	snprintf(name, sizeof name, "kdc/%s", args_text(args, "name", ""));
+	if (!world_revoke_kdc(world_of(node->sim), name))
+		snprintf(result->error, sizeof result->error, "the CRL is full");
+}
+
+static const struct param revoke_params[] = {
+	{ .name = "name", .type = VALUE_TEXT, .required = true, .doc = "of the KDC: \"kdc1\"" }, { .name = NULL },
+};
+static const struct verb verbs[] = {
+	{ "revoke", "puts the certificate of a KDC on the operator's CRL [0208]", revoke_params, "", verb_revoke },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
 static const struct param params[] = {
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "how long a ticket is good for at most" },
 	{ .name = "restricted_numbers", .type = VALUE_TEXT, .preset = "",
@@ -152,5 +169,5 @@ static const struct attribute attributes[] = {
 
 const struct model model_kdc = {
 	.name = "kdc", .doc = "key distribution centre: tickets for CTAs by their certificates, for servers by their server keys",
-	.params = params, .attributes = attributes, .create = create, .start = power_on, .get = get, .restart = restart,
+	.params = params, .verbs = verbs, .attributes = attributes, .create = create, .start = power_on, .get = get, .restart = restart,
 };

@@ -72,7 +72,9 @@ void world_device_certificate(struct world *world, const char *key_name, unsigne
 void world_operator_certificate(struct world *world, const char *key_name, unsigned bits, const char *number,
                                 int64_t lifetime_s, struct der *out);
 void world_kdc_certificate(struct world *world, const char *key_name, struct der *out);
-/* The operator's CRL of KDC certificates, empty at first. Borrowed. */
+/* Puts the certificate for this key on the operator's CRL. False: the CRL is full. */
+bool world_revoke_kdc(struct world *world, const char *key_name);
+/* The operator's CRL of KDC certificates, empty at first. Borrowed, until a certificate is revoked. */
 const struct der *world_crl(struct world *world);
 /* Calls fn for every authority and issued certificate made so far, in order of making. */
 void world_each_certificate(struct world *world, void (*fn)(void *ctx, const char *name, const uint8_t *der, size_t len),
