@@ -471,6 +471,23 @@ static void verb_mark_bad(struct node *node, const struct args *args, struct ver
 	sim_changed(node->sim, node);
 }
 
+static void verb_enter_lease(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct cmts *c = node->state;
+	uint32_t ip = 0, mask = c->hfc->prefix_len ? UINT32_MAX << (32 - c->hfc->prefix_len) : 0;
+	const char *text = args_text(args, "ip", "");
+	uint8_t mac[MAC_LEN];
+
+	if (!mac_of(c, args, mac, result))
+		return;
+	if (!ip_parse(text, &ip) || ((ip ^ c->hfc->ip) & mask) || ip == c->hfc->ip)
+		snprintf(result->error, sizeof result->error, "ip must be a device's on %s, found %.40s; write ip = \"10.1.0.200\"",
+		         c->hfc->link->name, text);
+	else if (!cmts_lease_add(node, ip, mac))
+		snprintf(result->error, sizeof result->error, "%s has %d leases, which is all it can hold", node->name,
+		         CMTS_LEASES_MAX);
+}
+
 static void verb_unmark(struct node *node, const struct args *args, struct verb_result *result)
 {
 	struct cmts *c = node->state;
@@ -528,6 +545,12 @@ static const struct param params[] = {
 	{ .name = "image_bytes", .type = VALUE_INT, .preset = "16384", .doc = "code in a software image" },
 	{ .name = NULL },
 };
+static const struct param lease_params[] = {
+	{ .name = "ip", .type = VALUE_TEXT, .required = true, .doc = "address on its segment, in no pool: \"10.1.0.200\"" },
+	{ .name = "mac", .type = VALUE_TEXT, .doc = "\"02:00:00:00:00:01\"" },
+	{ .name = "node", .type = VALUE_NODE, .doc = "or the device that has it" },
+	{ .name = NULL },
+};
 static const struct param mark_params[] = {
 	{ .name = "mac", .type = VALUE_TEXT, .doc = "\"02:00:00:00:00:01\"" },
 	{ .name = "node", .type = VALUE_NODE, .doc = "or the device that has it" },
@@ -540,6 +563,8 @@ static const struct param software_params[] = {
 static const struct verb verbs[] = {
 	{ "mark_bad", "marks a MAC as bad: its device gets no ticket by its manufacturer certificate [0133]", mark_params, "",
 	  verb_mark_bad },
+	{ "enter_lease", "enters an address for a device, for good: it has access to the network, whatever it has beside that",
+	  lease_params, "", verb_enter_lease },
 	{ "unmark", "takes the mark away", mark_params, "", verb_unmark },
 	{ "offer_software", "from now on devices that start are told to run this version [0160]", software_params, "",
 	  verb_offer_software },

@@ -95,7 +95,7 @@ const char *cta_sc_principal(const struct cta *cta)
 {
 	const char *configured = cta_provisioning_controller(cta->provisioning);
 
-	return configured ? configured : signaling_controller_principal(cta->sc_node);
+	return configured && !cta->keeps_controller ? configured : signaling_controller_principal(cta->sc_node);
 }
 
 /* PKINIT (FIG. 3, upper half) */
@@ -495,7 +495,8 @@ static void power_on(struct cta *cta)
 void cta_online(struct cta *cta, uint32_t ip, uint32_t kdc_ip, uint32_t sc_ip)
 {
 	cta->ip = ip;
-	cta->sc_ip = sc_ip;
+	if (!cta->keeps_controller)
+		cta->sc_ip = sc_ip;
 	if (kdc_ip != cta->kdc_ip) {
 		kdc_client_free(cta->kdc);
 		cta->kdc_ip = kdc_ip;
@@ -746,6 +747,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	cta->lost_after_ns = args_time(args, "media_timeout", 0);
 	cta->ticket_lifetime_s = args_time(args, "ticket_lifetime", 0) / NS_PER_S;
 	cta->keeps_ticket = args_bool(args, "keeps_ticket", false);
+	cta->keeps_controller = args_bool(args, "keeps_controller", false);
 	cta->last_refusal = "";
 	if (args_get(args, "auto_answer") && args_get(args, "auto_answer")->type != VALUE_NIL)
 		cta_answer(cta, args_time(args, "auto_answer", 0));
@@ -854,6 +856,8 @@ static const struct param params[] = {
 	{ .name = "ticket_lifetime", .type = VALUE_TIME, .preset = "7d", .doc = "asked for; the KDC may give less" },
 	{ .name = "keeps_ticket", .type = VALUE_BOOL, .preset = "false",
 	  .doc = "changed software: it goes on with a ticket that is over (attack T2)" },
+	{ .name = "keeps_controller", .type = VALUE_BOOL, .preset = "false",
+	  .doc = "changed software: it asks for its own controller, whatever its configuration says (attack P6)" },
 	{ .name = "rsa_bits", .type = VALUE_INT, .preset = "1024", .choices = "1024|2048", .doc = "of its key pair" },
 	{ .name = "rsa_part", .type = VALUE_TEXT, .preset = "built-in", .choices = "built-in|token",
 	  .doc = "where its RSA key works: in its module, or in the PKCS#11 token that TOLLGATE_PKCS11_MODULE names" },

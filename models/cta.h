@@ -57,6 +57,7 @@ struct cta {
 	char principal[2 * PHONE_ID_LEN + 1]; /* that its certificate names: phone ID in hex, or MAC */
 	bool powered, dh, tcp, will_answer;
 	bool keeps_ticket;                 /* changed software (attack T2) */
+	bool keeps_controller;             /* changed software (attack P6) */
 	bool renewed;                      /* the line's call has cost a new ticket already */
 	uint8_t payload_type;
 	uint16_t rsa_bits;

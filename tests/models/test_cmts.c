@@ -124,6 +124,31 @@ START_TEST(marks)
 }
 END_TEST
 
+/* The operator's own entry: from then on the KDC is told that the device is there. */
+START_TEST(a_lease_is_entered)
+{
+	static const char *const no_device[] = { "", "10.1.0", "10.2.0.200", "10.1.0.1" };
+	struct arg list[] = { { .name = "mac", .value = value_text("02:00:00:00:00:07") }, { .name = "ip" } };
+	char error[MODEL_ERROR_LEN];
+	struct kdc_rig r;
+	struct asker a;
+
+	rig_make(&r, &plain, false);
+	for (size_t i = 0; i < sizeof no_device / sizeof *no_device; i++) {
+		list[1].value = value_text(no_device[i]);
+		call(&r, "enter_lease", list, 2, error);
+		ck_assert_ptr_nonnull(strstr(error, "ip must be"));
+	}
+	ask_as(&r, r.sc, r.sc_ipsec, "02:00:00:00:00:07", 0x0a0100c8, RADIUS_ACCESS_REQUEST, &a);
+	ck_assert_str_eq(a.why, "he.unknown_lease");
+	list[1].value = value_text("10.1.0.200");
+	call(&r, "enter_lease", list, 2, error);
+	ck_assert_str_eq(error, "");
+	ask_as(&r, r.sc, r.sc_ipsec, "02:00:00:00:00:07", 0x0a0100c8, RADIUS_ACCESS_REQUEST, &a);
+	ck_assert_int_eq(a.code, RADIUS_ACCESS_ACCEPT);
+	rig_end(&r);
+}
+END_TEST
 START_TEST(marks_are_bounded)
 {
 	struct kdc_rig r;
@@ -413,6 +438,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, answers, 0, QUESTIONS);
 	tcase_add_test(t, marks);
+	tcase_add_test(t, a_lease_is_entered);
 	tcase_add_test(t, marks_are_bounded);
 	tcase_add_test(t, verbs_ask_back);
 	tcase_add_test(t, strangers);
