@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
@@ -17,6 +16,7 @@
 #include "crypto/lean_provider.h"
 #include "crypto/pkcs11_token.h"
 #include "crypto/random_provider.h"
+#include "crypto/symmetric.h"
 
 const char *const crypto_op_names[CRYPTO_OP_COUNT] = {
 	[CRYPTO_RSA_SIGN] = "rsa_sign",
@@ -35,23 +35,15 @@ const char *const crypto_op_names[CRYPTO_OP_COUNT] = {
 
 static bool fetch_algorithms(struct crypto *crypto)
 {
-	char digest[] = "SHA1";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end()
-	};
-
 	crypto->des3_cbc = EVP_CIPHER_fetch(crypto->lib, "DES-EDE3-CBC", NULL);
 	crypto->sha1 = EVP_MD_fetch(crypto->lib, "SHA1", NULL);
 	crypto->sha256 = EVP_MD_fetch(crypto->lib, "SHA256", NULL);
 	crypto->hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
 	crypto->md_scratch = EVP_MD_CTX_new();
 	crypto->des3_scratch = EVP_CIPHER_CTX_new();
-	crypto->hmac_sha1_scratch = crypto->hmac ? EVP_MAC_CTX_new(crypto->hmac) : NULL;
-	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->md_scratch && crypto->des3_scratch &&
+	return crypto->des3_cbc && crypto->sha1 && crypto->sha256 && crypto->hmac && crypto->md_scratch && crypto->des3_scratch &&
 	       EVP_CipherInit_ex2(crypto->des3_scratch, crypto->des3_cbc, NULL, NULL, 1, NULL) &&
-	       EVP_CIPHER_CTX_set_padding(crypto->des3_scratch, 0) &&
-	       crypto->hmac_sha1_scratch && EVP_MAC_CTX_set_params(crypto->hmac_sha1_scratch, params);
+	       EVP_CIPHER_CTX_set_padding(crypto->des3_scratch, 0);
 }
 
 static bool load_providers(struct crypto *crypto)
@@ -104,7 +96,6 @@ void crypto_free(struct crypto *crypto)
 	cert_cache_free(crypto->certs);
 	crl_cache_free(crypto->crl);
 	signer_cache_free(crypto->signers);
-	EVP_MAC_CTX_free(crypto->hmac_sha1_scratch);
 	EVP_MD_CTX_free(crypto->md_scratch);
 	EVP_CIPHER_CTX_free(crypto->des3_scratch);
 	EVP_MAC_free(crypto->hmac);
@@ -176,17 +167,13 @@ void crypto_sha256(struct crypto *crypto, const uint8_t *bytes, size_t len, uint
 	crypto_count(crypto, CRYPTO_SHA256, (uint32_t)len);
 }
 
-void crypto_hmac_sha1(struct crypto *crypto, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len,
-                      uint8_t out[20])
+void crypto_hmac_sha1(const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len, uint8_t out[20])
 {
-	EVP_MAC_CTX *ctx = crypto->hmac_sha1_scratch;
-	size_t out_len = 0;
+	struct hmac_sha1_key ready;
 
-	if (!EVP_MAC_init(ctx, key, key_len, NULL) || !EVP_MAC_update(ctx, bytes, len) ||
-	    !EVP_MAC_final(ctx, out, &out_len, 20) || out_len != 20) {
-		fprintf(stderr, "crypto: HMAC-SHA-1 failed\n");
-		abort();
-	}
+	hmac_sha1_key_init(&ready, key, key_len);
+	hmac_sha1(&ready, bytes, len, NULL, 0, out);
+	crypto_wipe(&ready, sizeof ready);
 }
 
 bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t len)

@@ -28,7 +28,6 @@ struct crypto {
 	EVP_MAC *hmac;
 	EVP_MD_CTX *md_scratch;
 	EVP_CIPHER_CTX *des3_scratch; /* has the cipher, no padding, and the key of its last use */
-	EVP_MAC_CTX *hmac_sha1_scratch;
 	/* Sources hidden by nested calls of crypto_random_begin(). */
 	const struct random_source *random_outer[CRYPTO_RANDOM_DEPTH_MAX];
 	unsigned random_depth;
@@ -54,8 +53,7 @@ void crypto_random_end(struct crypto *crypto);
  */
 const struct random_source *crypto_blinding(struct crypto *crypto);
 /* HMAC-SHA-1 under raw bytes (1 or more); not metered: the caller knows what it stands for. */
-void crypto_hmac_sha1(struct crypto *crypto, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len,
-                      uint8_t out[20]);
+void crypto_hmac_sha1(const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len, uint8_t out[20]);
 /* The key object of a PKCS #8 DER private key in this context. NULL: not exactly one RSA key. The caller frees it. */
 EVP_PKEY *crypto_private_key(struct crypto *crypto, const uint8_t *pkcs8, size_t len);
 /* The same for a key that issues certificates, out of a small cache. The caller frees it. */

@@ -2,9 +2,8 @@
  * The encryption profile des3-cbc-sha1-kd and the checksum hmac-sha1-des3-kd (RFC 3961 sections 5 and 6.3).
  *
  * A message is confounder | plain | zeros, encrypted with 3DES-CBC under Ke (initial vector 0) and followed by
- * HMAC-SHA-1 of the same bytes under Ki; Ke, Ki and Kc come from the base key and the usage by DK. No key is looked up
- * again here; the context's scratch objects hold the last one until the next takes its place. Opening compares MACs in
- * constant time and tells no reason.
+ * HMAC-SHA-1 of the same bytes under Ki; Ke, Ki and Kc come from the base key and the usage by DK. Opening
+ * compares MACs in constant time and tells no reason.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <openssl/evp.h>
 #include "crypto/derive.h"
 #include "crypto/kerberos_internal.h"
+#include "crypto/symmetric.h"
 
 #define BLOCK_LEN 8
 #define MAC_LEN 20
@@ -58,12 +58,11 @@ static void n_fold(const uint8_t *in, unsigned len, uint8_t out[BLOCK_LEN])
 /* 3DES-CBC, initial vector 0, whole blocks, in place. */
 static void des3(struct crypto *crypto, const uint8_t *key, bool encrypt, uint8_t *bytes, size_t len)
 {
-	int done = 0;
-	EVP_CIPHER_CTX *ctx = crypto->des3_scratch;
-	if (!EVP_CipherInit_ex2(ctx, NULL, key, zero_iv, encrypt, NULL) ||
-	    !EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) ||
-	    done != (int)len)
-		broken("3DES");
+	struct des3_key ready;
+
+	des3_key_init(&ready, key);
+	des3_cbc(&ready, encrypt, zero_iv, bytes, bytes, len);
+	crypto_wipe(&ready, sizeof(ready));
 	crypto_count(crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
 	crypto_count(crypto, CRYPTO_DES3, (uint32_t)len);
 }
@@ -145,7 +144,7 @@ uint32_t krb_fresh_nonce(struct secure_module *sm)
 
 static void hmac(struct crypto *crypto, const uint8_t *key, const uint8_t *bytes, size_t len, uint8_t out[MAC_LEN])
 {
-	crypto_hmac_sha1(crypto, key, KRB_KEY_LEN, bytes, len, out);
+	crypto_hmac_sha1(key, KRB_KEY_LEN, bytes, len, out);
 	crypto_count(crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	crypto_count(crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
 }

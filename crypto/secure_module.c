@@ -444,7 +444,7 @@ bool sm_hmac_sha1(struct secure_module *sm, key_handle handle, const uint8_t *by
 
 	if (!key || key->kind == SM_RSA)
 		return false;
-	crypto_hmac_sha1(sm->crypto, key->bytes, secret_len(key), bytes, len, out);
+	crypto_hmac_sha1(key->bytes, secret_len(key), bytes, len, out);
 	crypto_count(sm->crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	crypto_count(sm->crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
 	return true;

@@ -1,19 +1,14 @@
 /*
- * Keyed contexts of one direction: 3DES-CBC and HMAC-SHA-1-96. See transform.h for why they look as they do.
+ * Keys of one direction in use: 3DES-CBC and HMAC-SHA-1-96. See transform.h for why they look as they do.
  *
  * Sources: RFC 2104 section 2 (HMAC), RFC 2404, RFC 2451.
  */
 #include <assert.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "crypto/transform.h"
 
-#define SHA1_LEN 20
-#define SHA1_BLOCK_LEN 64
-#define IPAD 0x36
-#define OPAD 0x5c
 #define HOW_MAX 96
 
 static _Noreturn void machine_defect(const char *what)
@@ -78,71 +73,45 @@ void transform_end(struct transform *t)
 
 void transform_sleep(struct transform *t)
 {
-	EVP_CIPHER_CTX_free(t->cipher);
-	EVP_MD_CTX_free(t->inner);
-	EVP_MD_CTX_free(t->outer);
-	t->cipher = NULL;
-	t->inner = t->outer = NULL;
+	if (!t->ready)
+		return;
+	crypto_wipe(t->ready, sizeof *t->ready);
+	free(t->ready);
+	t->ready = NULL;
 }
 
-static void wake_cipher(struct transform *t)
+static struct transform_ready *ready_of(struct transform *t)
 {
-	const EVP_CIPHER *des3 = sm_crypto(t->sm)->des3_cbc;
+	struct transform_ready *ready = t->ready;
 
-	t->cipher = EVP_CIPHER_CTX_new();
-	if (!t->cipher || !EVP_CipherInit_ex2(t->cipher, des3, t->cipher_key, NULL, 1, NULL) ||
-	    !EVP_CIPHER_CTX_set_padding(t->cipher, 0))
-		machine_defect("3DES setup");
+	if (ready)
+		return ready;
+	ready = malloc(sizeof *ready);
+	if (!ready)
+		machine_defect("memory");
+	des3_key_init(&ready->cipher, t->cipher_key);
 	crypto_count(sm_crypto(t->sm), CRYPTO_DES3_KEY, DES3_KEY_BITS);
+	if (t->has_mac) {
+		hmac_sha1_key_init(&ready->auth, t->auth_key, sizeof t->auth_key);
+		crypto_count(sm_crypto(t->sm), CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
+	}
+	t->ready = ready;
+	return ready;
 }
 
-/* The hash state after the key padded with one of RFC 2104's two constants. */
-static EVP_MD_CTX *padded_state(const struct transform *t, uint8_t pad)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t block[SHA1_BLOCK_LEN];
-
-	memset(block, pad, sizeof block);
-	for (size_t i = 0; i < sizeof t->auth_key; i++)
-		block[i] ^= t->auth_key[i];
-	if (!ctx || !EVP_DigestInit_ex2(ctx, sm_crypto(t->sm)->sha1, NULL) ||
-	    !EVP_DigestUpdate(ctx, block, sizeof block))
-		machine_defect("HMAC setup");
-	crypto_wipe(block, sizeof block);
-	return ctx;
-}
-
-/* The EVP contexts take the direction per message: 3DES has the same key schedule for both. */
+/* 3DES has the same key schedule for both directions. */
 void transform_cbc(struct transform *t, bool encrypt, const uint8_t iv[TRANSFORM_BLOCK_LEN], uint8_t *bytes, size_t len)
 {
-	int done = 0;
-
-	assert(len % TRANSFORM_BLOCK_LEN == 0 && len <= INT_MAX);
-	if (len == 0)
-		return;
-	if (!t->cipher)
-		wake_cipher(t);
-	if (!EVP_CipherInit_ex2(t->cipher, NULL, NULL, iv, encrypt, NULL) ||
-	    !EVP_CipherUpdate(t->cipher, bytes, &done, bytes, (int)len) || (size_t)done != len)
-		machine_defect("3DES");
+	if (len)
+		des3_cbc(&ready_of(t)->cipher, encrypt, iv, bytes, bytes, len);
 }
 
 void transform_mac(struct transform *t, const uint8_t *bytes, size_t len, uint8_t out[TRANSFORM_MAC_LEN])
 {
-	struct crypto *crypto = sm_crypto(t->sm);
-	EVP_MD_CTX *work = crypto->md_scratch;
 	uint8_t hash[SHA1_LEN];
 
 	assert(t->has_mac);
-	if (!t->inner) {
-		t->inner = padded_state(t, IPAD);
-		t->outer = padded_state(t, OPAD);
-		crypto_count(crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
-	}
-	if (!EVP_MD_CTX_copy_ex(work, t->inner) || !EVP_DigestUpdate(work, bytes, len) ||
-	    !EVP_DigestFinal_ex(work, hash, NULL) || !EVP_MD_CTX_copy_ex(work, t->outer) ||
-	    !EVP_DigestUpdate(work, hash, sizeof hash) || !EVP_DigestFinal_ex(work, hash, NULL))
-		machine_defect("HMAC-SHA-1");
+	hmac_sha1(&ready_of(t)->auth, bytes, len, NULL, 0, hash);
 	memcpy(out, hash, TRANSFORM_MAC_LEN);
-	crypto_count(crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
+	crypto_count(sm_crypto(t->sm), CRYPTO_HMAC_SHA1, (uint32_t)len);
 }
