@@ -9,8 +9,8 @@
  * time and changes nothing.
  *
  * From controllers and gateways, Accounting-Requests (stop): acct_session_id, the call; user_name, whose account: a
- * number, or "restricted"; calling_station, called_station, acct_session_s (0: never answered), acct_cause, event_time_s
- * (the call's end). One record is kept for a session of a server, and is what the result database has of the call:
+ * number, or "restricted"; calling_station, called_station, acct_session_s (0: never answered), acct_cause,
+ * event_time_s (the call's end). One record is kept for a session of a server, and is what the result database has of the call:
  * times are the record's, in seconds, and the call's identifier is the session's up to ";".
  *
  * Refusals: "bh.check_service" (who keys with it is no server of the directory, or not at its address),
@@ -194,7 +194,8 @@ static void on_record(void *ctx, const struct radius_asked *asked)
 	struct billing *b = ctx;
 	const struct radius *q = &asked->question;
 	char account[SUBSCRIBER_NUMBER_LEN];
-	struct billed_call call = { .from = asked->principal, .end_s = q->event_time_s, .id = q->acct_session_id, .account = account, .caller = q->calling_station,
+	struct billed_call call = { .from = asked->principal, .id = q->acct_session_id, .end_s = q->event_time_s,
+		                    .account = account, .caller = q->calling_station,
 		                    .callee = q->called_station, .seconds = q->acct_session_s, .cause = q->acct_cause };
 	const char *check = judge_record(asked, account);
 	enum billed billed = check ? BILLED : account_bill(b->accounts, &call);
@@ -432,7 +433,8 @@ static void verb_approve(struct node *node, const struct args *args, struct verb
 }
 
 static const struct param number_params[] = {
-	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "\"215-555-0200\", or \"restricted\", or a customer's ID" },
+	{ .name = "number", .type = VALUE_TEXT, .required = true,
+	  .doc = "\"215-555-0200\", or \"restricted\", or a customer's ID" },
 	{ .name = NULL },
 };
 static const struct param name_params[] = {
@@ -442,7 +444,8 @@ static const struct param name_params[] = {
 static const struct verb verbs[] = {
 	{ "seconds", "seconds talked on the account of a number", number_params, "integer", verb_seconds },
 	{ "calls", "answered calls on the account of a number", number_params, "integer", verb_calls },
-	{ "records_of", "call records on the account of a number, answered or not", number_params, "integer", verb_records_of },
+	{ "records_of", "call records on the account of a number, answered or not", number_params, "integer",
+	  verb_records_of },
 	{ "customer", "the ID of the customer of a number, nil: it has none", number_params, "text", verb_customer },
 	{ "options", "the options that the customer of a number pays for", number_params, "text", verb_options },
 	{ "kind", "whose the account of a number is: customer, repair, restricted, nobody", number_params, "text",

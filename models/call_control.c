@@ -99,7 +99,7 @@ static void finish(struct call *call)
 	call_drop_key(call);
 	if (call->account[0] && !call->recorded) {
 		call->recorded = true;
-		call_records_close(c->config.records, call->kept, &record, call->authorised && !call->stood);
+		call_records_close(c->config.records, call->kept, &record, call->authorised && !call->booked);
 		call->kept = NULL;
 	}
 }
@@ -337,6 +337,17 @@ static bool answer_headers(struct call *call, char headers[HEADERS_LEN])
 	return true;
 }
 
+/* With the key the ends can talk whatever becomes of us: from here on the call is on disk. */
+static void book(struct call *call)
+{
+	struct call_record record = record_of(call);
+
+	if (!call->account[0])
+		return;
+	call->booked = true;
+	call->kept = call_records_open(call->control->config.records, &record);
+}
+
 static void accept_near(struct node *node, struct machine *machine, void *ctx)
 {
 	struct call *call = ctx;
@@ -349,6 +360,7 @@ static void accept_near(struct node *node, struct machine *machine, void *ctx)
 		happen(call, EV_TIMEOUT);
 		return;
 	}
+	book(call);
 	sip_leg_answer(call->near, 200, headers, body);
 }
 
@@ -468,15 +480,11 @@ static void stand(struct node *node, struct machine *machine, void *ctx)
 {
 	struct call *call = ctx;
 	struct call_control *c = call->control;
-	struct call_record record = record_of(call);
 
 	(void)machine;
 	sim_cancel(node->sim, &call->guard);
 	sim_after(node->sim, &call->guard, CALL_AUDIT_NS, on_audit, "call.audit");
 	c->counters.set_up++;
-	call->stood = true;
-	if (call->account[0])
-		call->kept = call_records_open(c->config.records, &record);
 	if (!call_is_source(call))
 		call_drop_key(call); /* it has been passed on; only the source may have to yield it [0099] */
 	else if (c->config.established)

@@ -22,8 +22,8 @@ struct call {
 	char account[SUBSCRIBER_NUMBER_LEN]; /* that pays, at the source controller; "": nobody is known */
 	char origin[SUBSCRIBER_NUMBER_LEN];  /* the caller as the record names it: its number, or the MAC of one without */
 	bool authorised;                  /* it may go on towards its callee */
-	bool stood;
-	struct kept_record *kept;         /* of the call that stands; NULL */
+	bool booked;                      /* an entry of it has been asked for, */
+	struct kept_record *kept;         /* and is this one; NULL: there is none */
 	struct sip_leg *near, *far;       /* NULL: not begun, or ended for good */
 	struct party *near_party;         /* held; NULL: a server's leg */
 	struct party *far_party;          /* held; NULL: a server's leg, or not begun */

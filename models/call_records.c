@@ -23,6 +23,7 @@ struct kept_record {
 	char account[SUBSCRIBER_NUMBER_LEN], caller[SUBSCRIBER_NUMBER_LEN], callee[SUBSCRIBER_NUMBER_LEN];
 	sim_ns answer_ns, end_ns;
 	enum acct_cause cause;
+	bool held;                /* unanswered at a restart */
 };
 
 struct queue { /* oldest first */
@@ -36,7 +37,8 @@ struct call_records {
 	uint64_t next_serial;     /* on disk, like the entries */
 	unsigned failures;        /* rounds in vain, one after the other */
 	bool keying;              /* waits for an association with the billing host */
-	struct event pause;
+	sim_ns held_until_ns;
+	struct event pause, held;
 	struct call_records_counters counters;
 };
 
@@ -138,6 +140,12 @@ static void on_pause(struct sim *sim, struct event *event)
 	deliver(event_owner(event, struct call_records, pause));
 }
 
+static void on_held(struct sim *sim, struct event *event)
+{
+	(void)sim;
+	deliver(event_owner(event, struct call_records, held));
+}
+
 static void pause_for(struct call_records *r)
 {
 	sim_ns pause_ns = CALL_RECORDS_PAUSE_NS;
@@ -203,15 +211,21 @@ static bool ask(struct call_records *r, struct kept_record *k)
 	if (!radius_client_ask(r->config.questions, billing_ip(r), &q, on_answer, k))
 		return false;
 	k->state = KEPT_ASKED;
+	k->held = false; /* the billing host may have it: from now on it is not to change */
 	r->asked++;
 	return true;
+}
+
+static bool is_held(const struct call_records *r, const struct kept_record *k)
+{
+	return k->held && r->config.node->sim->now_ns < r->held_until_ns;
 }
 
 static struct kept_record *next_waiting(const struct call_records *r)
 {
 	struct kept_record *k = r->waiting.first;
 
-	while (k && k->state == KEPT_ASKED)
+	while (k && (k->state == KEPT_ASKED || is_held(r, k)))
 		k = k->next;
 	return k;
 }
@@ -242,12 +256,32 @@ static void deliver(struct call_records *r)
 
 /* What the calls say */
 
+/* The entry of the same call, from before a restart that its caller has not noticed. NULL: there is none. */
+static struct kept_record *held_of(const struct call_records *r, const struct call_record *record)
+{
+	struct kept_record *k = r->config.node->sim->now_ns < r->held_until_ns ? r->waiting.first : NULL;
+
+	while (k && !(k->held && strcmp(k->id, record->id) == 0 && strcmp(k->account, record->account) == 0 &&
+	              strcmp(k->caller, record->caller) == 0 && strcmp(k->callee, record->callee) == 0))
+		k = k->next;
+	return k;
+}
+
 struct kept_record *call_records_open(struct call_records *r, const struct call_record *record)
 {
-	struct kept_record *k = r->config.billing[0] ? keep(r, &r->open, record) : NULL;
+	struct kept_record *k;
 
-	if (!k)
+	if (!r->config.billing[0])
 		return NULL;
+	k = held_of(r, record);
+	if (k) {
+		dequeue(&r->waiting, k);
+		enqueue(&r->open, k);
+		k->held = false;
+		r->counters.made--;
+	} else if (!(k = keep(r, &r->open, record))) {
+		return NULL;
+	}
 	k->state = KEPT_OPEN;
 	r->open_count++;
 	return k;
@@ -287,7 +321,8 @@ static void trace_alone(struct call_records *r, const struct call_record *record
 	trace_record(r->config.node->sim, &traced);
 }
 
-void call_records_close(struct call_records *r, struct kept_record *k, const struct call_record *record, bool due)
+void call_records_close(struct call_records *r, struct kept_record *k, const struct call_record *record,
+                        bool due)
 {
 	if (!r->config.billing[0]) {
 		trace_alone(r, record);
@@ -322,6 +357,20 @@ struct call_records *call_records_new(const struct call_records_config *config)
 	return r;
 }
 
+/* For as long as their callers may ask once more. */
+static void hold_unanswered(struct call_records *r)
+{
+	struct kept_record *k = r->waiting.first;
+
+	while (k && !k->held)
+		k = k->next;
+	sim_cancel(r->config.node->sim, &r->held);
+	if (!k)
+		return;
+	r->held_until_ns = r->config.node->sim->now_ns + CALL_RECORDS_HOLD_NS;
+	sim_after(r->config.node->sim, &r->held, CALL_RECORDS_HOLD_NS, on_held, "records.held");
+}
+
 void call_records_reset(struct call_records *r)
 {
 	struct kept_record *k;
@@ -334,8 +383,10 @@ void call_records_reset(struct call_records *r)
 		k->state = KEPT_WAITING;
 	while ((k = r->open.first)) {
 		close_open(r, k);
+		k->held = k->answer_ns < 0;
 		finish(r, k, r->config.node->sim->now_ns, ACCT_NAS_REBOOT);
 	}
+	hold_unanswered(r);
 	deliver(r);
 }
 
@@ -344,6 +395,7 @@ void call_records_free(struct call_records *r)
 	if (!r)
 		return;
 	sim_cancel(r->config.node->sim, &r->pause);
+	sim_cancel(r->config.node->sim, &r->held);
 	while (r->open.first)
 		forget(r, &r->open, r->open.first);
 	while (r->waiting.first)

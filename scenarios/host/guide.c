@@ -89,6 +89,8 @@ const char guide_language[] =
 "  both(a, b):expect { ... }; all { a, b, c }:expect { ... }\n"
 "  claim(\"text\", condition, \"because\")\n"
 "  never { \"title\", message = { ... } }; never { \"title\", node = alice, ATTRIBUTE = value }\n"
+"  never { \"title\", record = \"wrong\" }: a call record that is no call's, a second one of it, or not on its caller's account (I4);\n"
+"  never { \"title\", record = \"missing\" }: an answered call that nobody pays for when the run ends\n"
 "  expect_messages { kind = \"AS-REP\", count = at_least(2), within = \"5s\" }; messages { ... } -> how many so far\n"
 "  expect_refusals { by = \"sc.replay_cache\", at = sc, from = x }; refusals { ... } -> how many so far\n"
 "  A claim may begin with a title: { \"title\", ... }. A failed one ends its body, never { } does not.\n"

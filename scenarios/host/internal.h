@@ -76,6 +76,7 @@ struct host {
 	struct standing *standing, **standing_tail;
 	struct event standing_event;
 	struct message_log *log;
+	struct bills *bills;              /* NULL: no claim about call records */
 };
 
 static inline struct host *host_of(lua_State *L)
@@ -317,6 +318,15 @@ void messages_attach(struct host *host);
 void messages_finish(struct host *host);
 void messages_free(struct host *host);
 void messages_print_last(const struct host *host, struct node *const *nodes, size_t node_count, FILE *out);
+/* bills.c: standing claims about call records */
+
+bool bills_known(const char *kind, struct names *known);
+/* Before the clock starts. False: there is a claim of this kind already. */
+bool bills_never(struct host *host, const char *kind, struct standing *claim);
+void bills_attach(struct host *host);
+/* Judges what is missing. */
+void bills_finish(struct host *host);
+void bills_free(struct host *host);
 /* A standing claim does not hold: said once. (standing.c) */
 void standing_violated(struct standing *claim, struct host *host, const char *because, struct node *const *nodes,
                        size_t node_count);

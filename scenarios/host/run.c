@@ -322,6 +322,7 @@ static void host_take_down(struct host *host)
 	standing_free(host);
 	tasks_free(host);
 	messages_free(host);
+	bills_free(host);
 	if (host->L)
 		lua_close(host->L);
 	if (host->world)
@@ -353,6 +354,7 @@ static enum host_code drive(struct host *host)
 	if (!run_chunk(host))
 		return host->defect ? HOST_DEFECT : HOST_BAD;
 	messages_attach(host);
+	bills_attach(host);
 	start_elements(host);
 	tasks_start(host);
 	standing_start(host);

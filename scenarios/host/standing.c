@@ -1,5 +1,5 @@
 /*
- * Standing claims: never { ... }, about messages or about a node or object, held from the start of the clock to the end.
+ * Standing claims: never { ... }, about messages, call records (bills.c), or about a node or object, held from the start of the clock to the end.
  *
  * The first violation is the verdict; the run goes on. Changes only mark a claim; it is judged in an event of its own, after
  * the model that changed has finished.
@@ -70,6 +70,7 @@ void standing_start(struct host *host)
 void standing_finish(struct host *host)
 {
 	messages_finish(host);
+	bills_finish(host);
 	for (struct standing *s = host->standing; s; s = s->next) {
 		struct verdict_facts facts = { .claim = s->text, .place = s->place, .held = true, .because = "" };
 
@@ -178,7 +179,28 @@ static void never_node(lua_State *L)
 		standing_touch(host, s);
 }
 
-static void check_never_keys(lua_State *L)
+static void never_record(lua_State *L, const char *title)
+{
+	struct host *host = host_of(L);
+	struct names known = { .count = 0 };
+	struct text text = { .len = 0 };
+	const char *kind = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	struct standing *s;
+
+	if (!bills_known(kind, &known)) {
+		text_unknown(&text, kind, &known);
+		fail_here(L, "never: record is %s Write record = \"wrong\"", text.s);
+	}
+	if (host->started)
+		fail_here(L, "never: call records are not observed; say so before the clock starts");
+	text_add(&text, "never a %s call record", kind);
+	s = standing_new(L);
+	s->text = sim_strdup(title ? title : text.s);
+	if (!bills_never(host, kind, s))
+		fail_here(L, "never: record = \"%s\" is claimed already", kind);
+}
+
+static void check_never_keys(lua_State *L, const char *key)
 {
 	size_t count = push_sorted_keys(L, 1);
 
@@ -188,10 +210,10 @@ static void check_never_keys(lua_State *L)
 
 		lua_rawgeti(L, -1, (lua_Integer)i);
 		safe_tostring(L, -1);
-		names_add(&known, "message");
-		if (strcmp(lua_tostring(L, -1), "message") != 0 && strcmp(lua_tostring(L, -1), "1") != 0) {
+		names_add(&known, key);
+		if (strcmp(lua_tostring(L, -1), key) != 0 && strcmp(lua_tostring(L, -1), "1") != 0) {
 			text_unknown(&text, lua_tostring(L, -1), &known);
-			fail_here(L, "never: unknown key beside message: %s", text.s);
+			fail_here(L, "never: unknown key beside %s: %s", key, text.s);
 		}
 		lua_pop(L, 2);
 	}
@@ -208,11 +230,16 @@ static int fn_never(lua_State *L)
 	lua_settop(L, 1);
 	lua_geti(L, 1, 1);
 	title = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+	if (lua_getfield(L, 1, "record") != LUA_TNIL) {
+		check_never_keys(L, "record");
+		never_record(L, title);
+		return 0;
+	}
 	if (lua_getfield(L, 1, "message") == LUA_TNIL) {
 		never_node(L);
 		return 0;
 	}
-	check_never_keys(L);
+	check_never_keys(L, "message");
 	never_message(L, title);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Call records between a controller and a real billing host: one for each call, right, whatever is lost, doubled, late or
- * restarted in between; calls under way at a restart; a billing host that is away; who pays for a late record.
+ * Call records between a controller and a real billing host: one for each call, right, whatever is lost, doubled,
+ * late or restarted in between; calls under way at a restart; a billing host that is away; who pays for a late record.
  */
 #include "models/call_records.h"
 #include "tests/models/provisioning_rig.h"
@@ -47,7 +47,8 @@ static void on_call(void *ctx, const struct trace_call *call)
 	(void)ctx, (void)call;
 }
 
-static enum tap_verdict on_frame(void *ctx, struct link *link, struct iface *from, struct iface *to, struct packet *frame)
+static enum tap_verdict on_frame(void *ctx, struct link *link, struct iface *from, struct iface *to,
+                                 struct packet *frame)
 {
 	if (to->node == b.r.bh) {
 		b.to_billing++;
@@ -325,7 +326,41 @@ static void many(unsigned count)
 	}
 }
 
-/* Away for a day, the controller restarted meanwhile: few questions, nothing lost but what had no room, and that is on record. */
+/*
+ * A caller who has not noticed the restart asks once more for the same call: it has one record, and that is the last call's.
+ * Later, or by another caller, it is another call.
+ */
+START_TEST(made_once_more_after_a_restart)
+{
+	static const struct { sim_ns after_ns; const char *account; unsigned records; } rows[] = {
+		{ NS_PER_S, ALICE, 1 }, { 50 * NS_PER_S, ALICE, 1 }, { 70 * NS_PER_S, ALICE, 2 }, { NS_PER_S, BOB, 2 },
+	};
+	struct rig_setup setup = { .seed = 8 };
+	struct talk again = talks[0];
+	struct call_record record;
+
+	make(&setup, "bh/bh1");
+	record = record_of(&again, -1);
+	call_records_open(b.records, &record);
+	restart_controller(&b.r);
+	rig_run(&b.r, rows[_i].after_ns / 2);
+	restart_controller(&b.r);
+	rig_run(&b.r, rows[_i].after_ns);
+	again.account = rows[_i].account;
+	hold(&again);
+	rig_run(&b.r, 200 * NS_PER_S);
+	ck_assert_uint_eq(b.row_count, rows[_i].records);
+	ck_assert_int_eq(rig_int(b.r.bh, "seconds", rows[_i].account), 10);
+	ck_assert_uint_eq(call_records_counters(b.records).made, rows[_i].records);
+	ck_assert_uint_eq(call_records_counters(b.records).delivered, rows[_i].records);
+	end();
+}
+END_TEST
+
+/*
+ * Away for a day, the controller restarted meanwhile: few questions, nothing lost but what had no room, and that is on
+ * record.
+ */
 START_TEST(a_billing_host_away)
 {
 	struct rig_setup setup = { .seed = 8, .ipsec = _i };
@@ -473,8 +508,8 @@ static void give(struct server *pca, const char *what, const char *id)
 }
 
 /*
- * A number has three customers one after the other, at 100, 200 and 300 s; records come when the last one has it. Who pays is
- * who had it when the call was answered.
+ * A number has three customers one after the other, at 100, 200 and 300 s; records come when the last one has it. Who
+ * pays is who had it when the call was answered.
  */
 START_TEST(late_records)
 {
@@ -546,6 +581,7 @@ int main(void)
 	tcase_add_loop_test(tc, what_is_no_record, 0, 2);
 	tcase_add_loop_test(tc, each_frame_harmed, 0, 2 * HARMS);
 	tcase_add_test(tc, calls_at_a_restart);
+	tcase_add_loop_test(tc, made_once_more_after_a_restart, 0, 4);
 	tcase_add_loop_test(tc, a_billing_host_away, 0, 2);
 	tcase_add_test(tc, no_room_for_a_call_that_stands);
 	tcase_add_test(tc, a_window_at_a_time);
