@@ -10,6 +10,8 @@ local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answe
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
+never { "I4: no answered call goes free", record = "missing" }
 
 local function everybody_has(count)
   net.pca:expect { customers = count, under_way = 0, within = "30s" }
@@ -58,6 +60,12 @@ run(function()
   provision(alice, "2155550200", "Alice Liddell")
   provision(carol, "2155550201", "Carol Jones")
   everybody_has(2)
+  local call = alice:dial(bob.number)
+  call:expect { state = "talking", within = "10s" }
+  wait "2s"
+  call:hangup()
+  call:expect { keys_destroyed = true, within = "2s" }
+  local id = net.bh:customer "215-555-0200"
 
   ask(alice, "want=terminate;number=2155550200", "done=terminate")
   everybody_has(1)
@@ -68,4 +76,9 @@ run(function()
   everybody_has(0)
   is_out(carol, "215-555-0201")
   everybody_has(0)
+
+  -- what was called is still to be paid; what was refused, and what bob tried, is not the customers'
+  net.sc1:expect { records_waiting = 0, within = "10s" }
+  claim("her two calls stay on her account", net.bh:calls(id) == 2 and net.bh:records_of(id) == 2 and net.bh:kind(id) == "customer", net.bh:calls(id))
+  net.bh:expect { customer_calls = 2, restricted_calls = 2, refused = 0 }
 end)

@@ -9,6 +9,8 @@ local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answe
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
+never { "I4: no answered call goes free", record = "missing" }
 
 run(function()
   bob:boot()
@@ -30,6 +32,9 @@ run(function()
   call:hangup()
   call:expect { keys_destroyed = true, within = "2s" }
 
+  -- which costs nobody anything; what was refused is not on record
+  net.bh:expect { records = 1, restricted_calls = 1, customer_calls = 0, nobodys_calls = 0, within = "5s" }
+
   -- V14
   new:expect { "V14: rebooted", telephony = "ProvisionedAccess", hfc = "ProvisionedAccess", within = "90s" }
   net.pca:expect { customers = 1 }
@@ -42,10 +47,13 @@ run(function()
   call:expect { rtp_received = at_least(90), from = bob }
   call:hangup()
   call:expect { keys_destroyed = true, within = "2s" }
+  net.bh:expect { "on its customer's account now", customer_calls = 1, total_seconds = between(2, 3), restricted_calls = 1, within = "5s" }
 
   -- and can be called
   new:answer { after = "500ms" }
   call = bob:dial "215-555-0200"
   call:expect { state = "talking", from = new, within = "10s" }
   call:hangup()
+  net.bh:expect { "the caller pays", records = 3, customer_calls = 1, nobodys_calls = 1, within = "5s" }
+  wait "3s"
 end)

@@ -14,6 +14,8 @@ local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answe
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
+never { "I4: no answered call goes free", record = "missing" }
 
 local function ask(cta, text, title, answer)
   local call = cta:dial "411"
@@ -39,6 +41,15 @@ local function accounts(title, customers, repairs, sc1, sc2)
   net.cmts1:expect { title, accounts = sc1 }
   net.sc2:expect { title, subscribers = sc2 + 1 } -- bob
   net.cmts2:expect { title, accounts = sc2 }
+end
+
+-- answered calls so far on the customer's numbers, the facility's, by devices without account
+local function billed(title, carols, loaners, facilitys, restricted)
+  both(net.sc1, net.sc2):expect { records_waiting = 0, within = "10s" }
+  wait "1s"
+  local calls = { net.bh:calls "215-555-0200", net.bh:calls "215-555-0201", net.bh:calls "610-555-0200" }
+  claim(title .. ": who pays", calls[1] == carols and calls[2] == loaners and calls[3] == facilitys, table.concat(calls, ", "))
+  net.bh:expect { title, customer_calls = carols + loaners, repair_calls = facilitys, restricted_calls = restricted, nobodys_calls = 0 }
 end
 
 local function to_facility()
@@ -68,6 +79,7 @@ run(function()
   ask(loaner, "want=new;name=Carol;address=1 Elm St;pay=invoice", "the loaner is provisioned", "number=2155550201")
   loaner:expect { telephony = "ProvisionedAccess", within = "90s" }
   talks(loaner, "the loaner works")
+  billed("a loaner", 0, 1, 0, 2)
 
   -- the facility's account
   ask(carol, "want=repair;name=Repair Shop;pay=house", "the facility's account", "number=6105550200")
@@ -75,6 +87,8 @@ run(function()
   accounts("under repair", 2, 1, 2, 1)
   claim("the facility's number is not the customer's", net.bh:kind "610-555-0200" == "repair" and net.bh:kind "215-555-0200" == "customer")
   talks(carol, "tested")
+  billed("the tests are the facility's alone", 0, 1, 1, 3)
+  claim("of three seconds", net.bh:seconds "610-555-0200" >= 3 and net.bh:seconds "610-555-0200" <= 4, net.bh:seconds "610-555-0200")
 
   -- the certificate of hours
   wait "9h"
@@ -90,4 +104,5 @@ run(function()
   home()
   claim("the number it had", net.pca:number { node = carol } == "2155550200" and net.bh:options "215-555-0200" == "3way")
   accounts("home again", 2, 0, 2, 0)
+  billed("home again: the customer's own call, and no test", 1, 1, 1, 4)
 end)

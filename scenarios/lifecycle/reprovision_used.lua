@@ -10,6 +10,8 @@ local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answe
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
+never { "I4: no answered call goes free", record = "missing" }
 
 local function everybody_has(count)
   net.pca:expect { customers = count, under_way = 0, within = "30s" }
@@ -54,10 +56,13 @@ run(function()
   used:expect { telephony = "UnprovisionedAccess", within = "60s" }
   provision("Alice Liddell", "2155550210")
   local alice = net.pca:customer "215-555-0210"
+  claim("her call is on her account", net.bh:calls(alice) == 1, net.bh:calls(alice))
 
   becomes_free("215-555-0210", 1)
   provision("Carol Jones", "2155550220")
   claim("another customer", net.pca:customer "215-555-0220" ~= alice)
+  local carol = net.pca:customer "215-555-0220"
+  claim("whose calls are not the first one's", net.bh:calls(alice) == 1 and net.bh:calls(carol) == 1)
   claim("the first one is none any more", net.pca:customer "215-555-0210" == nil)
   local call = bob:dial "215-555-0210"
   call:expect { "the old number is dead", state = "failed", within = "30s" }
@@ -70,4 +75,7 @@ run(function()
   becomes_free("215-555-0220", 2)
   provision("Alice Liddell", "2155550210")
   used:expect { "three certificates, none refused", certificates = 3, certificates_refused = 0 }
+  net.sc1:expect { records_waiting = 0, within = "10s" }
+  net.bh:expect { "each call on its own customer's account", customer_calls = 3, restricted_calls = 3, refused = 0 }
+  claim("the second customer's is still one", net.bh:calls(carol) == 1, net.bh:calls(carol))
 end)
