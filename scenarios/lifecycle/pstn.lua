@@ -1,17 +1,18 @@
 --- Calls between CTAs and plain phones of the PSTN through the POTS gateways (patent [0094]-[0095]): either way, ended by caller
 --- or called, busy, unknown, declined, given up, not answered; all circuits busy; the signaling link cut; both gateways and the
---- exchange restarted in mid-call. Whatever happens: no key is left and all circuits are free again.
+--- exchange restarted in mid-call. Whatever happens: no key is left and all circuits are free again. Calls into the PSTN are on their
+--- caller's account; for calls out of it no customer pays.
 scenario { title = "CTA and PSTN", tags = { "calls", "fig1" }, args = { wan = "10ms", codec = "PCMU" } }
 
-local net = topology "two_branches" { wan = { delay = args.wan } }
+local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 -- Branch 3 of FIG. 1: the gateways, and the exchange behind them. Signaling link and circuits are the link "trunk".
 local trunk = net:link "trunk" { subnet = "10.203.0.0/24", delay = "1ms", rate = "100Mbit" }
 local tg = net:trunk_gateway "tg" {
-  on = { { net.lan4, "10.104.0.31/24" }, { trunk, "10.203.0.21/24" } }, gateway = "10.104.0.1", kdc = net.kdc1,
+  on = { { net.lan4, "10.104.0.41/24" }, { trunk, "10.203.0.21/24" } }, gateway = "10.104.0.1", kdc = net.kdc1,
   pstn = "10.203.0.10", circuits = 2,
 }
 local sg = net:signaling_gateway "sg" {
-  on = { { net.lan4, "10.104.0.30/24" }, { trunk, "10.203.0.20/24" } }, gateway = "10.104.0.1", kdc = net.kdc1,
+  on = { { net.lan4, "10.104.0.40/24" }, { trunk, "10.203.0.20/24" } }, gateway = "10.104.0.1", kdc = net.kdc1,
   pstn = "10.203.0.10", trunk_gateway = tg, prefixes = "212", circuits = 2,
 }
 local exchange = net:pstn "exchange" {
@@ -23,6 +24,8 @@ local bob = net:cta "bob" { provisioned = "610-555-0102" }
 
 never { "voice of a CTA in clear", message = { proto = "rtp", cover = "clear" } }
 never { "signaling in clear", message = { proto = "sip", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
+never { "I4: no answered call of a CTA goes free", record = "missing" }
 
 -- Nothing is left of a call but the servers' associations among themselves.
 local function quiet(within)
@@ -70,6 +73,9 @@ run(function()
   phone:expect { state = "over", cause = 16, within = "1s" }
   quiet "2s"
   net.sc1:expect { records = 1 }
+  net.bh:expect { records = 1 }
+  claim("alice pays ten seconds", net.bh:calls(alice.number) == 1 and net.bh:seconds(alice.number) >= 10 and net.bh:seconds(alice.number) <= 12,
+        net.bh:seconds(alice.number))
 
   -- The phone hangs up.
   call, phone = call_out "212-555-0001"
@@ -92,6 +98,7 @@ run(function()
   call:hangup()
   phone:expect { state = "over", reason = "other end hung up", keys_destroyed = true, within = "1s" }
   quiet "2s"
+  net.bh:expect { "who calls from the PSTN is no customer of ours", records = 2 }
 
   -- Both ways at once, on two circuits; a third call finds none, whichever way.
   call, phone = call_out "212-555-0001"
@@ -188,4 +195,8 @@ run(function()
   call:hangup()
   other:hangup()
   quiet "3s"
+  both(net.sc1, net.sc2):expect { records_waiting = 0, records_lost = 0 }
+  net.sc2:expect { "bob has called nobody", records = 0 }
+  net.bh:expect { "and alice pays for hers", records = net.sc1.records, refused = 0 }
+  claim("all of them", net.bh:records_of(alice.number) == net.bh:get "records", net.bh:records_of(alice.number))
 end)
