@@ -43,6 +43,7 @@ static const char help_general[] =
 "  test [PATH ...]                     run every scenario, check every claim\n"
 "  ladder RUN.db                       message sequence of a result\n"
 "  verdicts RUN.db                     what was claimed in a result, and what came of it\n"
+"  report RUN.db [-o FILE]             a result as one HTML page\n"
 "  list [scenarios|models|switches]    what there is\n"
 "  doc NAME                            what it is: a model, scenario, switch, attack, topology; language\n"
 "\n"
@@ -54,7 +55,7 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } verbs[] = {
 	{ "run", command_run }, { "test", command_test }, { "ladder", command_ladder }, { "verdicts", command_verdicts },
-	{ "list", command_list }, { "doc", command_doc },
+	{ "report", command_report }, { "list", command_list }, { "doc", command_doc },
 };
 
 /* What could not be written (a full disk, a closed pipe) must not look like success. */
