@@ -108,8 +108,8 @@ static void lend(struct cta *cta)
 	cta->lent = sim_alloc(sizeof *cta->lent);
 	cta->lent->ticket = cta->ticket.der;
 	cta->lent->session_key = cta->ticket.session_key;
-	krb_name_set(&cta->lent->client, cta->ticket.client, WORLD_REALM);
-	krb_name_set(&cta->lent->server, cta->ticket.server, WORLD_REALM);
+	krb_name_set(&cta->lent->client, cta->ticket.names, WORLD_REALM);
+	krb_name_set(&cta->lent->server, cta->ticket.names + strlen(cta->ticket.names) + 1, WORLD_REALM);
 	cta->lent->end_time_s = cta->ticket.end_time_s;
 }
 
@@ -127,9 +127,9 @@ static void keep_ticket(struct cta *cta, struct krb_credentials *got)
 	uint8_t *bytes = sim_realloc(got->ticket.bytes, len + client_size + server_size);
 
 	assert(strcmp(got->client.realm, WORLD_REALM) == 0 && strcmp(got->server.realm, WORLD_REALM) == 0);
+	memcpy(bytes + len + client_size, got->server.name, server_size);
 	cta->ticket = (struct cta_ticket){ .der = { bytes, len }, .session_key = got->session_key,
-		                           .client = memcpy(bytes + len, got->client.name, client_size),
-		                           .server = memcpy(bytes + len + client_size, got->server.name, server_size),
+		                           .names = memcpy(bytes + len, got->client.name, client_size),
 		                           .end_time_s = got->end_time_s };
 }
 

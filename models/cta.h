@@ -21,7 +21,8 @@ struct cta_call;
 struct cta_ticket { /* kept for days: in few bytes */
 	struct der der;                    /* len 0: none */
 	key_handle session_key;
-	const char *client, *server;       /* without realm, which is WORLD_REALM; behind the ticket, in one piece with it */
+	/* The client's name without realm, which is WORLD_REALM, and the server's behind it: behind the ticket, one piece. */
+	const char *names;
 	int64_t end_time_s;
 };
 
@@ -55,10 +56,10 @@ struct cta {
 	struct der device_cert, operator_cert; /* operator_cert.len 0: not provisioned */
 	const char *number;                /* as the subscriber writes it, in one piece with this; NULL: none */
 	char principal[2 * PHONE_ID_LEN + 1]; /* that its certificate names: phone ID in hex, or MAC */
-	bool powered, dh, tcp, will_answer;
-	bool keeps_ticket;                 /* changed software (attack T2) */
-	bool keeps_controller;             /* changed software (attack P6) */
-	bool renewed;                      /* the line's call has cost a new ticket already */
+	bool powered : 1, dh : 1, tcp : 1, will_answer : 1;
+	bool keeps_ticket : 1;             /* changed software (attack T2) */
+	bool keeps_controller : 1;         /* changed software (attack P6) */
+	bool renewed : 1;                  /* the line's call has cost a new ticket already */
 	uint8_t payload_type;
 	uint16_t rsa_bits;
 	struct machine telephony, line;

@@ -35,23 +35,34 @@ struct job { /* a message waiting for the processor */
 
 #define SERVER_TEXT_LEN (KRB_NAME_MAX + KRB_REALM_MAX + 2) /* "sc/sc1@REALM" */
 
+struct acceptor { /* what only a server has */
+	struct key_management_owner owner;
+	char *principal;              /* NULL: nobody */
+	key_handle server_key;        /* 0: never an acceptor */
+	struct replay_memory *memory; /* NULL: never an acceptor */
+};
+
 struct key_management {
 	struct node *node;
 	struct ipsec *ipsec;
-	struct key_management_owner owner;
-	char *principal;              /* NULL: nobody (it only initiates) */
-	key_handle server_key;
+	void *owner_ctx;
+	bool (*wake_up)(void *ctx, uint32_t ip, const char *principal, uint32_t server_nonce); /* may be NULL */
+	struct acceptor *acceptor;    /* NULL: it only initiates, in few bytes */
 	struct udp_socket socket;
 	sim_ns lifetime_ns;
 	struct exchange *exchanges;
 	struct wakings *wakings;      /* NULL: none yet */
 	struct job *jobs;
-	struct replay_memory *memory; /* NULL: never an acceptor */
 };
 
 static const char *self_name(const struct key_management *km)
 {
-	return km->principal ? km->principal : "";
+	return km->acceptor && km->acceptor->principal ? km->acceptor->principal : "";
+}
+
+static struct replay_memory *memory(const struct key_management *km) /* an acceptor's */
+{
+	return km->acceptor->memory;
 }
 
 static struct secure_module *module(const struct key_management *km)
@@ -262,7 +273,7 @@ static void take_wake_up(struct key_management *km, const struct udp_from *from,
 {
 	struct exchange *x;
 
-	if (!km->owner.wake_up || !km->owner.wake_up(km->owner.ctx, from->src, m->principal, m->server_nonce)) {
+	if (!km->wake_up || !km->wake_up(km->owner_ctx, from->src, m->principal, m->server_nonce)) {
 		trace_refuse(km->node, "cta.wake_up", from->src, from->tag, m->principal);
 		return;
 	}
@@ -306,7 +317,7 @@ static bool stale(const struct key_management *km, uint32_t ip, const struct gss
 {
 	struct krb_time newest;
 
-	return replay_memory_newest(km->memory, ip, accepted->spi, &newest) && krb_time_older(accepted->ctime, newest);
+	return replay_memory_newest(memory(km), ip, accepted->spi, &newest) && krb_time_older(accepted->ctime, newest);
 }
 
 /* The SPI is that of an association which somebody else has with us from this address. */
@@ -344,6 +355,7 @@ static const struct refusal *judge_times(const struct key_management *km, const 
 static bool judge(struct key_management *km, const struct udp_from *from, const struct pktc *m, const uint8_t *bytes,
                   const struct gss_accepted *accepted, struct refusal *refusal)
 {
+	const struct key_management_owner *owner = &km->acceptor->owner;
 	int64_t now_s = sim_unix_s(km->node->sim), age_s = now_s - accepted->ctime.s;
 	const struct refusal *times = judge_times(km, accepted);
 	const char *check = NULL;
@@ -357,17 +369,17 @@ static bool judge(struct key_management *km, const struct udp_from *from, const 
 	else if (age_s > CLOCK_SKEW_S || age_s < -CLOCK_SKEW_S)
 		*refusal = (struct refusal){ "sc.skew", KRB_AP_ERR_SKEW };
 	else if (is_on(km, "sc.replay_cache") &&
-	         replay_memory_holds(km->memory, accepted->authenticator_hash))
+	         replay_memory_holds(memory(km), accepted->authenticator_hash))
 		*refusal = (struct refusal){ "sc.replay_cache", KRB_AP_ERR_REPEAT };
 	else if (stale(km, from->src, accepted))
 		*refusal = (struct refusal){ "sc.stale_authenticator", KRB_AP_ERR_REPEAT };
-	else if (replay_memory_crowded(km->memory, from->src, now_s))
+	else if (replay_memory_crowded(memory(km), from->src, now_s))
 		*refusal = (struct refusal){ "sc.client_rate", KRB_ERR_GENERIC };
 	else if (takes_place(km, from->src, accepted))
 		*refusal = (struct refusal){ "sad.spi_in_use", KRB_ERR_GENERIC };
 	else if (answers_other_wake_up(km, from->src, m->server_nonce))
 		*refusal = (struct refusal){ "sc.server_nonce", KRB_ERR_GENERIC };
-	else if (km->owner.authorise && !km->owner.authorise(km->owner.ctx, accepted, from->src, &check))
+	else if (owner->authorise && !owner->authorise(owner->ctx, accepted, from->src, &check))
 		*refusal = (struct refusal){ check, KDC_ERR_POLICY };
 	else
 		return true;
@@ -384,7 +396,7 @@ static struct association *given_already(struct key_management *km, uint32_t ip,
 	struct association *a = ipsec_find_initiated(km->ipsec, ip, accepted->spi);
 	struct krb_time newest;
 
-	return a && replay_memory_newest(km->memory, ip, accepted->spi, &newest) && krb_time_older(newest, accepted->ctime) ? a : NULL;
+	return a && replay_memory_newest(memory(km), ip, accepted->spi, &newest) && krb_time_older(newest, accepted->ctime) ? a : NULL;
 }
 
 static void send_reply(struct key_management *km, const struct udp_from *to, const struct association *a,
@@ -407,19 +419,19 @@ static bool commit(struct key_management *km, const struct udp_from *from, const
 	int64_t now_s = sim_unix_s(km->node->sim);
 	struct der token = { 0 };
 
-	if (!replay_memory_add(km->memory, accepted->authenticator_hash, accepted->ctime, now_s))
+	if (!replay_memory_add(memory(km), accepted->authenticator_hash, accepted->ctime, now_s))
 		return false;
 	if (given ? !gss_accept_reply_again(module(km), accepted, a->subkey, &token)
 	          : !gss_accept_reply(module(km), accepted, &request.subkey, &token) || !(a = ipsec_add(km->ipsec, &request))) {
 		der_free(&token);
 		return false;
 	}
-	replay_memory_note(km->memory, from->src, accepted->spi, accepted->ctime, now_s);
+	replay_memory_note(memory(km), from->src, accepted->spi, accepted->ctime, now_s);
 	trim(km, a);
 	send_reply(km, from, a, &token);
 	der_free(&token);
-	if (!given && km->owner.accepted)
-		km->owner.accepted(km->owner.ctx, a, &accepted->ticket);
+	if (!given && km->acceptor->owner.accepted)
+		km->acceptor->owner.accepted(km->acceptor->owner.ctx, a, &accepted->ticket);
 	if (km->wakings)
 		wakings_done(km->wakings, from->src, a);
 	return true;
@@ -449,8 +461,8 @@ static enum gss_verdict open_request(struct key_management *km, const struct pkt
 	struct krb_name self;
 	enum gss_verdict verdict = GSS_NOT_US;
 
-	if (km->server_key)
-		verdict = gss_accept(module(km), km->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len,
+	if (km->acceptor && km->acceptor->server_key)
+		verdict = gss_accept(module(km), km->acceptor->server_key, (const uint8_t *)m->kerberos.at, m->kerberos.len,
 		                     is_on(km, "sc.verify_authenticator"), accepted);
 	if (verdict == GSS_OK && !accepted->authenticator_ok) { /* nobody looks (attack T3): as if it had said what the frame says */
 		accepted->spi = m->spi - 1;
@@ -580,8 +592,8 @@ static void forget(struct key_management *km)
 		wakings_reset(km->wakings);
 	while (km->jobs)
 		job_free(km->jobs);
-	if (km->memory)
-		replay_memory_reset(km->memory);
+	if (km->acceptor && km->acceptor->memory)
+		replay_memory_reset(km->acceptor->memory);
 }
 
 void key_management_reset(struct key_management *km)
@@ -598,11 +610,14 @@ struct key_management *key_management_new(struct node *node, struct ipsec *ipsec
 
 	km->node = node;
 	km->ipsec = ipsec;
-	km->owner = *owner;
-	km->server_key = server_key;
-	km->memory = server_key ? replay_memory_new() : NULL;
+	km->owner_ctx = owner->ctx;
+	km->wake_up = owner->wake_up;
 	km->lifetime_ns = ASSOCIATION_LIFETIME_DEFAULT_NS;
-	km->principal = *principal ? sim_strdup(principal) : NULL;
+	if (server_key || *principal) {
+		km->acceptor = sim_alloc(sizeof *km->acceptor);
+		*km->acceptor = (struct acceptor){ .owner = *owner, .principal = *principal ? sim_strdup(principal) : NULL,
+			                           .server_key = server_key, .memory = server_key ? replay_memory_new() : NULL };
+	}
 	return km;
 }
 
@@ -613,8 +628,11 @@ void key_management_free(struct key_management *km)
 	forget(km);
 	udp_unbind(&km->socket);
 	wakings_free(km->wakings);
-	replay_memory_free(km->memory);
-	free(km->principal);
+	if (km->acceptor) {
+		replay_memory_free(km->acceptor->memory);
+		free(km->acceptor->principal);
+	}
+	free(km->acceptor);
 	free(km);
 }
 
