@@ -119,6 +119,10 @@ static void claim_clear(struct claim *claim)
 	free(claim->targets);
 	free(claim->title);
 	free(claim->text);
+	claim->wanted = NULL;
+	claim->targets = NULL;
+	claim->title = claim->text = NULL;
+	claim->wanted_count = claim->target_count = 0;
 }
 
 static int claim_gc(lua_State *L)
@@ -385,6 +389,7 @@ static int expect_step(lua_State *L, int status, lua_KContext ctx)
 	task_unwatch(host->current);
 	if (!wrong) {
 		claim_verdict(host, claim, true);
+		claim_clear(claim); /* at once: a thousand settled claims would wait for the collector */
 		lua_pushvalue(L, claim->result);
 		return 1;
 	}
@@ -410,6 +415,7 @@ static int stays_step(lua_State *L, int status, lua_KContext ctx)
 	if (host->sim->now_ns >= claim->deadline_ns) {
 		task_unwatch(host->current);
 		claim_verdict(host, claim, true);
+		claim_clear(claim);
 		lua_pushvalue(L, claim->result);
 		return 1;
 	}

@@ -19,6 +19,7 @@
 #include "scenarios/host/internal.h"
 
 #define HOOK_EVERY 10000 /* instructions */
+#define LUA_PAUSE_PERCENT 150 /* of what was left by the last collection: the next begins. Default 200 */
 #define SORT_MAX 10000000 /* elements of table.sort */
 
 static void *sandbox_alloc(void *ud, void *old, size_t old_size, size_t size)
@@ -596,6 +597,7 @@ lua_State *sandbox_new(struct host *host)
 	if (!L)
 		return NULL;
 	*(struct host **)lua_getextraspace(L) = host;
+	lua_gc(L, LUA_GCINC, LUA_PAUSE_PERCENT, 0, 0);
 	lua_pushcfunction(L, open_libraries);
 	if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
 		lua_close(L);
