@@ -9,6 +9,9 @@
  * they are, are the customer's data. The menu (models/voice_menu.h) hears keys. The answer is a line as well:
  *   done=new;number=2155550200;terms=...    refused=CHECK    or a sentence that means nothing to a machine.
  *
+ * Representatives may also sit at plain phones of the PSTN, behind the gateways [0121], [0125]: then a scenario enters
+ * at this terminal what such a phone has heard, and the signaling gateway tells the terminal which CTA that is [0145].
+ *
  * A call has one request at a time. Who says nothing for `patience`, and waits for nothing, is hung up on. A caller
  * that hangs up leaves its request with the terminal, where it comes to its end. A restart loses the calls; the
  * terminal's requests go on.
@@ -31,7 +34,7 @@ struct csr {
 	struct call_server *calls;
 	struct csr_terminal *terminal;
 	struct caller *callers;         /* the latest first */
-	bool menu, automatic;
+	bool menu, automatic, has_gateway;
 	sim_ns types_after_ns, patience_ns;
 	char heard[SAID_MAX + 1];       /* the last line that a caller said */
 };
@@ -376,13 +379,35 @@ static bool read_args(const struct args *args, struct csr_wish *w)
 	       (!number[0] || number_digits(number, w->number));
 }
 
+/* What somebody wants whom a representative has on a plain phone. */
+static void enter_by_phone(struct node *node, const struct args *args, struct verb_result *result)
+{
+	struct csr *csr = node->state;
+	char phone[SUBSCRIBER_NUMBER_LEN];
+	struct csr_request *request;
+	struct csr_wish wish;
+
+	if (!csr->has_gateway) {
+		snprintf(result->error, sizeof result->error, "%s has no gateway to ask who is on a phone of the PSTN", node->name);
+	} else if (!number_digits(args_text(args, "phone", ""), phone) || !read_args(args, &wish)) {
+		snprintf(result->error, sizeof result->error,
+		         "what is entered is too long, or phone or number is no telephone number");
+	} else {
+		request = csr_terminal_enter_phone(csr->terminal, phone, &wish);
+		csr_request_unref(request); /* the terminal's last one */
+		result->value = value_object(csr_request_object(csr_terminal_last(csr->terminal)));
+	}
+}
+
 static void verb_enter(struct node *node, const struct args *args, struct verb_result *result)
 {
 	struct csr *csr = node->state;
 	struct caller *c = caller_meant(csr, args);
 	struct csr_wish wish;
 
-	if (!c) {
+	if (args_text(args, "phone", NULL)) {
+		enter_by_phone(node, args, result);
+	} else if (!c) {
 		snprintf(result->error, sizeof result->error, "nobody is calling %s who could want it", node->name);
 	} else if (busy(c)) {
 		snprintf(result->error, sizeof result->error, "a request of this caller is under way; wait");
@@ -434,6 +459,8 @@ static void verb_set_pin(struct node *node, const struct args *args, struct verb
 static const struct param params[] = {
 	SERVED_CALL_PARAMS,
 	{ .name = "pca", .type = VALUE_NODE, .required = true, .doc = "the provisioning CA that its terminal asks" },
+	{ .name = "signaling_gateway", .type = VALUE_NODE,
+	  .doc = "the one that tells who is on a representative's phone of the PSTN" },
 	{ .name = "answers", .type = VALUE_TEXT, .preset = "agent", .choices = "agent|menu",
 	  .doc = "who answers: a representative, who understands text, or a voice menu, which understands keys" },
 	{ .name = "after", .type = VALUE_TIME, .preset = "2s",
@@ -463,6 +490,8 @@ static const struct param enter_params[] = {
 	{ .name = "order", .type = VALUE_TEXT, .preset = "", .doc = "work order number" },
 	{ .name = "pin", .type = VALUE_TEXT, .preset = "", .doc = "the customer's PIN" },
 	{ .name = "caller", .type = VALUE_NODE, .doc = "whose call; default: the latest" },
+	{ .name = "phone", .type = VALUE_TEXT,
+	  .doc = "of a caller whom a representative has on this phone of the PSTN; who that is, the gateway says" },
 	{ .name = NULL },
 };
 static const struct param pin_params[] = {
@@ -511,6 +540,9 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	}
 	terminal.calls = csr->calls;
 	terminal.pca_ip = node_first_ip(args_node(args, "pca"));
+	csr->has_gateway = args_node(args, "signaling_gateway") != NULL;
+	if (csr->has_gateway)
+		terminal.gateway_ip = node_first_ip(args_node(args, "signaling_gateway"));
 	csr->terminal = csr_terminal_new(&terminal);
 	node->state = csr;
 	node->destroy = destroy;

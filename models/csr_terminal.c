@@ -33,7 +33,8 @@ struct csr_request {
 	struct machine machine;
 	char name[RADIUS_TEXT_MAX];
 	struct csr_wish wish;
-	uint32_t caller_ip;
+	char phone[SUBSCRIBER_NUMBER_LEN]; /* of the PSTN, where the caller is; "": the caller has a call here */
+	uint32_t caller_ip;          /* 0: the gateway has not said yet */
 	char caller[SUBSCRIBER_NUMBER_LEN];
 	struct served_call *call;
 	bool listed;
@@ -204,10 +205,12 @@ static struct csr_request *request_new(struct csr_terminal *t, struct served_cal
 	r->object = (struct object){ .class_ = &csr_request_class, .node = t->node, .refs = 1 };
 	r->terminal = t;
 	r->wish = *wish;
-	r->caller_ip = served_call_ip(call);
-	snprintf(r->caller, sizeof r->caller, "%s", served_call_number(call));
+	if (call) {
+		r->caller_ip = served_call_ip(call);
+		snprintf(r->caller, sizeof r->caller, "%s", served_call_number(call));
+		r->call_began_ns = served_call_began_ns(call);
+	}
 	r->call = call;
-	r->call_began_ns = served_call_began_ns(call);
 	r->entered_ns = t->node->sim->now_ns;
 	r->pause_ns = REQUEST_PAUSE_NS;
 	csr_request_unref(t->last);
@@ -275,7 +278,7 @@ static void conclude(struct node *node, struct machine *machine, void *ctx)
 		snprintf(r->reason, sizeof r->reason, "provisioning CA does not answer");
 	}
 	t->config.news(t->config.ctx, r);
-	if (r->machine.state != CSR_DONE) /* nothing to be told again: who calls again asks anew */
+	if (r->machine.state != CSR_DONE || r->phone[0]) /* nothing to be told again: who calls again asks anew */
 		unlink_request(r);
 	else if (r->listed)
 		remember(r);
@@ -345,13 +348,98 @@ static void on_ready(void *ctx, bool ready)
 		happen(r, EV_SILENCE);
 }
 
+static void ask_provisioning(struct csr_request *r)
+{
+	backend_ensure(call_server_backend(r->terminal->config.calls), r->terminal->config.pca_ip, on_ready, r);
+}
+
+/* The gateway, about a caller on a phone of the PSTN [0145] */
+
+static const char *judge_caller(struct csr_terminal *t, struct csr_request *r);
+
+static void refuse(struct csr_request *r, const char *check)
+{
+	snprintf(r->reason, sizeof r->reason, "%s", check);
+	happen(r, EV_REJECTED);
+}
+
+/*
+ * The gateway may have been silent until another caller was on that phone: the call must be older than what was entered
+ * (the gateway counts begun seconds).
+ */
+static bool is_later_call(const struct csr_request *r, const struct radius *answer)
+{
+	sim_ns waited_ns = r->terminal->node->sim->now_ns - r->entered_ns;
+
+	return !answer->acct_session_s || (sim_ns)(answer->acct_session_s - 1) * NS_PER_S < waited_ns;
+}
+
+static void learn_caller(struct csr_request *r, const struct radius *answer)
+{
+	r->caller_ip = answer->framed_ip;
+	if (strcmp(answer->calling_station, "0") == 0 || !number_digits(answer->calling_station, r->caller))
+		r->caller[0] = '\0'; /* it has none */
+	r->call_began_ns = r->terminal->node->sim->now_ns - (sim_ns)answer->acct_session_s * NS_PER_S;
+}
+
+static void on_caller(void *ctx, const struct radius *answer, uint64_t tag)
+{
+	struct csr_request *r = ctx;
+	struct csr_terminal *t = r->terminal;
+	const char *check = "csr.caller_changed";
+
+	if (!answer) {
+		backend_drop(call_server_backend(t->config.calls), t->config.gateway_ip);
+		happen(r, EV_SILENCE);
+		return;
+	}
+	if (answer->code == RADIUS_ACCESS_ACCEPT && !answer->framed_ip) {
+		trace_refuse(t->node, "csr.answer", t->config.gateway_ip, tag, r->name);
+		happen(r, EV_SILENCE);
+		return;
+	}
+	if (answer->code != RADIUS_ACCESS_ACCEPT) {
+		message_accept(t->node, tag);
+		refuse(r, answer->reply_message[0] && utf8_valid(span_of(answer->reply_message)) ? answer->reply_message
+		                                                                                 : "sg.refused");
+		return;
+	}
+	if (!is_later_call(r, answer)) {
+		learn_caller(r, answer);
+		check = judge_caller(t, r);
+	}
+	if (check) {
+		trace_refuse(t->node, check, answer->framed_ip, tag, r->wish.number);
+		refuse(r, check);
+	} else {
+		message_accept(t->node, tag);
+		ask_provisioning(r);
+	}
+}
+
+static void on_gateway_ready(void *ctx, bool ready)
+{
+	struct csr_request *r = ctx;
+	struct csr_terminal *t = r->terminal;
+	struct radius question = { .code = RADIUS_ACCESS_REQUEST };
+
+	snprintf(question.connect_info, sizeof question.connect_info, "caller");
+	snprintf(question.called_station, sizeof question.called_station, "%s", r->phone);
+	snprintf(question.nas_identifier, sizeof question.nas_identifier, "%s", call_server_principal(t->config.calls));
+	if (!ready || !radius_client_ask(t->questions, t->config.gateway_ip, &question, on_caller, r))
+		happen(r, EV_SILENCE);
+}
+
 static void ask(struct node *node, struct machine *machine, void *ctx)
 {
 	struct csr_request *r = ctx;
 
 	(void)machine;
 	sim_cancel(node->sim, &r->timer);
-	backend_ensure(call_server_backend(r->terminal->config.calls), r->terminal->config.pca_ip, on_ready, r);
+	if (r->caller_ip)
+		ask_provisioning(r);
+	else
+		backend_ensure(call_server_backend(r->terminal->config.calls), r->terminal->config.gateway_ip, on_gateway_ready, r);
 }
 
 static void on_timer(struct sim *sim, struct event *event)
@@ -407,24 +495,31 @@ static bool verify_caller(struct csr_terminal *t, const struct csr_request *r)
 	return false;
 }
 
+/* Once it is known who calls. */
+static const char *judge_caller(struct csr_terminal *t, struct csr_request *r)
+{
+	if (!kind_of(r->wish.kind)->customer_only)
+		return NULL;
+	if (!r->wish.number[0])
+		snprintf(r->wish.number, sizeof r->wish.number, "%s", r->caller);
+	if (!r->wish.number[0])
+		return "csr.no_number";
+	return verify_caller(t, r) ? NULL : "csr.verify_caller";
+}
+
 static const char *judge(struct csr_terminal *t, struct csr_request *r)
 {
-	const struct wish_kind *kind = kind_of(r->wish.kind);
+	const char *check;
 
-	if (!kind)
+	if (!kind_of(r->wish.kind))
 		return "csr.unknown_wish";
 	if (!utf8_valid(span_of(r->wish.data)) || !utf8_valid(span_of(r->wish.options)))
 		return "csr.customer_data";
 	if (r->wish.pin[0] && !is_pin(r->wish.pin))
 		return "csr.pin";
-	if (kind->customer_only) {
-		if (!r->wish.number[0])
-			snprintf(r->wish.number, sizeof r->wish.number, "%s", r->caller);
-		if (!r->wish.number[0])
-			return "csr.no_number";
-		if (t->verifies && !verify_caller(t, r))
-			return "csr.verify_caller";
-	}
+	check = r->caller_ip ? judge_caller(t, r) : NULL;
+	if (check)
+		return check;
 	return t->figures.open < REQUESTS_MAX ? NULL : "csr.limit";
 }
 
@@ -438,8 +533,8 @@ static struct csr_request *find_same(const struct csr_terminal *t, const struct 
 {
 	struct csr_request *r = t->requests;
 
-	while (r && (r->caller_ip != like->caller_ip || !same_wish(&r->wish, &like->wish) ||
-	             (is_over(r) && repeatable(&r->wish))))
+	while (r && (r->caller_ip != like->caller_ip || strcmp(r->phone, like->phone) != 0 ||
+	             !same_wish(&r->wish, &like->wish) || (is_over(r) && repeatable(&r->wish))))
 		r = r->next;
 	return r;
 }
@@ -471,10 +566,10 @@ static void on_entered(struct sim *sim, struct event *event)
 	ask(r->terminal->node, &r->machine, r);
 }
 
-struct csr_request *csr_terminal_enter(struct csr_terminal *t, struct served_call *call, const struct csr_wish *wish)
+static struct csr_request *enter(struct csr_terminal *t, struct csr_request *r)
 {
-	struct csr_request *r = request_new(t, call, wish), *before;
 	const char *check = judge(t, r);
+	struct csr_request *before;
 
 	if (check) {
 		machine_start(&r->machine, &csr_request_machine, CSR_REFUSED);
@@ -493,6 +588,19 @@ struct csr_request *csr_terminal_enter(struct csr_terminal *t, struct served_cal
 	link_request(r);
 	sim_after(t->node->sim, &r->timer, 0, on_entered, "csr.entered");
 	return r;
+}
+
+struct csr_request *csr_terminal_enter(struct csr_terminal *t, struct served_call *call, const struct csr_wish *wish)
+{
+	return enter(t, request_new(t, call, wish));
+}
+
+struct csr_request *csr_terminal_enter_phone(struct csr_terminal *t, const char *phone, const struct csr_wish *wish)
+{
+	struct csr_request *r = request_new(t, NULL, wish);
+
+	snprintf(r->phone, sizeof r->phone, "%s", phone);
+	return enter(t, r);
 }
 
 void csr_terminal_forget_call(struct csr_terminal *t, const struct served_call *call)

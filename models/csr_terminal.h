@@ -10,6 +10,11 @@
  * joins the request, and so does one who did not hear that it is done, unless it can as well be done again (a change,
  * an owner's certificate) or something else was done about that line since.
  *
+ * A caller on a plain phone of the PSTN: the phone tells nothing of the CTA, so the signaling gateway is asked first
+ * ("caller", [0145]; models/signaling_gateway.c) for its address, its number and how long ago the call began; a call that
+ * began later than the request was entered is somebody else's ("csr.caller_changed"). What the representative is told
+ * needs no telling again: such a request is not kept once it is over.
+ *
  * Changes, terminations and moves are for the customer only ("csr.verify_caller", attack P11): the call must come
  * from the line itself, by the number that the caller's controller has proven, or the caller knows the customer's
  * PIN, which is on file here; after PIN_TRIES wrong ones the PIN is blocked until a call from the line. Other
@@ -50,6 +55,7 @@ struct csr_terminal_config {
 	struct node *node;
 	struct call_server *calls;
 	uint32_t pca_ip;
+	uint32_t gateway_ip; /* of the signaling gateway, for callers on phones of the PSTN; 0: none */
 	/* Something has come of a request; csr_request_call() waits for it. Not from inside csr_terminal_enter(). */
 	void (*news)(void *ctx, struct csr_request *request);
 	void *ctx;
@@ -64,6 +70,12 @@ void csr_terminal_restart(struct csr_terminal *terminal);
 /* Enters what the caller wants. The request is the caller's to unref; it may be refused or done already. */
 struct csr_request *csr_terminal_enter(struct csr_terminal *terminal, struct served_call *call,
                                        const struct csr_wish *wish);
+/*
+ * The same for the caller whom a representative has on a plain phone of the PSTN (digits): who that is, the signaling
+ * gateway says. config.gateway_ip must be set (asserted).
+ */
+struct csr_request *csr_terminal_enter_phone(struct csr_terminal *terminal, const char *phone,
+                                             const struct csr_wish *wish);
 /* The call has ended: nobody waits for its request any more. */
 void csr_terminal_forget_call(struct csr_terminal *terminal, const struct served_call *call);
 /* A customer's PIN as it is on file. False: no number, or no PIN of PIN_MIN to PIN_MAX digits. */

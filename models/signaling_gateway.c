@@ -78,6 +78,7 @@ struct call {
 	struct association *direct;  /* with the CTA */
 	uint32_t spi;
 	struct sdp cta, trunk;       /* where each takes its voice */
+	sim_ns began_ns;
 	unsigned cause;              /* that the PSTN is told */
 	int status;                  /* that the CTA or its controller is told */
 	const char *reason;
@@ -183,6 +184,7 @@ static struct call *call_new(struct signaling *sg, bool to_pstn)
 
 	call->sg = sg;
 	call->to_pstn = to_pstn;
+	call->began_ns = sg->gateway.node->sim->now_ns;
 	call->reason = "";
 	machine_start(&call->machine, &gateway_call_machine, CALL_RESERVING);
 	call->next = sg->calls;
@@ -992,7 +994,7 @@ static const struct sip_owner sip_owner = {
 /*
  * Who is talking with a phone of the PSTN: asked by an order terminal of the CSR centre, whose phone tells it nothing
  * [0145]. Access-Request, Connect-Info "caller", Called-Station-Id the phone's number; answered with the CTA's
- * address and its number, "0" without one.
+ * address, its number, "0" without one, and in Acct-Session-Time how long ago the call began.
  */
 
 static const struct call *call_with(const struct signaling *sg, const char *number)
@@ -1034,6 +1036,7 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 	answer.framed_ip = call->cta.ip;
 	snprintf(answer.calling_station, sizeof answer.calling_station, "%s",
 	         call->to_pstn ? call->caller : call->callee);
+	answer.acct_session_s = (uint32_t)((sg->gateway.node->sim->now_ns - call->began_ns) / NS_PER_S) + 1;
 	message_accept(sg->gateway.node, asked->tag);
 	radius_server_answer(sg->answers, asked, &answer);
 }
