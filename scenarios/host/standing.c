@@ -189,7 +189,7 @@ static void never_record(lua_State *L, const char *title)
 
 	if (!bills_known(kind, &known)) {
 		text_unknown(&text, kind, &known);
-		fail_here(L, "never: record is %s Write record = \"wrong\"", text.s);
+		fail_here(L, "never: record is %s", text.s);
 	}
 	if (host->started)
 		fail_here(L, "never: call records are not observed; say so before the clock starts");
