@@ -166,6 +166,10 @@ scenario-tests: $(B)/tollgate
 strangers: $(B)/tollgate
 	sh tests/strangers/all.sh $(B)/tollgate $(B)/strangers
 
+# Campaigns: in one go, in parts, killed and gone on with.
+campaign-test: $(B)/tollgate
+	bash tests/campaign.sh $(B)/tollgate
+
 # Equal bytes from -O0, -O3 and sanitizer builds, and on repetition.
 same:
 	$(MAKE) -j2 $(B)/tollgate
@@ -185,6 +189,7 @@ check:
 	$(MAKE) scenario-tests
 	$(MAKE) strangers
 	$(MAKE) package-test
+	$(MAKE) campaign-test
 	$(MAKE) -j2 VARIANT=sanitize all
 	$(MAKE) -j2 VARIANT=sanitize unit
 	$(MAKE) VARIANT=sanitize scenario-tests
@@ -195,4 +200,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all demo install uninstall deb package-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean
+.PHONY: all demo install uninstall deb package-test campaign-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean

@@ -45,12 +45,13 @@ char *output_temp_name(const char *path, const char *suffix)
 	return temp;
 }
 
-/*
- * Whether a directory entry is ".NAME.PID.SUFFIX", and the owner's number. SQLite keeps a journal for the file it vacuums into.
- */
-static bool is_temp_of(const char *entry, const char *name, long *pid)
+/* What stands behind the process number: SQLite keeps a journal for the file it vacuums into. */
+static const char *const file_suffixes[] = { ".tmp", ".new", ".new-journal", NULL };
+static const char *const folder_suffixes[] = { ".runs", NULL };
+
+/* Whether a directory entry is ".NAME.PID.SUFFIX", and the owner's number. */
+static bool is_temp_of(const char *entry, const char *name, const char *const *suffixes, long *pid)
 {
-	static const char *const suffixes[] = { ".tmp", ".new", ".new-journal" };
 	size_t len = strlen(name);
 	char *end;
 
@@ -61,10 +62,9 @@ static bool is_temp_of(const char *entry, const char *name, long *pid)
 		return false;
 	errno = 0;
 	*pid = strtol(entry, &end, 10);
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		if (errno == 0 && strcmp(end, suffixes[i]) == 0)
+	for (; *suffixes; suffixes++)
+		if (errno == 0 && strcmp(end, *suffixes) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -73,7 +73,31 @@ static bool is_alive(long pid)
 	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
-void output_remove_stale(const char *path)
+void output_remove_folder(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(folder);
+}
+
+static void remove_stale_folder(const char *parent, const char *name)
+{
+	size_t room = strlen(parent) + strlen(name) + 2;
+	char *path = sim_alloc(room);
+
+	snprintf(path, room, "%s/%s", parent, name);
+	output_remove_folder(path);
+	free(path);
+}
+
+/* Of this target, what no living process but this one owns. */
+static void remove_stale(const char *path, const char *const *suffixes)
 {
 	const char *name;
 	size_t len = folder_len(path, &name);
@@ -83,12 +107,33 @@ void output_remove_stale(const char *path)
 	long pid;
 
 	while (dir && (entry = readdir(dir)) != NULL) {
-		if (is_temp_of(entry->d_name, name, &pid) && (pid == (long)getpid() || !is_alive(pid)))
+		if (!is_temp_of(entry->d_name, name, suffixes, &pid) || (pid != (long)getpid() && is_alive(pid)))
+			continue;
+		if (suffixes == folder_suffixes)
+			remove_stale_folder(folder, entry->d_name);
+		else
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	if (dir)
 		closedir(dir);
 	free(folder);
+}
+
+void output_remove_stale(const char *path)
+{
+	remove_stale(path, file_suffixes);
+}
+
+char *output_temp_folder(const char *path, char *error)
+{
+	char *folder = output_temp_name(path, "runs");
+
+	remove_stale(path, folder_suffixes);
+	if (mkdir(folder, 0700) == 0)
+		return folder;
+	report_error(error, "%s: cannot be made: %s", folder, strerror(errno));
+	free(folder);
+	return NULL;
 }
 
 static bool sync_file(const char *path)

@@ -18,6 +18,13 @@ void report_error(char *error, const char *format, ...) __attribute__((format(pr
 char *output_temp_name(const char *path, const char *suffix);
 /* Removes temporary files of this target that no living process owns, and those under this process's own number. */
 void output_remove_stale(const char *path);
+/*
+ * Makes a hidden folder ".NAME.PID.runs" beside a target for files on the way to it, after removing those that no living process
+ * owns. Caller frees the name and calls output_remove_folder(). NULL: error.
+ */
+char *output_temp_folder(const char *path, char *error);
+/* Removes a folder and the files in it. */
+void output_remove_folder(const char *folder);
 /* Puts what was written to temp on the disk, renames it over path and makes that last. On failure temp is removed. */
 bool output_commit(const char *temp, const char *path, char *error);
 

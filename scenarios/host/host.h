@@ -113,6 +113,27 @@ struct test_options {
  */
 enum host_code host_test(const struct test_options *options);
 
+struct campaign_setting { /* name=v1,v2 of the command line */
+	const char *name;
+	const char **values;
+	size_t value_count; /* at least 1 */
+};
+struct campaign_options {
+	struct host_options host; /* of each run; its seed, settings and outputs are the campaign's matter */
+	const struct campaign_setting *settings;
+	size_t setting_count;
+	uint64_t seed_first, seed_last;
+	const char *path;     /* the campaign's database, reports/campaign.h; NULL: none is kept */
+	unsigned jobs;        /* child processes at a time; 0: one a core */
+	FILE *progress;       /* a terminal that is told how far it is; NULL: none */
+};
+#define CAMPAIGN_RUNS_MAX UINT64_C(10000000)
+/*
+ * Does every run that the campaign at `path` lacks: each seed with each value of each setting. A run whose claims fail is kept,
+ * shown (the first few) and counted; a bad scenario or a defect ends the campaign, which keeps what it has.
+ */
+enum host_code host_campaign(const struct campaign_options *options);
+
 struct scenario_list { /* sorted */
 	char **paths;
 	size_t count;
