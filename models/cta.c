@@ -767,6 +767,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 		return false;
 	if (!cta->number || args_bool(args, "managed", false))
 		cta->provisioning = cta_provisioning_new(cta, args_bool(args, "dhcp", false), args_time(args, "reboot_after", 0));
+	cta_provisioning_set_service(cta->provisioning, args_text(args, "service_number", ""));
 	return true;
 }
 
@@ -805,7 +806,8 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 static void verb_dial(struct node *node, const struct args *args, struct verb_result *result)
 {
 	struct cta *cta = node->state;
-	const char *number = args_text(args, "number", "");
+	const char *automatic = cta_provisioning_auto_dial(cta->provisioning);
+	const char *number = automatic ? automatic : args_text(args, "number", "");
 	char digits[SUBSCRIBER_NUMBER_LEN];
 	struct cta_call *call;
 
@@ -848,6 +850,8 @@ static const struct param params[] = {
 	  .doc = "it gets address, configuration and software from its head-end; its interface is { link, \"none\" }" },
 	{ .name = "copy_of", .type = VALUE_NODE,
 	  .doc = "attack P1: it is a hardware clone of this cta: the same MAC, key pair and manufacturer's certificate" },
+	{ .name = "service_number", .type = VALUE_TEXT, .preset = "411",
+	  .doc = "whom it calls by itself when it goes off-hook without an operator certificate, with the switch cta.auto_dial on" },
 	{ .name = "managed", .type = VALUE_BOOL, .preset = "false",
 	  .doc = "it takes new operator certificates though it is provisioned; one that is not provisioned always does" },
 	{ .name = "reboot_after", .type = VALUE_TIME, .preset = "3s", .doc = "how long after a new certificate it reboots, once its line is idle" },
@@ -868,7 +872,9 @@ static const struct param params[] = {
 	{ .name = NULL },
 };
 static const struct param dial_params[] = {
-	{ .name = "number", .type = VALUE_TEXT, .required = true, .doc = "whom to call" }, { .name = NULL },
+	{ .name = "number", .type = VALUE_TEXT,
+	  .doc = "whom to call; with the switch cta.auto_dial on, a CTA without an operator certificate calls its service_number instead" },
+	{ .name = NULL },
 };
 static const struct param answer_params[] = {
 	{ .name = "after", .type = VALUE_TIME, .preset = "0s", .doc = "after ringing for so long" }, { .name = NULL },

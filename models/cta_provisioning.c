@@ -11,6 +11,7 @@ struct cta_provisioning {
 	struct hfc_client *hfc;      /* NULL: at a fixed address */
 	struct certificate_receiver *receiver;
 	char controller[DEVICE_HOST_MAX + 1];
+	char service[SUBSCRIBER_NUMBER_LEN]; /* number of customer service; "": none */
 	bool has_floor;
 	int64_t floor_s;             /* latest start time seen */
 	sim_ns reboot_after_ns;
@@ -302,6 +303,19 @@ bool cta_provisioning_has_hfc(const struct cta_provisioning *p)
 const char *cta_provisioning_controller(const struct cta_provisioning *p)
 {
 	return p && p->controller[0] ? p->controller : NULL;
+}
+
+void cta_provisioning_set_service(struct cta_provisioning *p, const char *number)
+{
+	if (p && !number_digits(number, p->service))
+		p->service[0] = '\0';
+}
+
+const char *cta_provisioning_auto_dial(const struct cta_provisioning *p)
+{
+	bool automatic = p && p->service[0] && !p->cta->operator_cert.len && world_on(world(p), "cta.auto_dial");
+
+	return automatic ? p->service : NULL;
 }
 
 bool cta_provisioning_get(const struct cta_provisioning *p, const char *attribute, struct value *out)

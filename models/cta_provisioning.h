@@ -39,6 +39,13 @@ void cta_provisioning_refused(struct cta_provisioning *provisioning, int krb_err
 bool cta_provisioning_has_hfc(const struct cta_provisioning *provisioning); /* its address comes from a head-end; NULL: no */
 /* "sc/sc1" by the configuration; NULL: not told. */
 const char *cta_provisioning_controller(const struct cta_provisioning *provisioning);
+/* customer service's number, digits; anything else: none. */
+void cta_provisioning_set_service(struct cta_provisioning *provisioning, const char *number);
+/*
+ * Whom the CTA calls by itself as soon as it goes off-hook without an operator certificate, with the switch
+ * cta.auto_dial [0140]: then nobody dials, an emergency number neither. NULL: nobody.
+ */
+const char *cta_provisioning_auto_dial(const struct cta_provisioning *provisioning);
 bool cta_provisioning_get(const struct cta_provisioning *provisioning, const char *attribute, struct value *out);
 
 /* cta.c: the address has come, or is gone; a certificate has been put in place. */

@@ -9,6 +9,7 @@ const struct switch_def switch_table[] = {
 	{ "cert.check_end", "on|off", "P7", "the KDC refuses a certificate that has ended, and no ticket outlives one (kdc.cert_expired)" },
 	{ "cookie.bind", "on|off", "S4", "the key that seals a call's sub-key for lawful intercept is that call's alone [0100]" },
 	{ "csr.verify_caller", "on|off", "P11", "customer service takes orders about a line from the line itself or with its PIN only" },
+	{ "cta.auto_dial", "off|on", "S6", "a CTA without an operator certificate calls customer service whatever is dialled, 911 too [0140]" },
 	{ "cta.check_crl", "on|off", "K5", "a CTA takes no reply of a KDC whose certificate is on the operator's CRL [0208]" },
 	{ "cta.check_start_time", "on|off", "P4", "a CTA takes only certificates that start later than all it has seen [0161]" },
 	{ "cta.require_kdc_eku", "on|off", "K4", "a KDC's certificate must be a KDC's by its usage and name; off: any that chains to the root, as in the patent" },
