@@ -1,28 +1,29 @@
 --- A new CTA, V1 to V14, with a customer service centre whose representatives sit at plain phones of the PSTN [0121], [0125]: the call goes
 --- through the POTS gateways, the representative hears who the customer is, and the centre's terminal learns from the signaling gateway
---- which CTA that is [0145]. So with a change later, which is for the line itself; nobody on the phone, nothing to enter.
+--- which CTA that is [0145]. The KDC near the CTA is not the one near the gateways [0124]. So with a change later, which is for the line itself; nobody on the phone, nothing to enter.
 scenario {
-  title = "Provisioning by a phone of the PSTN", tags = { "lifecycle", "fig6", "fig7" }, args = { wan = "10ms" }, limit = "1h",
+  title = "Provisioning by a phone of the PSTN", tags = { "lifecycle", "fig6", "fig7" }, args = { wan = "10ms", kdc = "two" }, limit = "1h",
 }
 
 local service = "212-555-0411" -- a phone at the centre
 local net = topology "two_branches" {
-  wan = { delay = args.wan }, operations = true, restricted = "411,2125550411", reach = "10.104.0.40, 10.104.0.41",
+  wan = { delay = args.wan }, kdc = args.kdc, operations = true, restricted = "411,2125550411", reach = "10.104.0.40, 10.104.0.41",
 }
+local kdc = net[args.kdc == "two" and "kdc2" or "kdc1"] -- the one near the gateways and the centre [0124]
 -- Branch 3 of FIG. 1: the gateways, and the exchange behind them.
 local trunk = net:link "trunk" { subnet = "10.203.0.0/24", delay = "1ms", rate = "100Mbit" }
 local tg = net:trunk_gateway "tg" {
-  on = { { net.lan4, "10.104.0.41/24" }, { trunk, "10.203.0.21/24" } }, gateway = "10.104.0.1", kdc = net.kdc1, pstn = "10.203.0.10",
+  on = { { net.lan4, "10.104.0.41/24" }, { trunk, "10.203.0.21/24" } }, gateway = "10.104.0.1", kdc = kdc, pstn = "10.203.0.10",
 }
 local sg = net:signaling_gateway "sg" {
-  on = { { net.lan4, "10.104.0.40/24" }, { trunk, "10.203.0.20/24" } }, gateway = "10.104.0.1", kdc = net.kdc1,
+  on = { { net.lan4, "10.104.0.40/24" }, { trunk, "10.203.0.20/24" } }, gateway = "10.104.0.1", kdc = kdc,
   pstn = "10.203.0.10", trunk_gateway = tg, prefixes = "212",
 }
 local exchange = net:pstn "exchange" {
   on = { trunk, "10.203.0.10/24" }, signaling_gateway = sg, trunk_gateway = tg, phones = "212-555-0001," .. service,
 }
 local desk = net:csr "desk" {
-  on = { net.lan4, "10.104.0.33/24" }, gateway = "10.104.0.1", kdc = net.kdc1, pca = net.pca, number = "412", signaling_gateway = sg,
+  on = { net.lan4, "10.104.0.33/24" }, gateway = "10.104.0.1", kdc = kdc, pca = net.pca, number = "412", signaling_gateway = sg,
 }
 local ear = net:attacker "ear" { on = net.lan4 }
 local new = net:cta "new" { dhcp = true, branch = 1 }

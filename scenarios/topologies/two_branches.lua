@@ -4,7 +4,7 @@ return function(net, opts)
   opts = options(opts, {
     wan = { delay = "10ms", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
     hfc = { delay = "2ms", rate = "40Mbit", loss = "0%", jitter = "0ms", reorder = "0%", duplicate = "0%" },
-    kdc = "distinct",                 -- or "co-located": in the machine of sc1 [0041]
+    kdc = "distinct",                 -- "co-located": in the machine of sc1 [0041]; "two": kdc1 near sc1 and the CTAs, kdc2 near the rest [0124]
     ticket_lifetime = "7d",
     association_lifetime = "1h",
     operations = false,               -- provisioning CA "pca", billing host "bh", customer service "service" (number 411), DHCP
@@ -14,7 +14,7 @@ return function(net, opts)
     server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
     escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })
-  local co_located = opts.kdc == "co-located"
+  local co_located, two = opts.kdc == "co-located", opts.kdc == "two"
 
   local backbone = net:link "backbone" {
     subnet = "10.0.0.0/24", delay = opts.wan.delay, loss = opts.wan.loss, jitter = opts.wan.jitter, reorder = opts.wan.reorder,
@@ -37,9 +37,11 @@ return function(net, opts)
   net:router "r4" { on = { { backbone, "10.0.0.4/24" }, { lan4, "10.104.0.1/24" } }, routes = routes_except(4) }
   local restricted = opts.operations and opts.restricted or ""
   local kdc -- in its own machine; nil: beside sc1
+  local central -- of what stands in branch 4
   if not co_located then
-    kdc = net:kdc "kdc1" { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime,
+    central = net:kdc(two and "kdc2" or "kdc1") { on = { lan4, "10.104.0.10/24" }, gateway = "10.104.0.1", ticket_lifetime = opts.ticket_lifetime,
       restricted_numbers = restricted }
+    kdc = not two and central or nil
   end
 
   for _, branch in ipairs { 1, 2 } do
@@ -52,6 +54,10 @@ return function(net, opts)
     local routes = routes_except(branch)
     routes["10." .. branch .. ".0.0/16"] = lan_net .. "2"
     net:router("r" .. branch) { on = { { backbone, "10.0.0." .. branch .. "/24" }, { lan, lan_net .. "1/24" } }, routes = routes }
+    if two and branch == 1 then
+      kdc = net:kdc "kdc1" { on = { lan, lan_net .. "9/24" }, gateway = lan_net .. "1",
+        routes = { ["10.1.0.0/16"] = lan_net .. "2" }, ticket_lifetime = opts.ticket_lifetime, restricted_numbers = restricted }
+    end
     local sc = net:signaling_controller("sc" .. branch) {
       on = { lan, lan_net .. "10/24" }, gateway = lan_net .. "1", routes = { ["10." .. branch .. ".0.0/16"] = lan_net .. "2" },
       kdc = kdc, -- sc1 beside whose it stands has it already
@@ -71,18 +77,19 @@ return function(net, opts)
     }
   end
 
+  central = central or kdc
   net:network_server "announce" {
-    on = { lan4, "10.104.0.20/24" }, gateway = "10.104.0.1", kdc = kdc, number = opts.server.number, lines = opts.server.lines,
+    on = { lan4, "10.104.0.20/24" }, gateway = "10.104.0.1", kdc = central, number = opts.server.number, lines = opts.server.lines,
     announcement = opts.server.announcement,
   }
 
   if opts.operations then
-    local bh = net:billing_host "bh" { on = { lan4, "10.104.0.31/24" }, gateway = "10.104.0.1", kdc = kdc }
+    local bh = net:billing_host "bh" { on = { lan4, "10.104.0.31/24" }, gateway = "10.104.0.1", kdc = central }
     local pca = net:provisioning_ca "pca" {
-      on = { lan4, "10.104.0.30/24" }, gateway = "10.104.0.1", kdc = kdc, billing = bh,
+      on = { lan4, "10.104.0.30/24" }, gateway = "10.104.0.1", kdc = central, billing = bh,
       numbers = "sc/sc1=2155550200-2155550299;sc/sc2=6105550200-6105550299",
     }
-    net:csr "service" { on = { lan4, "10.104.0.32/24" }, gateway = "10.104.0.1", kdc = kdc, pca = pca, number = "411",
+    net:csr "service" { on = { lan4, "10.104.0.32/24" }, gateway = "10.104.0.1", kdc = central, pca = pca, number = "411",
       answers = opts.service.answers }
   end
 
