@@ -15,7 +15,7 @@ CFLAGS = -std=gnu11 -g $(FLAGS_$(VARIANT)) $(WARN) -fPIC -I. $(shell pkg-config 
 LDFLAGS = $(filter -fsanitize%,$(FLAGS_$(VARIANT)))
 LDLIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -ldl
 
-VERSION = 0.4.0
+VERSION = $(shell sed -n 's/^.define TOLLGATE_VERSION "\(.*\)"/\1/p' scenarios/cmd/cmd.h)
 
 # Layers, lowest first. The name of a layer is the name of its library.
 LAYERS = sim crypto wire models reports host
@@ -43,7 +43,6 @@ say = $(if $(V),,@echo '  $@';)
 
 all: layers-built $(B)/tollgate $(B)/tollgate-pkcs11.so
 
-$(B)/scenarios/cmd/tollgate.o: CFLAGS += -DTOLLGATE_VERSION='"$(VERSION)"'
 $(B)/tollgate: $(call obj,$(SRC_cmd)) $(call lib,$(LIBS_host))
 	$(say)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
@@ -170,6 +169,10 @@ strangers: $(B)/tollgate
 campaign-test: $(B)/tollgate
 	bash tests/campaign.sh $(B)/tollgate
 
+# What the README shows is so.
+readme-test: $(B)/tollgate
+	bash tests/readme.sh $(B)/tollgate
+
 # Equal bytes from -O0, -O3 and sanitizer builds, and on repetition.
 same:
 	$(MAKE) -j2 $(B)/tollgate
@@ -190,6 +193,7 @@ check:
 	$(MAKE) strangers
 	$(MAKE) package-test
 	$(MAKE) campaign-test
+	$(MAKE) readme-test
 	$(MAKE) -j2 VARIANT=sanitize all
 	$(MAKE) -j2 VARIANT=sanitize unit
 	$(MAKE) VARIANT=sanitize scenario-tests
@@ -200,4 +204,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all demo install uninstall deb package-test campaign-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean
+.PHONY: all demo install uninstall deb package-test campaign-test readme-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean

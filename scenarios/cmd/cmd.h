@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define TOLLGATE_VERSION "0.4.0"
 #define CMD_PATH_LEN 4096
 
 /* Set by SIGINT and SIGTERM: a run ends at its next event. */
