@@ -123,9 +123,11 @@ TESTS = $(wildcard tests/sim/test_*.c tests/crypto/test_*.c tests/models/test_*.
 TEST_BINS = $(TESTS:%.c=$(B)/%)
 LIBS_scenarios = $(LIBS_host)
 CHECK_LIBS = $(shell pkg-config --libs check 2>/dev/null)
+# test_cli brings the program's main itself.
+WITH_scenarios = $(filter-out %/tollgate.o,$(call obj,$(SRC_cmd)))
 define test_rule
-$(B)/tests/$(1)/%: $(B)/tests/$(1)/%.o $(call lib,$(LIBS_$(1)))
-	$$(say)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(LDLIBS)
+$(B)/tests/$(1)/%: $(B)/tests/$(1)/%.o $(WITH_$(1)) $(call lib,$(LIBS_$(1)))
+	$$(say)$(CC) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(LDLIBS)
 endef
 $(foreach l,sim crypto models reports scenarios,$(eval $(call test_rule,$(l))))
 
