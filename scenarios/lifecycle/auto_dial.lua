@@ -10,8 +10,10 @@ local net = topology "two_branches" {
   server = { number = "911", lines = 10, announcement = "5s" }, -- stands for the emergency centre
 }
 local new = net:cta "new" { dhcp = true, branch = 1 }
+local invariants = shared "invariants" (net, { ctas = { new }, others = { 0, 0 }, reach = { net.announce } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
 
 run(function()
   new:boot()
@@ -37,4 +39,5 @@ run(function()
   new:expect { line = "Idle", within = "5s" }
   net.pca:expect { customers = 1, under_way = 0 }
   net.bh:expect { accounts = 1 }
+  invariants.agree "in the end"
 end)

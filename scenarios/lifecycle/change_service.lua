@@ -9,9 +9,11 @@ local carol = net:cta "carol" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
 local mallory = net:attacker "mallory" { on = net.hfc1 }
 local number = "215-555-0200"
+local invariants = shared "invariants" (net, { ctas = { alice, carol }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
 
 local function everybody_has(count)
   net.pca:expect { customers = count, under_way = 0, within = "30s" }
@@ -71,4 +73,5 @@ run(function()
   call:expect { state = "talking", within = "10s" }
   call:hangup()
   call:expect { keys_destroyed = true, within = "2s" }
+  invariants.agree "in the end"
 end)

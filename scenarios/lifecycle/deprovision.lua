@@ -7,6 +7,7 @@ local net = topology "two_branches" { wan = { delay = args.wan }, operations = t
 local alice = net:cta "alice" { dhcp = true, branch = 1 }
 local carol = net:cta "carol" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { alice, carol }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
@@ -81,4 +82,5 @@ run(function()
   net.sc1:expect { records_waiting = 0, within = "10s" }
   claim("her two calls stay on her account", net.bh:calls(id) == 2 and net.bh:records_of(id) == 2 and net.bh:kind(id) == "customer", net.bh:calls(id))
   net.bh:expect { customer_calls = 2, restricted_calls = 2, refused = 0 }
+  invariants.agree "in the end"
 end)

@@ -6,6 +6,7 @@ scenario { title = "Provisioning a new CTA", tags = { "lifecycle", "fig7" }, arg
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local new = net:cta "new" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { new }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
@@ -56,4 +57,5 @@ run(function()
   call:hangup()
   net.bh:expect { "the caller pays", records = 3, customer_calls = 1, nobodys_calls = 1, within = "5s" }
   wait "3s"
+  invariants.agree "in the end"
 end)

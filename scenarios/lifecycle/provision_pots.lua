@@ -28,9 +28,11 @@ local desk = net:csr "desk" {
 local ear = net:attacker "ear" { on = net.lan4 }
 local new = net:cta "new" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { new }, others = { 0, 1 }, reach = { sg, tg } })
 
 never { "voice of a CTA in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
 
 run(function()
   bob:boot()
@@ -108,4 +110,5 @@ run(function()
   desk.request:expect { "for another caller", state = "refused", reason = "csr.caller_changed", within = "2min" }
   call:hangup()
   net.pca:expect { customers = 1, repairs = 0, under_way = 0 }
+  invariants.agree "in the end"
 end)

@@ -12,9 +12,11 @@ local one = net:cta "one" { dhcp = true, branch = 1 }
 local two = net:cta "two" { dhcp = true, branch = 2 }
 local bad = net:cta "bad" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { one, two, bad }, others = { 0, 1 }, reach = { net.announce } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
 
 -- Calls customer service, says what an installer says, and is told this.
 local function order(cta, number, title, answer)
@@ -82,4 +84,5 @@ run(function()
   call = one:dial "610-555-0200"
   call:expect { state = "talking", from = two, within = "10s" }
   call:hangup()
+  invariants.agree "in the end"
 end)

@@ -11,6 +11,7 @@ local net = topology "two_branches" { wan = { delay = args.wan }, operations = t
 local carol = net:cta "carol" { dhcp = true, branch = 1, reboot_after = "20s" }
 local loaner = net:cta "loaner" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { carol, loaner }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
@@ -105,4 +106,5 @@ run(function()
   claim("the number it had", net.pca:number { node = carol } == "2155550200" and net.bh:options "215-555-0200" == "3way")
   accounts("home again", 2, 0, 2, 0)
   billed("home again: the customer's own call, and no test", 1, 1, 1, 4)
+  invariants.agree "in the end"
 end)

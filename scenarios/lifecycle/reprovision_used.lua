@@ -7,6 +7,7 @@ scenario { title = "Provisioning a used CTA", tags = { "lifecycle", "fig8" }, ar
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local used = net:cta "used" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { used }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
@@ -78,4 +79,5 @@ run(function()
   net.sc1:expect { records_waiting = 0, within = "10s" }
   net.bh:expect { "each call on its own customer's account", customer_calls = 3, restricted_calls = 3, refused = 0 }
   claim("the second customer's is still one", net.bh:calls(carol) == 1, net.bh:calls(carol))
+  invariants.agree "in the end"
 end)

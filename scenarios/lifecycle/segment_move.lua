@@ -5,9 +5,11 @@ scenario { title = "Move to another segment", tags = { "lifecycle", "fig10" }, a
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
 local carol = net:cta "carol" { dhcp = true, branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2, auto_answer = "500ms" }
+local invariants = shared "invariants" (net, { ctas = { carol }, others = { 0, 1 } })
 
 never { "voice in clear", message = { proto = "rtp", cover = "clear" } }
 never { "orders between servers in clear", message = { proto = "radius", cover = "clear", fate = "accepted" } }
+never { "I4: each record is one call's, on its caller's account", record = "wrong" }
 
 local function ask(text, title, answer)
   local call = carol:dial "411"
@@ -72,4 +74,5 @@ run(function()
   wait "1min"
   carol:boot()
   carol:expect { "at home a stranger", telephony = "UnprovisionedAccess", hfc = "UnprovisionedAccess", within = "3min" }
+  invariants.agree "in the end"
 end)
