@@ -190,7 +190,7 @@ static void put_figures(struct calls *calls)
 {
 	struct page *page = calls->page;
 
-	page_raw(page, "<div class=\"scroll\"><table><caption>Set-up latency</caption><thead><tr><th scope=\"col\">Stage</th>"
+	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><caption>Set-up latency</caption><thead><tr><th scope=\"col\">Stage</th>"
 	               "<th scope=\"col\" class=\"num\">Calls</th><th scope=\"col\" class=\"num\">p50</th><th scope=\"col\" class=\"num\">p95</th>"
 	               "<th scope=\"col\" class=\"num\">Worst</th></tr></thead><tbody>\n");
 	for (unsigned stage = 0; stage < stage_count(calls); stage++)
@@ -389,7 +389,7 @@ void page_accounts(struct page *page)
 		return;
 	page_section(page, "accounts", "Accounts and call records");
 	put_rows(page, "SELECT name, records, answered, talk_ns FROM account ORDER BY talk_ns DESC, name",
-	         "<div class=\"scroll\"><table><caption>Accounts</caption><thead><tr><th scope=\"col\">Account</th>"
+	         "<div class=\"scroll\"><table class=\"fit\"><caption>Accounts</caption><thead><tr><th scope=\"col\">Account</th>"
 	         "<th scope=\"col\" class=\"num\">Records</th><th scope=\"col\" class=\"num\">Answered</th>"
 	         "<th scope=\"col\" class=\"num\">Talk</th></tr></thead><tbody>\n", put_account);
 	page_more(page, accounts - PAGE_RECORDS_MAX, "accounts are", "SELECT * FROM account");

@@ -15,6 +15,9 @@
 
 #define REPORT_WIDTH 120 /* characters, of the layout */
 #define LANES_MAX 16     /* that have a class in the style, beside the shared one */
+#define LANES_PX 820     /* of all lanes, on a screen of 1280 */
+#define CHARACTER_PX 7   /* of a label */
+#define ARROW_PX 24      /* around it */
 #define MUST_CHAIN_MAX 64 /* how far back causes are followed */
 
 struct page_ladder {
@@ -288,7 +291,7 @@ static void put_names(struct page_ladder *l)
 	for (size_t i = 0; i < l->walk.layout.count && lane < LANES_MAX; i++) {
 		if (l->walk.layout.columns[i].left_out)
 			continue;
-		page_f(l->page, "<span class=\"h%u\">", ++lane);
+		page_f(l->page, "<span class=\"h%u%s\">", ++lane, page_is_attacker(l->page, l->walk.layout.columns[i].name) ? " bad" : "");
 		page_cut(l->page, l->walk.layout.columns[i].name, PAGE_TEXT_MAX);
 		page_raw(l->page, "</span>");
 	}
@@ -318,9 +321,9 @@ static void begin_row(struct page_ladder *l, sim_ns at_ns)
 {
 	if (l->written % PAGE_SLICE_ROWS == 0) {
 		end_slice(l);
-		page_f(l->page, "<details class=\"slice\"%s><summary>Rows from %" PRId64 ", from ", l->written ? "" : " open", l->written + 1);
+		page_f(l->page, "<details class=\"slice\"%s><summary>From ", l->written ? "" : " open");
 		page_clock(l->page, at_ns);
-		page_raw(l->page, "</summary>\n");
+		page_f(l->page, ", row %" PRId64 "</summary>\n", l->written + 1);
 		put_names(l);
 		l->in_slice = true;
 	}
@@ -423,18 +426,30 @@ static const char *fate_class(const char *fate)
 	return strcmp(fate, "refused") == 0 ? " no" : " no lost";
 }
 
+/* Whether a label finds place in an arrow on a wide screen; else it stands beside it, as in the terminal. */
+static bool label_fits(struct page_ladder *l, const struct item *m, const char *label)
+{
+	unsigned from = lane_of(l, m->from), to = lane_of(l, m->dst), lanes_between = from < to ? to - from : from - to;
+
+	return from == to || text_width(label) * CHARACTER_PX + ARROW_PX <= lanes_between * (LANES_PX / l->lanes);
+}
+
 static void put_arrow(struct page_ladder *l, const struct item *m, const char *label)
 {
 	unsigned from = lane_of(l, m->from), to = lane_of(l, m->dst);
 
 	page_f(l->page, "<span class=\"g n%u\" aria-hidden=\"true\">", l->lanes);
 	if (from == to)
-		page_f(l->page, "<i class=\"a self h%u\"><b>%s", from, is_other(l, m->from) ? "" : "\xe2\x86\xbb ");
+		page_f(l->page, "<i class=\"a self h%u\">%s", from, is_other(l, m->from) ? "" : "\xe2\x86\xbb ");
 	else
-		page_f(l->page, "<i class=\"a %c %s%s s%u e%u\"><b>", from < to ? 'R' : 'L', cover_class(m->cover), fate_class(m->fate),
+		page_f(l->page, "<i class=\"a %c %s%s s%u e%u\">", from < to ? 'R' : 'L', cover_class(m->cover), fate_class(m->fate),
 		       from < to ? from : to, from < to ? to : from);
-	page_cut(l->page, label, PAGE_TEXT_MAX);
-	page_raw(l->page, "</b></i></span>");
+	if (label_fits(l, m, label)) {
+		page_raw(l->page, "<b>");
+		page_cut(l->page, label, PAGE_TEXT_MAX);
+		page_raw(l->page, "</b>");
+	}
+	page_raw(l->page, "</i></span>");
 }
 
 /* Who speaks to whom, as words: for a narrow screen, a screen reader and the filter. */
@@ -485,6 +500,11 @@ static void put_message(void *ctx, const struct item *m)
 	put_arrow(l, m, label);
 	put_words(l, m, label);
 	page_f(l->page, "<span class=\"x%s\">", bad ? " bad" : "");
+	if (!label_fits(l, m, label)) {
+		page_raw(l->page, "<b class=\"la\" aria-hidden=\"true\">");
+		page_cut(l->page, label, PAGE_TEXT_MAX);
+		page_raw(l->page, "</b> ");
+	}
 	put_others(l, m);
 	page_cut(l->page, remark, PAGE_TEXT_MAX);
 	page_raw(l->page, "</span></summary>");

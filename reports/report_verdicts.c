@@ -80,8 +80,10 @@ static void put_attack_row(struct page *page, const char *attack, const char *na
 	page_raw(page, " = ");
 	page_cut(page, value, PAGE_TEXT_MAX);
 	page_raw(page, "</code></td><td>");
+	page_raw(page, strcmp(expected, "stopped") == 0 ? "been " : "");
 	page_cut(page, expected, PAGE_TEXT_MAX);
-	page_raw(page, failed ? ", but <strong class=\"bad\">a claim failed</strong></td><td>" : ", and every claim held</td><td>");
+	page_raw(page, failed ? "</td><td><strong class=\"bad\">\xe2\x9c\x97 not so: a claim failed</strong></td><td>"
+	                      : "</td><td>\xe2\x9c\x93 so it was: every claim held</td><td>");
 	if (rows)
 		result_bind_text(rows, 1, name);
 	while (rows && result_next(&page->db, rows)) {
@@ -101,8 +103,9 @@ void page_attack(struct page *page)
 
 	if (*attack) {
 		page_section(page, "attack", "Attack");
-		page_raw(page, "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Attack</th><th scope=\"col\">Switch</th>"
-		               "<th scope=\"col\">Expected to be</th><th scope=\"col\">Refused by this check</th></tr></thead><tbody>\n");
+		page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Attack</th><th scope=\"col\">Switch</th>"
+		               "<th scope=\"col\">Expected to have</th><th scope=\"col\">What came of it</th>"
+		               "<th scope=\"col\">Refused by this check</th></tr></thead><tbody>\n");
 		for (char *name = strtok_r(switches, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
 			char *full = text_make("switch.%s", name), *value = page_run_value(page, full);
 
@@ -144,7 +147,7 @@ static void put_refusal_counts(struct page *page)
 {
 	sqlite3_stmt *rows = result_query(&page->db, "SELECT node, why, count FROM refusal_count ORDER BY count DESC, node, why LIMIT 100");
 
-	page_raw(page, "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Who refused</th>"
+	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Who refused</th>"
 	               "<th scope=\"col\" class=\"num\">Times</th></tr></thead><tbody>\n");
 	while (rows && result_next(&page->db, rows)) {
 		page_raw(page, "<tr><td><code>");

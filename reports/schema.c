@@ -5,7 +5,7 @@
 
 const char schema_sql[] =
 	"CREATE TABLE run (\n"
-	"  name TEXT NOT NULL, -- scenario, seed, epoch_s (Unix time of 0 ns), end_ns, record (level), arguments, switches\n"
+	"  name TEXT NOT NULL, -- scenario, seed, epoch_s (Unix time of 0 ns), end_ns, record (level), arguments, switches, attack\n"
 	"  value TEXT NOT NULL,\n"
 	"  PRIMARY KEY (name)\n"
 	") STRICT, WITHOUT ROWID;\n"

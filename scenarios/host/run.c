@@ -234,6 +234,22 @@ static void hash_text(const struct host *host, char out[65])
 		snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
+/* Of an attack scenario: which attack, the switches that decide it, and what they should make of it. */
+static void write_attack(struct host *host)
+{
+	const struct header *header = &host->header;
+	char names[HEADER_SWITCHES_MAX * 40] = "";
+	size_t len = 0;
+
+	if (!header->attack)
+		return;
+	for (size_t i = 0; i < header->turns_off_count && len < sizeof names; i++)
+		len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i ? "," : "", header->turns_off[i]);
+	run_value(host, "", "attack", header->attack);
+	run_value(host, "attack.", "switches", names);
+	run_value(host, "attack.", "expected", attack_on(host->L) ? "succeeded" : "stopped");
+}
+
 static void write_values(struct host *host)
 {
 	char text[72];
@@ -254,6 +270,7 @@ static void write_values(struct host *host)
 	run_value(host, "", "epoch_s", text);
 	snprintf(text, sizeof text, "%lld", (long long)host->sim->now_ns);
 	run_value(host, "", "end_ns", text);
+	write_attack(host);
 	for (const struct switch_def *def = switch_table; def->name; def++)
 		run_value(host, "switch.", def->name, world_switch(host->world, def->name));
 	for (const struct node *node = host->sim->nodes; node; node = node->next)
