@@ -89,11 +89,12 @@ static struct transform_ready *ready_of(struct transform *t)
 	ready = malloc(sizeof *ready);
 	if (!ready)
 		machine_defect("memory");
+	ready->crypto = sm_crypto(t->sm);
 	des3_key_init(&ready->cipher, t->cipher_key);
-	crypto_count(sm_crypto(t->sm), CRYPTO_DES3_KEY, DES3_KEY_BITS);
+	crypto_count(ready->crypto, CRYPTO_DES3_KEY, DES3_KEY_BITS);
 	if (t->has_mac) {
 		hmac_sha1_key_init(&ready->auth, t->auth_key, sizeof t->auth_key);
-		crypto_count(sm_crypto(t->sm), CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
+		crypto_count(ready->crypto, CRYPTO_HMAC_KEY, HMAC_KEY_BITS);
 	}
 	t->ready = ready;
 	return ready;
@@ -113,5 +114,5 @@ void transform_mac(struct transform *t, const uint8_t *bytes, size_t len, uint8_
 	assert(t->has_mac);
 	hmac_sha1(&ready_of(t)->auth, bytes, len, NULL, 0, hash);
 	memcpy(out, hash, TRANSFORM_MAC_LEN);
-	crypto_count(sm_crypto(t->sm), CRYPTO_HMAC_SHA1, (uint32_t)len);
+	crypto_count(t->ready->crypto, CRYPTO_HMAC_SHA1, (uint32_t)len);
 }

@@ -22,6 +22,7 @@ struct transform_names {
 
 /* The keys in the form in which they are used: the MAC's first, for a packet that is opened is checked first. */
 struct transform_ready {
+	struct crypto *crypto;     /* the module's: a packet need not touch the module */
 	struct hmac_sha1_key auth; /* made with a MAC only */
 	struct des3_key cipher;
 };
@@ -62,10 +63,11 @@ void transform_cbc(struct transform *t, bool encrypt, const uint8_t iv[TRANSFORM
                    size_t len);
 /* HMAC-SHA-1-96 over the bytes. Metered. Only for a transform with a MAC. */
 void transform_mac(struct transform *t, const uint8_t *bytes, size_t len, uint8_t out[TRANSFORM_MAC_LEN]);
-/* Counts a cipher operation that the simulated device performs (undoing one is no work of the device). */
+/* Counts the cipher operation just done, if the simulated device performs it (undoing one is no work of the device). */
 static inline void transform_count(const struct transform *t, size_t len)
 {
-	crypto_count(sm_crypto(t->sm), CRYPTO_DES3, (uint32_t)len);
+	if (t->ready)
+		crypto_count(t->ready->crypto, CRYPTO_DES3, (uint32_t)len);
 }
 
 #endif
