@@ -10,7 +10,6 @@
 #include "crypto/pki_internal.h"
 
 #define CACHE_MAX 64
-#define TAIL_LEN 16 /* the end of the signature, compared first: it differs in all but equal certificates */
 
 struct cached {
 	X509 *cert;
@@ -22,15 +21,22 @@ struct cached {
 
 struct cert_cache {
 	unsigned count;
+	uint64_t tails[CACHE_MAX]; /* of entries: a search goes through these few lines of memory */
 	struct cached *entries[CACHE_MAX];
 };
 
+/* The end of the signature: it differs in all but equal certificates. */
+static uint64_t tail_of(const uint8_t *der, size_t len)
+{
+	uint64_t tail = 0;
+
+	memcpy(&tail, der + (len < sizeof tail ? 0 : len - sizeof tail), len < sizeof tail ? len : sizeof tail);
+	return tail;
+}
+
 static bool same(const struct cached *entry, const uint8_t *der, size_t len)
 {
-	size_t tail = len < TAIL_LEN ? len : TAIL_LEN;
-
-	return entry->len == len && memcmp(entry->der + len - tail, der + len - tail, tail) == 0 &&
-	       memcmp(entry->der, der, len) == 0;
+	return entry->len == len && memcmp(entry->der, der, len) == 0;
 }
 
 static void drop(struct cached *entry)
@@ -41,17 +47,21 @@ static void drop(struct cached *entry)
 }
 
 /* Moves what is before the place down and puts the entry first. */
-static struct cached *put_first(struct cert_cache *cache, unsigned place, struct cached *entry)
+static struct cached *put_first(struct cert_cache *cache, unsigned place, struct cached *entry, uint64_t tail)
 {
 	memmove(cache->entries + 1, cache->entries, place * sizeof entry);
+	memmove(cache->tails + 1, cache->tails, place * sizeof tail);
+	cache->tails[0] = tail;
 	return cache->entries[0] = entry;
 }
 
 static struct cached *find(struct cert_cache *cache, const uint8_t *der, size_t len)
 {
+	const uint64_t tail = tail_of(der, len);
+
 	for (unsigned i = 0; i < cache->count; i++)
-		if (same(cache->entries[i], der, len))
-			return put_first(cache, i, cache->entries[i]);
+		if (cache->tails[i] == tail && same(cache->entries[i], der, len))
+			return put_first(cache, i, cache->entries[i], tail);
 	return NULL;
 }
 
@@ -66,7 +76,7 @@ static struct cached *remember(struct cert_cache *cache, X509 *cert, const uint8
 	entry->len = len;
 	if (cache->count == CACHE_MAX)
 		drop(cache->entries[--cache->count]);
-	return put_first(cache, cache->count++, entry);
+	return put_first(cache, cache->count++, entry, tail_of(der, len));
 }
 
 /* NULL: not exactly one certificate. */
