@@ -2,13 +2,18 @@
  * What a whole run costs beyond its cryptography: scenarios/scale/thousand_calls.lua, without recording and with level
  * "flow", against the same cryptographic operations done bare.
  *
- * A first run counts the operations by kind and size. The floor does as many of each with this machine's libcrypto: key
- * objects and contexts are made before, nothing is parsed, encoded or allocated. What libcrypto does once for each key
- * object is in both, so the floor has as many objects as the run has keys:
+ * A first run notes its operations: kind and size of each, in order. The floor does the same operations of the same
+ * sizes in the same order with this machine's libcrypto, by the cheapest calls that we know (crypto/symmetric.h, no EVP
+ * around ciphers and MACs): key objects and contexts are made before, nothing is parsed, encoded or allocated, and all
+ * work on one buffer. What libcrypto does once for each key object is in both, so the floor has as many objects as the
+ * run has keys:
  * - RSA with 1024 bits: one a CTA, new in each round, the operations evenly spread; the first private one sets up the
  *   blinding;
  * - RSA with 2048 bits: root, operator's CA and KDC.
- * Keys of 3DES and HMAC that are set up are counted operations, too.
+ * What keys cost that wait in memory is in both, too: the floor keeps as many symmetric keys as there are media streams'
+ * ends (4 a call; signaling's, 8 a call, are left out), a packet uses one of them for its cipher and its MAC, and packets
+ * go through them in turn, as those of calls side by side do. A cipher or MAC that comes right behind the set-up of its
+ * key (Kerberos, key derivation) uses that key, which lies in the processor's cache.
  * Not in the floor: MD5 of RADIUS, the identifiers of keys for observers, and all that is no cryptography. Processor
  * time is measured; the best of several rounds of each counts, taken in turn.
  *
@@ -22,16 +27,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/symmetric.h"
 #include "scenarios/host/host.h"
 
-#define SIZES_MAX 8192
 #define BYTES_MAX 65536
 #define SCRIPT "scenarios/scale/thousand_calls.lua"
 #define NONE_TO_REACH 1.15
 #define FLOW_TO_REACH 1.30
 #define AUTHORITIES 3
+#define MEDIA_KEYS 4 /* a call has: two streams, each with its key at two ends */
+#define TRACE_STEP 65536
 
-static uint64_t counts[CRYPTO_OP_COUNT][SIZES_MAX];
+/* The run's operations, in order. */
+static struct step {
+	uint32_t op, size;
+} *steps;
+static size_t step_count;
 static uint8_t bytes[BYTES_MAX];
 static const uint8_t digest[32] = { 1 };
 
@@ -51,10 +62,14 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void count(void *ctx, enum crypto_op op, uint32_t size)
+static void note(void *ctx, enum crypto_op op, uint32_t size)
 {
 	(void)ctx;
-	counts[op][size < SIZES_MAX ? size : SIZES_MAX - 1]++;
+	require(size <= BYTES_MAX, "an operation on more bytes than there are");
+	if (step_count % TRACE_STEP == 0)
+		steps = realloc(steps, (step_count + TRACE_STEP) * sizeof *steps);
+	require(steps != NULL, "memory");
+	steps[step_count++] = (struct step){ op, size };
 }
 
 /* The run itself */
@@ -67,7 +82,7 @@ static double run(const char *calls, const char *database, bool meter)
 		                        .settings = settings, .setting_count = 1,
 		                        .database = database, .level = RECORD_FLOW, .out = nowhere, .err = stderr,
 		                        .cache_dir = getenv("TOLLGATE_CACHE") ? getenv("TOLLGATE_CACHE") : "build/cache",
-		                        .meter = meter ? count : NULL };
+		                        .meter = meter ? note : NULL };
 	struct host_result result;
 	double begin = now_s();
 
@@ -159,30 +174,34 @@ static void rsa_do(struct rsa_set *set, enum crypto_op op)
 	require(ok > 0, "RSA operation");
 }
 
-struct floor {
-	struct rsa_set rsa1024, rsa2048;
-	EVP_CIPHER_CTX *des3;
-	EVP_MD_CTX *inner, *outer, *work;
-	EVP_MD *sha1, *sha256;
-	EVP_CIPHER *des3_cbc;
+/* A symmetric key in use; laid out as in the run. */
+struct packet_key {
+	struct hmac_sha1_key mac;
+	struct des3_key cipher;
 };
 
-static void des3_key_do(struct floor *f)
+struct floor {
+	struct rsa_set rsa1024, rsa2048;
+	struct packet_key *kept, fresh; /* of packets; the one set up last */
+	size_t kept_count, at;
+	bool cipher_done, mac_done;     /* with kept[at] */
+	bool cipher_fresh, mac_fresh;   /* nothing else of that kind was done since the set-up */
+	EVP_MD_CTX *work;
+	EVP_MD *sha1, *sha256;
+};
+
+static const uint8_t raw_key[24] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x23, 0x45, 0x67, 0x89,
+	                             0xab, 0xcd, 0xef, 0x01, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23 };
+
+/* The packet's key: a second cipher, or a second MAC, is another packet. */
+static struct packet_key *key_of_packet(struct floor *f, bool *done)
 {
-	static const uint8_t key[24] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x23, 0x45, 0x67, 0x89,
-		                         0xab, 0xcd, 0xef, 0x01, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23 };
-
-	require(EVP_EncryptInit_ex2(f->des3, f->des3_cbc, key, key, NULL), "3DES");
-}
-
-static void hmac_key_do(struct floor *f)
-{
-	uint8_t pad[64];
-
-	memset(pad, 0x36, sizeof pad);
-	require(EVP_DigestInit_ex2(f->inner, f->sha1, NULL) && EVP_DigestUpdate(f->inner, pad, sizeof pad), "SHA-1");
-	memset(pad, 0x5c, sizeof pad);
-	require(EVP_DigestInit_ex2(f->outer, f->sha1, NULL) && EVP_DigestUpdate(f->outer, pad, sizeof pad), "SHA-1");
+	if (*done) {
+		f->at = (f->at + 1) % f->kept_count;
+		f->cipher_done = f->mac_done = false;
+	}
+	*done = true;
+	return &f->kept[f->at];
 }
 
 static void floor_init(struct floor *f, unsigned calls)
@@ -192,43 +211,41 @@ static void floor_init(struct floor *f, unsigned calls)
 	rsa_set_init(&f->rsa2048, 2048, AUTHORITIES);
 	f->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 	f->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	f->des3_cbc = EVP_CIPHER_fetch(NULL, "DES-EDE3-CBC", NULL);
-	f->des3 = EVP_CIPHER_CTX_new();
-	f->inner = EVP_MD_CTX_new();
-	f->outer = EVP_MD_CTX_new();
 	f->work = EVP_MD_CTX_new();
-	des3_key_do(f);
-	hmac_key_do(f);
+	f->kept_count = MEDIA_KEYS * (size_t)calls;
+	f->kept = calloc(f->kept_count, sizeof *f->kept);
+	require(f->kept != NULL, "memory");
+	for (size_t i = 0; i < f->kept_count; i++) {
+		des3_key_init(&f->kept[i].cipher, raw_key);
+		hmac_sha1_key_init(&f->kept[i].mac, raw_key, SHA1_LEN);
+	}
 }
 
 static void floor_free(struct floor *f)
 {
 	rsa_set_free(&f->rsa1024);
 	rsa_set_free(&f->rsa2048);
-	EVP_CIPHER_CTX_free(f->des3);
-	EVP_MD_CTX_free(f->inner);
-	EVP_MD_CTX_free(f->outer);
+	free(f->kept);
 	EVP_MD_CTX_free(f->work);
 	EVP_MD_free(f->sha1);
 	EVP_MD_free(f->sha256);
-	EVP_CIPHER_free(f->des3_cbc);
 }
 
 static void des3_do(struct floor *f, uint32_t size)
 {
-	int len;
+	const struct packet_key *key = f->cipher_fresh ? &f->fresh : key_of_packet(f, &f->cipher_done);
 
-	require(EVP_CipherInit_ex2(f->des3, NULL, NULL, bytes, 1, NULL) &&
-	        EVP_CipherUpdate(f->des3, bytes, &len, bytes, (int)(size & ~7u)), "3DES");
+	des3_cbc(&key->cipher, true, raw_key, bytes, bytes, size & ~7u);
+	f->cipher_fresh = false;
 }
 
+/* Derivation does several under one key. */
 static void hmac_do(struct floor *f, uint32_t size)
 {
-	uint8_t out[20];
+	const struct packet_key *key = f->mac_fresh ? &f->fresh : key_of_packet(f, &f->mac_done);
+	uint8_t out[SHA1_LEN];
 
-	require(EVP_MD_CTX_copy_ex(f->work, f->inner) && EVP_DigestUpdate(f->work, bytes, size) &&
-	        EVP_DigestFinal_ex(f->work, out, NULL) && EVP_MD_CTX_copy_ex(f->work, f->outer) &&
-	        EVP_DigestUpdate(f->work, out, 20) && EVP_DigestFinal_ex(f->work, out, NULL), "HMAC");
+	hmac_sha1(&key->mac, bytes, size, NULL, 0, out);
 }
 
 static void hash_do(struct floor *f, const EVP_MD *md, uint32_t size)
@@ -241,6 +258,8 @@ static void hash_do(struct floor *f, const EVP_MD *md, uint32_t size)
 
 static void floor_do(struct floor *f, enum crypto_op op, uint32_t size)
 {
+	if (op != CRYPTO_HMAC_SHA1)
+		f->mac_fresh = false;
 	switch (op) {
 	case CRYPTO_RSA_SIGN: case CRYPTO_RSA_VERIFY: case CRYPTO_RSA_ENCRYPT: case CRYPTO_RSA_DECRYPT:
 		rsa_do(size <= 1024 ? &f->rsa1024 : &f->rsa2048, op);
@@ -258,10 +277,12 @@ static void floor_do(struct floor *f, enum crypto_op op, uint32_t size)
 		hash_do(f, f->sha256, size);
 		break;
 	case CRYPTO_DES3_KEY:
-		des3_key_do(f);
+		des3_key_init(&f->fresh.cipher, raw_key);
+		f->cipher_fresh = true;
 		break;
 	case CRYPTO_HMAC_KEY:
-		hmac_key_do(f);
+		hmac_sha1_key_init(&f->fresh.mac, raw_key, SHA1_LEN);
+		f->mac_fresh = true;
 		break;
 	default:
 		require(0, "an operation that the floor does not know");
@@ -287,10 +308,8 @@ static double floor_run(struct floor *f)
 
 	floor_renew(f, true);
 	begin = now_s();
-	for (int op = 0; op < CRYPTO_OP_COUNT; op++)
-		for (uint32_t size = 0; size < SIZES_MAX; size++)
-			for (uint64_t i = 0; i < counts[op][size]; i++)
-				floor_do(f, (enum crypto_op)op, size);
+	for (size_t i = 0; i < step_count; i++)
+		floor_do(f, (enum crypto_op)steps[i].op, steps[i].size);
 	time = now_s() - begin;
 	floor_renew(f, false);
 	return time;
@@ -298,17 +317,16 @@ static double floor_run(struct floor *f)
 
 static void print_counts(void)
 {
-	for (int op = 0; op < CRYPTO_OP_COUNT; op++) {
-		uint64_t n = 0, total = 0;
+	uint64_t n[CRYPTO_OP_COUNT] = { 0 }, total[CRYPTO_OP_COUNT] = { 0 };
 
-		for (uint32_t size = 0; size < SIZES_MAX; size++) {
-			n += counts[op][size];
-			total += counts[op][size] * size;
-		}
-		if (n)
-			printf("  %-12s %10llu operations, mean size %llu\n", crypto_op_names[op], (unsigned long long)n,
-			       (unsigned long long)(total / n));
+	for (size_t i = 0; i < step_count; i++) {
+		n[steps[i].op]++;
+		total[steps[i].op] += steps[i].size;
 	}
+	for (int op = 0; op < CRYPTO_OP_COUNT; op++)
+		if (n[op])
+			printf("  %-12s %10llu operations, mean size %llu\n", crypto_op_names[op],
+			       (unsigned long long)n[op], (unsigned long long)(total[op] / n[op]));
 }
 
 int main(int argc, char **argv)
@@ -322,7 +340,7 @@ int main(int argc, char **argv)
 
 	require(fd >= 0, "no temporary file");
 	close(fd);
-	run(calls, NULL, true); /* counts, and fills the cache of keys */
+	run(calls, NULL, true); /* notes, and fills the cache of keys */
 	floor_init(&f, (unsigned)atoi(calls));
 	for (int i = 0; i < rounds; i++) {
 		double t = floor_run(&f);
@@ -336,6 +354,7 @@ int main(int argc, char **argv)
 	floor_free(&f);
 	unlink(database);
 	print_counts();
+	free(steps);
 	printf("calls=%s bare=%.2fs none=%.2fs flow=%.2fs ratio none=%.2f (to reach %.2f) flow=%.2f (to reach %.2f)\n",
 	       calls, bare, none, flow, none / bare, NONE_TO_REACH, flow / bare, FLOW_TO_REACH);
 	return none / bare <= NONE_TO_REACH && flow / bare <= FLOW_TO_REACH ? 0 : 1;
