@@ -504,7 +504,7 @@ static const char *judge_caller(struct csr_terminal *t, struct csr_request *r)
 		snprintf(r->wish.number, sizeof r->wish.number, "%s", r->caller);
 	if (!r->wish.number[0])
 		return "csr.no_number";
-	return verify_caller(t, r) ? NULL : "csr.verify_caller";
+	return !t->verifies || verify_caller(t, r) ? NULL : "csr.verify_caller";
 }
 
 static const char *judge(struct csr_terminal *t, struct csr_request *r)

@@ -889,7 +889,7 @@ static const struct verb verbs[] = {
 	  verb_carry },
 	{ "wipe", "pulls the plug and blows its operator certificate away [0177]; boot() plugs it in again", NULL, "", verb_wipe },
 	{ "dial", "goes off-hook and calls a number", dial_params, "call", verb_dial },
-	{ "answer", "answers the call that rings, or the next one", answer_params, "", verb_answer },
+	{ "answer", "answers the call that rings, or else each one from now on", answer_params, "", verb_answer },
 	{ "hangup", "hangs up, or declines the call that rings", NULL, "", verb_hangup },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
