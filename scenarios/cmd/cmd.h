@@ -23,6 +23,7 @@ int command_ladder(int argc, char **argv);
 int command_verdicts(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_doc(int argc, char **argv);
 

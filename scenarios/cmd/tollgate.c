@@ -45,6 +45,7 @@ static const char help_general[] =
 "  verdicts RUN.db                     what was claimed in a result, and what came of it\n"
 "  report RUN.db [-o FILE]             a result as one HTML page\n"
 "  merge -o ALL.db PART.db ...         join campaigns (many runs of one scenario)\n"
+"  diff A.db B.db                      what differs between two results: 0 same, 1 different\n"
 "  list [scenarios|models|switches]    what there is\n"
 "  doc NAME                            what it is: a model, scenario, switch, attack, topology; language\n"
 "\n"
@@ -57,7 +58,7 @@ static const struct {
 } verbs[] = {
 	{ "run", command_run }, { "test", command_test }, { "ladder", command_ladder }, { "verdicts", command_verdicts },
 	{ "report", command_report }, { "merge", command_merge },
-	{ "list", command_list }, { "doc", command_doc },
+	{ "diff", command_diff }, { "list", command_list }, { "doc", command_doc },
 };
 
 /* What could not be written (a full disk, a closed pipe) must not look like success. */
