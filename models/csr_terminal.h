@@ -11,9 +11,9 @@
  * an owner's certificate) or something else was done about that line since.
  *
  * A caller on a plain phone of the PSTN: the phone tells nothing of the CTA, so the signaling gateway is asked first
- * ("caller", [0145]; models/signaling_gateway.c) for its address, its number and how long ago the call began; a call that
- * began later than the request was entered is somebody else's ("csr.caller_changed"). What the representative is told
- * needs no telling again: such a request is not kept once it is over.
+ * ("caller", [0145]; models/signaling_gateway.c) for its address, its number and how long ago the call began; a call
+ * that began later than the request was entered is somebody else's ("csr.caller_changed"). What the representative is
+ * told needs no telling again: such a request is not kept once it is over.
  *
  * Changes, terminations and moves are for the customer only ("csr.verify_caller", attack P11): the call must come
  * from the line itself, by the number that the caller's controller has proven, or the caller knows the customer's
