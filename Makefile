@@ -175,6 +175,10 @@ campaign-test: $(B)/tollgate
 readme-test: $(B)/tollgate
 	bash tests/readme.sh $(B)/tollgate
 
+# The page of `tollgate report` in a headless browser.
+page-test: $(B)/tollgate
+	sh tests/report_page.sh $(B)/tollgate $(B)/page
+
 # Equal bytes from -O0, -O3 and sanitizer builds, and on repetition.
 same:
 	$(MAKE) -j2 $(B)/tollgate
@@ -193,6 +197,7 @@ check:
 	$(MAKE) -j2 unit
 	$(MAKE) scenario-tests
 	$(MAKE) strangers
+	$(MAKE) page-test
 	$(MAKE) package-test
 	$(MAKE) campaign-test
 	$(MAKE) readme-test
@@ -206,4 +211,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all demo install uninstall deb package-test campaign-test readme-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean
+.PHONY: all demo install uninstall deb package-test page-test campaign-test readme-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean

@@ -16,7 +16,7 @@
 #define REPORT_WIDTH 120 /* characters, of the layout */
 #define LANES_MAX 16     /* that have a class in the style, beside the shared one */
 #define LANES_PX 820     /* of all lanes, on a screen of 1280 */
-#define CHARACTER_PX 7   /* of a label */
+#define CHARACTER_PX 8   /* of a label */
 #define ARROW_PX 24      /* around it */
 #define MUST_CHAIN_MAX 64 /* how far back causes are followed */
 
