@@ -61,6 +61,19 @@ static bool load_providers(struct crypto *crypto)
 	return crypto->provider_lean != NULL;
 }
 
+void crypto_own_process(void)
+{
+	const EVP_MD *const digests[] = { EVP_md5(), EVP_sha1(), EVP_sha224(), EVP_sha256(), EVP_sha384(), EVP_sha512() };
+	const EVP_CIPHER *const ciphers[] = { EVP_des_ede3_cbc(), EVP_aes_128_cbc(), EVP_aes_192_cbc(), EVP_aes_256_cbc() };
+
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+	                    OPENSSL_INIT_NO_ADD_ALL_DIGESTS, NULL);
+	for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++)
+		EVP_add_digest(digests[i]);
+	for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++)
+		EVP_add_cipher(ciphers[i]);
+}
+
 struct crypto *crypto_new(void)
 {
 	struct crypto *crypto = calloc(1, sizeof *crypto);

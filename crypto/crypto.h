@@ -49,6 +49,12 @@ struct key_news {
 	size_t secret_len;
 };
 
+/*
+ * For a program that is alone in its process, before the first crypto_new(); of several calls the first counts. OpenSSL
+ * then knows by name only the digests and ciphers that a context has (lean_provider.h), not each one there is: it walks
+ * through all names for every operation with a key, and at a thousand calls finds none of them in the cache.
+ */
+void crypto_own_process(void);
 /* NULL when OpenSSL cannot be set up (reason on stderr). */
 struct crypto *crypto_new(void);
 void crypto_free(struct crypto *crypto);

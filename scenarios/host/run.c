@@ -396,6 +396,7 @@ enum host_code host_run(const struct host_options *options, struct host_result *
 {
 	struct host host = { .options = options, .result = result };
 
+	crypto_own_process();
 	memset(result, 0, sizeof *result);
 	result->code = HOST_BAD;
 	host.tasks_tail = &host.tasks;
