@@ -15,5 +15,7 @@
  * whole. 0, or 2 with error (REPORT_ERROR_LEN bytes), which names the file it is about.
  */
 int report_write(const char *path, const char *out_path, FILE *out, char *error);
+/* Likewise two of them side by side, with what differs between them. */
+int report_write_pair(const char *path_a, const char *path_b, const char *out_path, FILE *out, char *error);
 
 #endif

@@ -1,23 +1,29 @@
 // The script of the page of `tollgate report`: filters the ladder, opens what a link leads to. The page is whole without it.
 (function () {
 	"use strict";
-	var bar = document.getElementById("filter");
-	var ladder = document.getElementById("rows");
+
+	// The ladder around an element: its form and its rows; null outside of one.
+	function ladderOf(el) {
+		var section = el.closest(".ladder");
+
+		return section && { bar: section.querySelector(".bar"), rows: section.querySelector(".lad") };
+	}
 
 	// A link leads into folded parts: open them, let the filter go if it hides the place, and move the focus there.
 	function reveal() {
 		var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
 		var here = document.querySelector(".here");
-		var el;
+		var ladder, el;
 
 		if (here)
 			here.classList.remove("here");
 		if (!target)
 			return;
-		if (bar && target.classList.contains("hide"))
-			bar.reset();
-		if (bar)
-			apply();
+		ladder = ladderOf(target);
+		if (ladder && target.classList.contains("hide")) {
+			ladder.bar.reset();
+			apply(ladder);
+		}
 		for (el = target; el; el = el.parentElement) {
 			if (el.tagName === "DETAILS") {
 				el.open = true;
@@ -27,8 +33,10 @@
 		if (target.classList.contains("m")) {
 			target.classList.add("here");
 			target.querySelector("summary").focus({ preventScroll: true });
+			target.scrollIntoView({ block: "center" });
+		} else {
+			target.scrollIntoView({ block: "start" });
 		}
-		target.scrollIntoView({ block: "center" });
 	}
 
 	function wanted(row, f) {
@@ -43,13 +51,13 @@
 		return !f.text || row.firstElementChild.textContent.toLowerCase().indexOf(f.text) >= 0;
 	}
 
-	function apply() {
-		var f = { node: bar.elements.node, cover: bar.elements.cover, bad: bar.elements.bad,
-			text: bar.elements.text.value.trim().toLowerCase() };
+	function apply(ladder) {
+		var fields = ladder.bar.elements;
+		var f = { node: fields.node, cover: fields.cover, bad: fields.bad, text: fields.text.value.trim().toLowerCase() };
 		var on = Boolean(f.node.value || f.cover.value || f.bad.checked || f.text);
 		var total = 0, shown = 0;
 
-		ladder.querySelectorAll(".slice").forEach(function (slice, index) {
+		ladder.rows.querySelectorAll(".slice").forEach(function (slice, index) {
 			var here = 0;
 
 			slice.querySelectorAll(".m").forEach(function (row) {
@@ -69,14 +77,18 @@
 				slice.open = index === 0;
 			shown += here;
 		});
-		bar.elements.count.value = on ? shown + " of " + total + " messages" : total + " messages";
+		fields.count.value = on ? shown + " of " + total + " messages" : total + " messages";
 	}
 
-	if (bar && ladder) {
+	document.querySelectorAll(".bar").forEach(function (bar) {
+		var ladder = ladderOf(bar);
+
 		bar.hidden = false;
-		bar.addEventListener("input", apply);
+		bar.addEventListener("input", function () {
+			apply(ladder);
+		});
 		bar.addEventListener("reset", function () {
-			setTimeout(apply, 0);
+			setTimeout(apply, 0, ladder);
 		});
 		bar.addEventListener("submit", function (event) {
 			event.preventDefault();
@@ -85,14 +97,14 @@
 			if (event.key === "Escape")
 				bar.reset();
 		});
-		ladder.addEventListener("click", function (event) {
+		ladder.rows.addEventListener("click", function (event) {
 			var slice = event.target.closest(".slice > summary");
 
 			if (slice)
 				slice.parentElement.dataset.by = "reader";
 		});
-		apply();
-	}
+		apply(ladder);
+	});
 	window.addEventListener("hashchange", reveal);
 	document.addEventListener("click", function (event) {
 		var link = event.target.closest("a[href^='#']");

@@ -1,7 +1,7 @@
 /*
  * What the files of the page know of each other.
  *
- * report_page.c has the frame and all escaping; each other file writes one section: report_verdicts.c (claims, the attack,
+ * report_page.c has the frame and report_html.c all escaping; report_pair.c puts two runs on one page; each other file writes one section: report_verdicts.c (claims, the attack,
  * refusals), report_ladder.c with report_message.c, report_calls.c (set-up, accounts, records), report_machines.c,
  * report_keys.c, report_load.c. A section that has nothing to show writes nothing.
  *
@@ -12,6 +12,7 @@
 #define TOLLGATE_REPORTS_REPORT_INTERNAL_H
 
 #include "reports/ladder_internal.h"
+#include "reports/output.h"
 
 /* How much of each the page has at most; what is more is said. */
 #define PAGE_VERDICTS_MAX 400
@@ -44,6 +45,8 @@ struct page_key { /* texts are names in page.texts */
 
 struct page {
 	struct result_db db;
+	const char *tag;          /* before every id: "", or "a-" and "b-" where two runs share a page */
+	const char *mark;         /* in every heading: NULL, or "A" and "B" */
 	FILE *out;
 	struct names attackers;
 	struct names texts;       /* of keys */
@@ -56,7 +59,7 @@ struct page {
 	int64_t fields, details;  /* written so far */
 };
 
-/* ---- report_page.c ---- */
+/* ---- report_html.c ---- */
 
 void page_raw(struct page *page, const char *html);
 void page_f(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -66,6 +69,38 @@ void page_cut(struct page *page, const char *text, size_t max);
 /* "12.345678 s"; a dash for a negative one. */
 void page_clock(struct page *page, sim_ns at_ns);
 void page_duration(struct page *page, sim_ns ns);
+/* ---- report_page.c ---- */
+
+/* The page up to the body, with a skip link to this id; wide: for two runs. */
+void page_head(struct page *page, const char *title, const char *skip_to, bool wide);
+void page_foot(struct page *page);
+/* The title of a run, never empty; caller frees. */
+char *page_title(struct page *page);
+/* How many claims held; the facts of the run. */
+void page_sum(struct page *page);
+void page_facts(struct page *page);
+/* What must be known of a run before its sections are written; what there is to free. */
+void page_prepare(struct page *page);
+void page_free(struct page *page);
+/* How the page is written: opens out_path unless there is a stream; error: of REPORT_ERROR_LEN bytes. */
+struct page_file {
+	struct output output;
+	FILE *out;
+	const char *path;
+};
+bool page_file_open(struct page_file *file, const char *path, FILE *stream, char *error);
+/* Moves it into place, or away when there is an error. */
+void page_file_close(struct page_file *file, char *error);
+
+/* The sections in order. */
+struct page_part {
+	const char *id, *title;
+	const char *there; /* a query whose one integer says whether a run has it */
+	void (*write)(struct page *page);
+};
+extern const struct page_part page_parts[];
+extern const size_t page_part_count;
+
 /* Begins a section with its heading; the id is also the anchor of the contents. */
 void page_section(struct page *page, const char *id, const char *title);
 void page_section_end(struct page *page);

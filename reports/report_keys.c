@@ -137,7 +137,7 @@ static void put_tree(struct page *page, uint32_t index, unsigned depth)
 	if (k->printed)
 		return;
 	k->printed = true;
-	page_f(page, "<li id=\"k%" PRIu32 "\">%s", index, inner ? "<details open><summary>" : "<div class=\"leaf\">");
+	page_f(page, "<li id=\"%sk%" PRIu32 "\">%s", page->tag, index, inner ? "<details open><summary>" : "<div class=\"leaf\">");
 	put_key(page, k);
 	if (inner) {
 		page_raw(page, "</summary><ul>\n");

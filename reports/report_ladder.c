@@ -488,7 +488,7 @@ static void put_message(void *ctx, const struct item *m)
 	text_label(m, label);
 	text_remark(m, remark);
 	begin_row(l, m->at_ns);
-	page_f(l->page, "<details class=\"m\" id=\"m%" PRIu32 "\" data-c=\"%s\" data-f=\"%s\" data-n=\" ", index, cover_class(m->cover),
+	page_f(l->page, "<details class=\"m\" id=\"%sm%" PRIu32 "\" data-c=\"%s\" data-f=\"%s\" data-n=\" ", l->page->tag, index, cover_class(m->cover),
 	       bad ? "bad" : "accepted");
 	page_cut(l->page, m->from, PAGE_TEXT_MAX);
 	page_raw(l->page, " ");
@@ -558,7 +558,7 @@ static void put_filter(struct page_ladder *l)
 {
 	struct page *page = l->page;
 
-	page_raw(page, "<form id=\"filter\" class=\"bar\" role=\"search\" aria-label=\"Filter messages\" hidden>\n"
+	page_raw(page, "<form class=\"bar\" role=\"search\" aria-label=\"Filter messages\" hidden>\n"
 	               "<label>Text<input type=\"search\" name=\"text\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"kind, check, name\"></label>\n"
 	               "<label>Element<select name=\"node\"><option value=\"\">all</option>");
 	for (size_t i = 0; i < l->walk.layout.count; i++) {
@@ -613,7 +613,7 @@ void page_ladder(struct page *page)
 	put_left_off(l);
 	put_filter(l);
 	put_legend(l);
-	page_raw(page, "<div id=\"rows\" class=\"lad\">\n");
+	page_raw(page, "<div class=\"lad\">\n");
 	if (ladder_walk_draw(&l->walk, &page_pen, l))
 		tell_folded(l);
 	end_slice(l);

@@ -87,7 +87,7 @@ static void put_answers(struct page *page, uint32_t index)
 		return;
 	page_raw(page, "<dt>Led to</dt><dd>");
 	for (; at != SHOWN_NONE && count < ANSWERS_MAX; at = page->shown[at].next, count++) {
-		page_f(page, "%s<a href=\"#m%" PRIu32 "\">", count ? ", " : "", at);
+		page_f(page, "%s<a href=\"#%sm%" PRIu32 "\">", count ? ", " : "", page->tag, at);
 		page_cut(page, page->messages.texts[at], PAGE_TEXT_MAX);
 		page_raw(page, "</a>");
 	}
@@ -130,7 +130,7 @@ static void put_keys(struct page *page, const struct item *m)
 			page_raw(page, " and more");
 			break;
 		}
-		page_f(page, "%s<a href=\"#k%zu\">", count == 1 ? "<dt>Keys of its cover that both hold</dt><dd>" : ", ", i);
+		page_f(page, "%s<a href=\"#%sk%zu\">", count == 1 ? "<dt>Keys of its cover that both hold</dt><dd>" : ", ", page->tag, i);
 		page_cut(page, names_text(&page->texts, k->name), PAGE_TEXT_MAX);
 		page_raw(page, "</a>");
 	}

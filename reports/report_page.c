@@ -1,13 +1,9 @@
 /*
- * The frame of the page, and the escaping that all its text goes through.
- *
- * The policy: nothing is loaded or sent, no form, no base; the one style and the one script are allowed by the SHA-256 of their
- * text. Escaping: text is made clean as for a terminal, then what HTML could take for markup becomes entities, and characters
- * that would turn or hide what stands beside them (Unicode TR 36, TR 39) are shown by number.
+ * The frame of the page. Its policy: nothing is loaded or sent, no form, no base; the one style and the one script are allowed
+ * by the SHA-256 of their text.
  */
 #include <inttypes.h>
 #include <openssl/evp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,168 +15,6 @@
 #define PAGE_MODE 0644
 #define HASH_LEN 32
 #define HASH_TEXT_LEN 48
-
-/* ---- text ---- */
-
-void page_raw(struct page *page, const char *html)
-{
-	fputs(html, page->out);
-}
-
-void page_f(struct page *page, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vfprintf(page->out, format, args);
-	va_end(args);
-}
-
-/* Whether a character is invisible, or changes how others are read. */
-static bool is_deceiving(uint32_t code)
-{
-	return code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code >= 0xfff0 && code <= 0xfffb) || (code & 0xfffe) == 0xfffe ||
-	       code >= 0xe0000;
-}
-
-static uint32_t decode(const char *s, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)s;
-	uint32_t code = len == 1 ? *p : *p & (0x7fu >> len);
-
-	for (size_t i = 1; i < len; i++)
-		code = code << 6 | (p[i] & 0x3f);
-	return code;
-}
-
-/* One character of clean text; its length. */
-static size_t put_character(struct page *page, const char *s)
-{
-	size_t len = utf8_len(s);
-	uint32_t code = decode(s, len);
-
-	switch (code) {
-	case '&':
-		page_raw(page, "&amp;");
-		break;
-	case '<':
-		page_raw(page, "&lt;");
-		break;
-	case '>':
-		page_raw(page, "&gt;");
-		break;
-	case '"':
-		page_raw(page, "&quot;");
-		break;
-	case '\'':
-		page_raw(page, "&#39;");
-		break;
-	default:
-		if (is_deceiving(code))
-			page_f(page, "\\u{%" PRIx32 "}", code);
-		else
-			fwrite(s, 1, len, page->out);
-	}
-	return len;
-}
-
-void page_cut(struct page *page, const char *text, size_t max)
-{
-	char *copy;
-	const char *s = text_clean(text, &copy);
-
-	for (size_t n = 0; *s && n < max; n++)
-		s += put_character(page, s);
-	if (*s)
-		page_f(page, "\xe2\x80\xa6 (%zu bytes more)", strlen(s));
-	free(copy);
-}
-
-void page_text(struct page *page, const char *text)
-{
-	page_cut(page, text, SIZE_MAX);
-}
-
-void page_clock(struct page *page, sim_ns at_ns)
-{
-	char text[48];
-
-	if (at_ns < 0) {
-		page_raw(page, "\xe2\x80\x93");
-		return;
-	}
-	text_clock(at_ns, text, sizeof text);
-	page_f(page, "%s s", text);
-}
-
-void page_duration(struct page *page, sim_ns ns)
-{
-	char text[48];
-
-	if (ns < 0) {
-		page_raw(page, "\xe2\x80\x93");
-		return;
-	}
-	text_duration(ns, text, sizeof text);
-	page_text(page, text);
-}
-
-void page_section(struct page *page, const char *id, const char *title)
-{
-	page_f(page, "<section id=\"%s\" aria-labelledby=\"%s-h\">\n<h2 id=\"%s-h\">%s</h2>\n", id, id, id, title);
-}
-
-void page_section_end(struct page *page)
-{
-	page_raw(page, "</section>\n");
-}
-
-void page_more(struct page *page, int64_t more, const char *what, const char *sql)
-{
-	if (more <= 0)
-		return;
-	page_f(page, "<p class=\"more\">%" PRId64 " more %s left off this page: <code>sqlite3 RUN.db &quot;", more, what);
-	page_text(page, sql);
-	page_raw(page, "&quot;</code></p>\n");
-}
-
-void page_cause(struct page *page, const char *cause)
-{
-	uint32_t index;
-	bool linked = *cause && names_has(&page->messages, cause);
-
-	if (linked) {
-		index = names_id(&page->messages, cause);
-		page_f(page, "<a href=\"#m%" PRIu32 "\">", index);
-	}
-	page_cut(page, cause, PAGE_TEXT_MAX);
-	page_raw(page, linked ? "</a>" : "");
-}
-
-bool page_is_attacker(const struct page *page, const char *node)
-{
-	return names_has(&page->attackers, node);
-}
-
-sim_ns page_ns(sqlite3_stmt *row, int column)
-{
-	return sqlite3_column_type(row, column) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, column);
-}
-
-char *page_run_value(struct page *page, const char *name)
-{
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT value FROM run WHERE name = ?1");
-	char *value;
-
-	if (rows)
-		result_bind_text(rows, 1, name);
-	value = sim_strdup(rows && result_next(&page->db, rows) ? result_text(rows, 0) : "");
-	result_end(rows);
-	return value;
-}
-
-/* ---- head and foot ---- */
 
 /* The source expression of the policy for a text: 'sha256-BASE64'. */
 static void put_hash(struct page *page, const char *text)
@@ -194,7 +28,7 @@ static void put_hash(struct page *page, const char *text)
 		page_f(page, "'sha256-%.*s'", EVP_EncodeBlock(base64, hash, HASH_LEN), (char *)base64);
 }
 
-static void put_head(struct page *page, const char *title)
+void page_head(struct page *page, const char *title, const char *skip_to, bool wide)
 {
 	page_raw(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src ");
@@ -206,11 +40,12 @@ static void put_head(struct page *page, const char *title)
 	page_cut(page, title, PAGE_TEXT_MAX);
 	page_raw(page, " \xc2\xb7 Tollgate</title>\n<style>");
 	page_raw(page, report_style);
-	page_raw(page, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#claims\">Skip to the claims</a>\n");
+	page_f(page, "</style>\n</head>\n<body%s>\n<a class=\"skip\" href=\"#%s\">Skip to the content</a>\n", wide ? " class=\"two\"" : "",
+	       skip_to);
 }
 
 /* "9 of 9 claims held", or how many failed. */
-static void put_sum(struct page *page)
+void page_sum(struct page *page)
 {
 	int64_t all = result_int(&page->db, "SELECT count(*) FROM verdict", 0);
 	int64_t failed = result_int(&page->db, "SELECT count(*) FROM verdict WHERE result <> 'held'", 0);
@@ -262,12 +97,12 @@ static void put_values(struct page *page, const char *label, const char *prefix,
 	result_end(rows);
 }
 
-static void put_facts(struct page *page)
+void page_facts(struct page *page)
 {
 	char *scenario = page_run_value(page, "scenario"), *seed = page_run_value(page, "seed"), *end = page_run_value(page, "end_ns");
 	char *level = page_run_value(page, "record"), *topology = page_run_value(page, "topology");
 
-	page_raw(page, "<dl>\n");
+	page_raw(page, "<dl class=\"facts\">\n");
 	put_fact(page, "Scenario", scenario);
 	put_fact(page, "Topology", topology);
 	put_fact(page, "Seed", seed);
@@ -279,7 +114,7 @@ static void put_facts(struct page *page)
 	put_values(page, "Arguments", "arg.", NULL);
 	put_values(page, "Switches that are off", "switch.", "off");
 	put_fact(page, "Recorded", level);
-	page_raw(page, "</dl>\n<details class=\"fold\"><summary>All switches</summary><dl>\n");
+	page_raw(page, "</dl>\n<details class=\"fold\"><summary>All switches</summary><dl class=\"facts\">\n");
 	put_values(page, "Switches", "switch.", NULL);
 	page_raw(page, "</dl></details>\n");
 	free(scenario);
@@ -289,53 +124,62 @@ static void put_facts(struct page *page)
 	free(topology);
 }
 
-/* The contents; a section without rows has no entry. */
-static void put_nav(struct page *page)
-{
-	static const struct {
-		const char *id, *title, *sql;
-	} entries[] = {
-		{ "claims", "Claims", "SELECT 1" },
-		{ "attack", "Attack", "SELECT EXISTS (SELECT 1 FROM run WHERE name = 'attack')" },
-		{ "refusals", "Refusals", "SELECT EXISTS (SELECT 1 FROM refusal_count)" },
-		{ "ladder", "Messages", "SELECT 1" },
-		{ "calls", "Calls", "SELECT EXISTS (SELECT 1 FROM call)" },
-		{ "machines", "State machines", "SELECT EXISTS (SELECT 1 FROM step)" },
-		{ "keys", "Keys", "SELECT EXISTS (SELECT 1 FROM key)" },
-		{ "load", "Queues", "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))" },
-		{ "accounts", "Accounts", "SELECT EXISTS (SELECT 1 FROM call_record)" },
-	};
+const struct page_part page_parts[] = {
+	{ "claims", "Claims", "SELECT 1", page_verdicts },
+	{ "attack", "Attack", "SELECT EXISTS (SELECT 1 FROM run WHERE name = 'attack')", page_attack },
+	{ "refusals", "Refusals", "SELECT EXISTS (SELECT 1 FROM refusal_count)", page_refusals },
+	{ "ladder", "Messages", "SELECT 1", page_ladder },
+	{ "calls", "Calls", "SELECT EXISTS (SELECT 1 FROM call)", page_calls },
+	{ "machines", "State machines", "SELECT EXISTS (SELECT 1 FROM step)", page_machines },
+	{ "keys", "Keys", "SELECT EXISTS (SELECT 1 FROM key)", page_keys },
+	{ "load", "Queues", "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))", page_load },
+	{ "accounts", "Accounts", "SELECT EXISTS (SELECT 1 FROM call_record)", page_accounts },
+};
+const size_t page_part_count = sizeof page_parts / sizeof page_parts[0];
 
-	page_raw(page, "<nav aria-label=\"Contents\"><ul>\n");
-	for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
-		if (result_int(&page->db, entries[i].sql, 0))
-			page_f(page, "<li><a href=\"#%s\">%s</a></li>\n", entries[i].id, entries[i].title);
+static bool part_there(struct page *page, const struct page_part *part)
+{
+	return result_int(&page->db, part->there, 0) != 0;
+}
+
+char *page_title(struct page *page)
+{
+	char *title = page_run_value(page, "title");
+
+	if (!*title) {
+		free(title);
+		title = page_run_value(page, "scenario");
 	}
-	page_raw(page, "</ul></nav>\n");
+	if (!*title) {
+		free(title);
+		title = sim_strdup("A run");
+	}
+	return title;
 }
 
 static void put_header(struct page *page)
 {
-	char *title = page_run_value(page, "title");
-	char *scenario = page_run_value(page, "scenario");
-	const char *shown = *title ? title : *scenario ? scenario : "A run";
+	char *title = page_title(page);
 
-	put_head(page, shown);
+	page_head(page, title, "claims", false);
 	page_raw(page, "<header>\n<h1>");
-	page_cut(page, shown, PAGE_TEXT_MAX);
+	page_cut(page, title, PAGE_TEXT_MAX);
 	page_raw(page, "</h1>\n");
-	put_sum(page);
-	put_facts(page);
-	put_nav(page);
-	page_raw(page, "</header>\n<main>\n");
+	page_sum(page);
+	page_facts(page);
+	page_raw(page, "<nav aria-label=\"Contents\"><ul>\n");
+	for (size_t i = 0; i < page_part_count; i++) {
+		if (part_there(page, &page_parts[i]))
+			page_f(page, "<li><a href=\"#%s\">%s</a></li>\n", page_parts[i].id, page_parts[i].title);
+	}
+	page_raw(page, "</ul></nav>\n</header>\n<main>\n");
 	free(title);
-	free(scenario);
 }
 
-static void put_footer(struct page *page)
+void page_foot(struct page *page)
 {
-	page_raw(page, "</main>\n<footer><p>Made by <code>tollgate report</code> from the result database of one run; times are virtual, from the"
-	               " start of the run. The page is made of that database alone and asks the network for nothing.</p></footer>\n<script>");
+	page_raw(page, "</main>\n<footer><p>Made by <code>tollgate report</code> from result databases; times are virtual, from the start of the"
+	               " run. The page is made of them alone and asks the network for nothing.</p></footer>\n<script>");
 	page_raw(page, report_script);
 	page_raw(page, "</script>\n</body>\n</html>\n");
 }
@@ -349,7 +193,14 @@ static void find_attackers(struct page *page)
 	result_end(rows);
 }
 
-static void page_free(struct page *page)
+void page_prepare(struct page *page)
+{
+	find_attackers(page);
+	page_keys_load(page);
+	page_ladder_choose(page);
+}
+
+void page_free(struct page *page)
 {
 	page_ladder_free(page);
 	names_free(&page->attackers);
@@ -359,42 +210,43 @@ static void page_free(struct page *page)
 	free(page->keys);
 }
 
-static void put_page(struct page *page)
+bool page_file_open(struct page_file *file, const char *path, FILE *stream, char *error)
 {
-	find_attackers(page);
-	put_header(page);
-	page_keys_load(page);
-	page_ladder_choose(page);
-	page_verdicts(page);
-	page_attack(page);
-	page_refusals(page);
-	page_ladder(page);
-	page_calls(page);
-	page_machines(page);
-	page_keys(page);
-	page_load(page);
-	page_accounts(page);
-	put_footer(page);
+	char why[REPORT_ERROR_LEN] = "";
+
+	*file = (struct page_file){ .out = stream, .path = path };
+	if (!stream && output_open(&file->output, path, PAGE_MODE, why))
+		file->out = file->output.file;
+	if (!file->out)
+		report_error(error, "%s: %.200s", path, why);
+	return file->out != NULL;
+}
+
+void page_file_close(struct page_file *file, char *error)
+{
+	char why[REPORT_ERROR_LEN] = "";
+
+	if (error[0])
+		output_abandon(&file->output);
+	else if (file->output.file && !output_finish(&file->output, why))
+		report_error(error, "%s: %.200s", file->path, why);
 }
 
 int report_write(const char *path, const char *out_path, FILE *out, char *error)
 {
-	struct page page = { .out = out };
-	struct output output = { 0 };
-	char why[REPORT_ERROR_LEN] = "";
+	struct page page = { .tag = "" };
+	struct page_file file;
 
 	if (!result_open(&page.db, path, error))
 		return 2;
-	if (!out && !output_open(&output, out_path, PAGE_MODE, why)) {
-		report_error(error, "%s: %.200s", out_path, why);
-	} else {
-		if (!out)
-			page.out = output.file;
-		put_page(&page);
-		if (!out && error[0])
-			output_abandon(&output);
-		else if (!out && !output_finish(&output, why))
-			report_error(error, "%s: %.200s", out_path, why);
+	if (page_file_open(&file, out_path, out, error)) {
+		page.out = file.out;
+		page_prepare(&page);
+		put_header(&page);
+		for (size_t i = 0; i < page_part_count; i++)
+			page_parts[i].write(&page);
+		page_foot(&page);
+		page_file_close(&file, error);
 	}
 	page_free(&page);
 	result_close(&page.db);

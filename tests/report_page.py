@@ -4,6 +4,7 @@ paper and without JavaScript. Any console error and any request beside the page 
 
 usage: report_page.py CHROMIUM PAGE.html                    the tests above, on a run with fields and causes
        report_page.py CHROMIUM --hostile PAGE.html          nothing of the database became markup or script
+       report_page.py CHROMIUM --pair PAGE.html             two runs that differ stand side by side
        report_page.py CHROMIUM --time PAGE.html             how long it takes until the page is there
        report_page.py CHROMIUM --shot OUT.png WIDTH PAGE.html [SCROLL-TO-ID]
 """
@@ -161,7 +162,7 @@ def check(holds, what):
         print("FAILED  " + what)
 
 
-VISIBLE = "[...document.querySelectorAll('#rows .m:not(.hide)')]"
+VISIBLE = "[...document.querySelectorAll('.lad .m:not(.hide)')]"
 
 
 def test_layout(b):
@@ -183,24 +184,24 @@ def test_layout(b):
 def test_filter(b):
     total = b.js(VISIBLE + ".length")
     check(total > 10, "there are messages")
-    b.click("#filter input[type=search]")
+    b.click("form.bar input[type=search]")
     b.call("Input.insertText", text="invite")
     b.settle()
     shown = b.js(VISIBLE + ".length")
     check(0 < shown < total, "the filter by text leaves some")
     check(b.js(VISIBLE + ".every(e=>/invite/i.test(e.firstElementChild.textContent))"), "the filter by text leaves those that have it")
-    check(b.js("document.querySelector('#filter output').value") == "%d of %d messages" % (shown, total), "the filter counts")
+    check(b.js("document.querySelector('form.bar output').value") == "%d of %d messages" % (shown, total), "the filter counts")
     b.key("Escape", 27)
     check(b.js(VISIBLE + ".length") == total, "Escape ends the filter")
-    b.js("(()=>{const s=document.querySelector('#filter [name=cover]');s.value='krb5';s.dispatchEvent(new Event('input',{bubbles:true}))})()")
+    b.js("(()=>{const s=document.querySelector('form.bar [name=cover]');s.value='krb5';s.dispatchEvent(new Event('input',{bubbles:true}))})()")
     b.settle()
     check(b.js(VISIBLE + ".every(e=>e.textContent.includes('[krb5]'))") and 0 < b.js(VISIBLE + ".length") < total, "the filter by cover")
-    b.js("document.getElementById('filter').reset()")
-    b.js("(()=>{const s=document.querySelector('#filter [name=node]');s.value=s.options[1].value;s.dispatchEvent(new Event('input',{bubbles:true}))})()")
+    b.js("document.querySelector('form.bar').reset()")
+    b.js("(()=>{const s=document.querySelector('form.bar [name=node]');s.value=s.options[1].value;s.dispatchEvent(new Event('input',{bubbles:true}))})()")
     b.settle()
-    check(b.js(VISIBLE + ".every(e=>e.querySelector('.w').textContent.includes(document.querySelector('#filter [name=node]').value))")
+    check(b.js(VISIBLE + ".every(e=>e.querySelector('.w').textContent.includes(document.querySelector('form.bar [name=node]').value))")
           and 0 < b.js(VISIBLE + ".length") < total, "the filter by element")
-    b.js("document.getElementById('filter').reset()")
+    b.js("document.querySelector('form.bar').reset()")
     b.settle()
 
 
@@ -216,8 +217,8 @@ def test_message(b):
     for word in ("Sent", "Fate", "SHA-256", "Field", "Because of"):
         check(word in text, "an open message tells: " + word)
     cause = b.js("[...document.querySelectorAll('%s .d dt')].find(t=>t.textContent==='Because of').nextSibling.querySelector('a').getAttribute('href')" % path)
-    b.js("(()=>{const s=document.querySelector('#filter [name=text]');s.value='zzz';s.dispatchEvent(new Event('input',{bubbles:true}));"
-         "document.getElementById('filter').reset()})()")
+    b.js("(()=>{const s=document.querySelector('form.bar [name=text]');s.value='zzz';s.dispatchEvent(new Event('input',{bubbles:true}));"
+         "document.querySelector('form.bar').reset()})()")
     b.settle()
     b.click(path + " .d dl a[href='%s']" % cause)
     b.settle()
@@ -256,7 +257,7 @@ def test_styles(b):
 def test_without_script(b, path):
     b.call("Emulation.setScriptExecutionDisabled", value=True)
     b.go(path)
-    check(b.js("getComputedStyle(document.getElementById('filter')).display") == "none", "without JavaScript there is no filter")
+    check(b.js("getComputedStyle(document.querySelector('form.bar')).display") == "none", "without JavaScript there is no filter")
     check(b.js("document.querySelectorAll('.m').length") > 10, "without JavaScript the messages are there")
     b.call("Emulation.setScriptExecutionDisabled", value=False)
 
@@ -291,10 +292,35 @@ def test_hostile(b, path):
     check(b.js("document.querySelectorAll('img,iframe,object,embed,link,base,video,audio').length") == 0, "no element that loads")
     check(b.js("[...document.querySelectorAll('*')].every(e=>[...e.attributes].every(a=>!/^on|^style$/.test(a.name)))"),
           "no attribute that acts")
-    check(b.js("[...document.querySelectorAll('a')].every(a=>/^#[a-z0-9]+$/.test(a.getAttribute('href')))"), "links stay on the page")
+    check(b.js("[...document.querySelectorAll('a')].every(a=>/^#[a-z0-9-]+$/.test(a.getAttribute('href')))"), "links stay on the page")
     check("<script>" in b.js("document.body.textContent"), "hostile text is there, as text")
     check(not b.js("/[\\u202a-\\u202e\\u2066-\\u2069\\u0000-\\u0008\\u000b-\\u001f]/.test(document.body.textContent)"), "no control characters")
     check(b.js("document.documentElement.scrollWidth") <= 1280, "long names do not break the layout")
+    for complaint in b.complaints():
+        check(False, "the page is silent: " + complaint)
+
+
+def test_pair(b, path):
+    b.size(1280)
+    b.go(path)
+    for width in (1280, 420):
+        b.size(width)
+        b.settle()
+        check(b.js("document.documentElement.scrollWidth") <= width, "two runs: at %d px nothing reaches over the edge" % width)
+        beside = b.js("document.getElementById('a-claims').getBoundingClientRect().right <= document.getElementById('b-claims').getBoundingClientRect().left")
+        check(beside == (width == 1280), "two runs are side by side at 1280 px, one below the other at 420 px")
+    b.size(1280)
+    check(b.js("[...document.querySelectorAll('#diff ins,#diff del')].length") > 0, "what came and what went is marked")
+    visible = "[...document.querySelectorAll('#%s-ladder .m:not(.hide)')].length"
+    before = [b.js(visible % side) for side in "ab"]
+    b.click("#b-ladder form.bar input[type=search]")
+    b.call("Input.insertText", text="AS-REQ")
+    b.settle()
+    after = [b.js(visible % side) for side in "ab"]
+    check(after[0] == before[0] and 0 < after[1] < before[1], "a filter is for its own run")
+    check(b.js("(()=>{const i=[...document.querySelectorAll('[id]')].map(e=>e.id);return new Set(i).size===i.length})()"), "every id is there once")
+    check(b.js("[...document.querySelectorAll('a[href^=\"#\"]')].every(a=>document.getElementById(a.getAttribute('href').slice(1)))"),
+          "every link leads somewhere")
     for complaint in b.complaints():
         check(False, "the page is silent: " + complaint)
 
@@ -320,6 +346,8 @@ def main():
         browser.open_page()
         if sys.argv[2] == "--hostile":
             test_hostile(browser, sys.argv[3])
+        elif sys.argv[2] == "--pair":
+            test_pair(browser, sys.argv[3])
         elif sys.argv[2] == "--time":
             browser.size(1280)
             seconds = browser.go(sys.argv[3])

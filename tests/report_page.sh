@@ -1,6 +1,6 @@
 #!/bin/sh
-# The page of `tollgate report` in a browser: sh report_page.sh TOLLGATE FOLDER. report_page.py says what is looked at. Then a page
-# whose database has hostile text in every column, and a run of 100,000 messages.
+# The page of `tollgate report` in a browser: sh report_page.sh TOLLGATE FOLDER. report_page.py says what is looked at. Then two runs
+# side by side, pages whose database has hostile text in every column, and a run of 100,000 messages.
 set -eu
 tollgate=$1
 out=$2
@@ -16,6 +16,10 @@ page "$out/call.html"
 "$tollgate" report "$out/attack.db" -o "$out/attack.html"
 page "$out/attack.html"
 
+"$tollgate" run scenarios/attacks/pkinit_mitm.lua -o "$out/stopped.db" > "$out/stopped.txt"
+"$tollgate" report "$out/stopped.db" "$out/attack.db" -o "$out/pair.html"
+page --pair "$out/pair.html"
+
 cp "$out/attack.db" "$out/hostile.db"
 hostile="'</style></script><script>alert(1)</script>\"''><img src=x onerror=alert(2)>&lt;' || char(8238, 8294, 7, 27) || CAST(x'ff' AS TEXT)"
 for column in node.model message.kind message.why message.actor message.cover field.path field.value step.event step.after key.role \
@@ -24,6 +28,12 @@ for column in node.model message.kind message.why message.actor message.cover fi
 done
 "$tollgate" report "$out/hostile.db" -o "$out/hostile.html"
 page --hostile "$out/hostile.html"
+cp "$out/attack.db" "$out/hostile_pair.db"
+for column in field.value verdict.claim verdict.because key.role call.reason step.event; do
+	sqlite3 "$out/hostile_pair.db" "UPDATE OR IGNORE ${column%.*} SET ${column#*.} = $hostile || ${column#*.}"
+done
+"$tollgate" report "$out/hostile_pair.db" "$out/stopped.db" -o "$out/hostile_pair.html"
+page --hostile "$out/hostile_pair.html"
 
 # Each message of the call 2000 times.
 cp "$out/call.db" "$out/long.db"

@@ -43,7 +43,7 @@ static const char help_general[] =
 "  test [PATH ...]                     run every scenario, check every claim\n"
 "  ladder RUN.db                       message sequence of a result\n"
 "  verdicts RUN.db                     what was claimed in a result, and what came of it\n"
-"  report RUN.db [-o FILE]             a result as one HTML page\n"
+"  report RUN.db [OTHER.db] [-o FILE]  a result, or two side by side, as one HTML page\n"
 "  merge -o ALL.db PART.db ...         join campaigns (many runs of one scenario)\n"
 "  diff A.db B.db                      what differs between two results: 0 same, 1 different\n"
 "  list [scenarios|models|switches]    what there is\n"

@@ -215,6 +215,43 @@ START_TEST(policy)
 }
 END_TEST
 
+/* Two runs: what differs, each section twice, no id twice, no byte that depends on the files' names. */
+START_TEST(pair)
+{
+	char second[FIXTURE_PATH_MAX], copy[FIXTURE_PATH_MAX];
+	size_t len, other_len;
+	char *text, *other;
+
+	fixture_path(&f, "second.db", second);
+	fixture_path(&f, "copy.html", copy);
+	record(path, RECORD_ALL);
+	sim_free(f.sim);
+	fixture_run_new(&f);
+	record(second, RECORD_ALL);
+	ck_assert_int_eq(report_write_pair(path, second, page_path, NULL, f.error), 0);
+	text = fixture_read(page_path, &len);
+	ck_assert_uint_eq(count(text, "section id=\"a-"), count(text, "section id=\"b-"));
+	ck_assert_ptr_nonnull(strstr(text, "identical"));
+	check_hash(text, "script-src", "<script>", "</script>");
+	ck_assert_uint_eq(count(text, "id=\"a-m0\"") + count(text, "id=\"b-m0\""), 2);
+	ck_assert_int_eq(report_write_pair(second, path, copy, NULL, f.error), 0);
+	fixture_same_bytes(page_path, copy);
+	change("UPDATE verdict SET result = 'held' WHERE result = 'failed'");
+	ck_assert_int_eq(report_write_pair(path, second, copy, NULL, f.error), 0);
+	other = fixture_read(copy, &other_len);
+	ck_assert_ptr_nonnull(strstr(other, "held -&gt; failed"));
+	ck_assert_ptr_nonnull(strstr(other, "1 of 2 claims failed"));
+	ck_assert_ptr_nonnull(strstr(other, "all 2 claims held"));
+	unlink(second);
+	ck_assert_int_eq(report_write_pair(path, second, copy, NULL, f.error), 2);
+	ck_assert_ptr_eq(strstr(f.error, second), f.error);
+	ck_assert_int_eq(report_write_pair(second, path, copy, NULL, f.error), 2);
+	ck_assert_ptr_eq(strstr(f.error, second), f.error);
+	free(text);
+	free(other);
+}
+END_TEST
+
 #define HOSTILE "'</style></script><script>alert(1)</script>\"''><img src=x onerror=alert(2)>&lt;' || char(8238, 7, 27) || CAST(x'ff' AS TEXT) || 'z'"
 
 START_TEST(hostile_text)
@@ -386,6 +423,7 @@ int main(void)
 	tcase_add_test(tcase, sections);
 	tcase_add_test(tcase, equal_bytes);
 	tcase_add_test(tcase, policy);
+	tcase_add_test(tcase, pair);
 	tcase_add_test(tcase, hostile_text);
 	tcase_add_test(tcase, long_run);
 	tcase_add_test(tcase, key_circle);
