@@ -1,5 +1,6 @@
 /*
- * What the verbs share: complaints about arguments, plain numbers, and what the environment says of the terminal and the cache.
+ * What the verbs share: complaints about arguments, plain numbers, and what the environment says of the terminal and the cache. The
+ * only global state of the program is here: the flag that SIGINT and SIGTERM set.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 
 #include "scenarios/cmd/cmd.h"
 #include "scenarios/host/host.h"
+
+volatile sig_atomic_t cmd_interrupted;
 
 int cmd_usage_error(const char *verb, const char *what, const char *found)
 {

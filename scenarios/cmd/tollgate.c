@@ -1,8 +1,7 @@
 /*
  * The command `tollgate`: its verbs and exit codes.
  *
- * Exit codes: 0 all claims hold, 1 a claim failed, 2 bad scenario or arguments, 3 a defect of Tollgate's own. The only
- * global state of the program is here: the flag that SIGINT and SIGTERM set.
+ * Exit codes: 0 all claims hold, 1 a claim failed, 2 bad scenario or arguments, 3 a defect of Tollgate's own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,8 +11,6 @@
 
 #include "scenarios/cmd/cmd.h"
 #include "scenarios/host/host.h"
-
-volatile sig_atomic_t cmd_interrupted;
 
 static void on_signal(int number)
 {
