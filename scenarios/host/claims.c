@@ -45,9 +45,9 @@ static void print_word(FILE *out, const char *word)
 	fputc('\'', out);
 }
 
-void print_repeat(const struct host_options *options, FILE *out)
+void print_command(const struct host_options *options, FILE *out)
 {
-	fprintf(out, "  repeat: tollgate run");
+	fprintf(out, "tollgate run");
 	print_word(out, options->script);
 	for (size_t i = 0; i < options->setting_count; i++) {
 		const struct host_setting *setting = &options->settings[i];
@@ -58,7 +58,14 @@ void print_repeat(const struct host_options *options, FILE *out)
 		print_word(out, word);
 		free(word);
 	}
-	fprintf(out, " --seed %llu\n", (unsigned long long)options->seed);
+	fprintf(out, " --seed %llu", (unsigned long long)options->seed);
+}
+
+void print_repeat(const struct host_options *options, FILE *out)
+{
+	fputs("  repeat: ", out);
+	print_command(options, out);
+	fputc('\n', out);
 }
 
 /* A line of a failed claim. What it quotes may come off the wire and must not move a terminal's cursor. */
@@ -76,6 +83,10 @@ void verdict_give(struct host *host, const struct verdict_facts *facts)
 	char buf[TIME_TEXT_LEN];
 	struct text because = { .len = 0 };
 
+	if (task_is_probe(host)) {
+		attack_probe_claim(host, facts);
+		return;
+	}
 	clock_text(host->sim->now_ns, buf);
 	if (facts->held)
 		host->result->held++;

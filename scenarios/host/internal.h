@@ -38,6 +38,19 @@ struct pending { /* net:cta "alice" without its table yet */
 	struct link *link; /* net:link "wan" likewise */
 };
 
+#define ATTACK_CLAIMS_MAX 32 /* kept with their text */
+struct attack_claim {
+	char *text; /* "holds: CLAIM (PLACE)" */
+};
+struct attack { /* attack.c: what the bodies of outcome { } came to */
+	unsigned begun, held;             /* branches that the switches asked for */
+	unsigned probes, probes_held;     /* of the success of an attack that was to be stopped */
+	unsigned probe_held, probe_failed; /* their claims */
+	struct attack_claim claims[ATTACK_CLAIMS_MAX];
+	size_t claim_count;
+	char place[PLACE_LEN];            /* of the first outcome */
+};
+
 struct host {
 	const struct host_options *options;
 	lua_State *L;
@@ -70,6 +83,8 @@ struct host {
 	struct task *tasks, **tasks_tail; /* in order of creation */
 	struct task *current;
 	unsigned bodies;                  /* tasks the run waits for */
+	unsigned probes;                  /* and such that only look whether an attack went through */
+	struct attack attack;
 	bool script_failed;               /* an error in the script */
 	bool defect;                      /* of the program's own */
 	struct watch_table *watches;
@@ -286,12 +301,28 @@ struct verdict_facts {
 	struct node *const *nodes; /* whose last messages matter */
 	size_t node_count;
 };
+/* "tollgate run SCRIPT ... --seed N", quoted for a shell. */
+void print_command(const struct host_options *options, FILE *out);
 /* "  repeat: tollgate run ..." with these settings, quoted for a shell. */
 void print_repeat(const struct host_options *options, FILE *out);
 void verdict_give(struct host *host, const struct verdict_facts *facts);
 /* The error value of a failed claim. */
 void push_claim_failed(lua_State *L);
 bool is_claim_failed(lua_State *L, int index);
+/* attack.c */
+
+/* An outcome { } begins at this place. */
+void attack_begin(struct host *host, const char *place);
+/* The branch that was asked for has ended without a failed claim. */
+void attack_held(struct host *host);
+/* A claim of a probe: no verdict. */
+void attack_probe_claim(struct host *host, const struct verdict_facts *facts);
+/* A probe ran into an error: it may use what only a successful attack has made. */
+void attack_probe_error(struct host *host, const char *text);
+void attack_probe_end(struct host *host, bool held);
+/* Says what came of the attack, in the output and in table run. */
+void attack_finish(struct host *host);
+void attack_free(struct host *host);
 /* standing.c */
 
 void standing_open(lua_State *L);
@@ -337,6 +368,8 @@ void messages_forget_task(struct host *host, const struct task *task);
 /* tasks.c */
 
 void tasks_open(lua_State *L);
+/* Whether the body that runs is a probe (attack.c) or of one. */
+bool task_is_probe(const struct host *host);
 /* The task whose body calls; raises outside of one, or inside a coroutine of the script's own. */
 struct task *task_here(lua_State *L, const char *what);
 /* Blocks the calling body until it is woken or until deadline_ns, then goes on in k. */
