@@ -34,7 +34,8 @@ struct calls {
 
 static void load(struct calls *calls)
 {
-	char *sql = text_make("SELECT dialled_ns, ringing_ns, answered_ns, ended_ns FROM call ORDER BY dialled_ns IS NULL, dialled_ns, id LIMIT %d",
+	char *sql = text_make("SELECT dialled_ns, ringing_ns, answered_ns, ended_ns FROM call ORDER BY dialled_ns IS NULL, "
+	                      "dialled_ns, id LIMIT %d",
 	                      PAGE_CALLS_COUNTED);
 	sqlite3_stmt *rows = result_query(&calls->page->db, sql);
 
@@ -51,8 +52,9 @@ static void load(struct calls *calls)
 /* Gives calls their caller's node: both lists go by time. */
 static void find_callers(struct calls *calls)
 {
-	sqlite3_stmt *rows = result_query(&calls->page->db, "SELECT at_ns, min(node), count(*) FROM step WHERE machine = 'line' AND before = 'Idle'"
-	                                                    " AND NOT refused GROUP BY at_ns ORDER BY at_ns");
+	sqlite3_stmt *rows = result_query(
+		&calls->page->db, "SELECT at_ns, min(node), count(*) FROM step WHERE machine = 'line' AND before = 'Idle'"
+				  " AND NOT refused GROUP BY at_ns ORDER BY at_ns");
 	size_t at = 0;
 
 	while (rows && at < calls->count && result_next(&calls->page->db, rows)) {
@@ -97,8 +99,9 @@ static void measure(struct calls *calls, struct call_row *call, sqlite3_stmt *st
 
 static void measure_all(struct calls *calls)
 {
-	sqlite3_stmt *steps = result_query(&calls->page->db, "SELECT at_ns, after FROM step WHERE node = ?1 AND machine = 'line'"
-	                                                     " AND at_ns BETWEEN ?2 AND ?3 AND NOT refused ORDER BY nth");
+	sqlite3_stmt *steps =
+		result_query(&calls->page->db, "SELECT at_ns, after FROM step WHERE node = ?1 AND machine = 'line'"
+	                                       " AND at_ns BETWEEN ?2 AND ?3 AND NOT refused ORDER BY nth");
 
 	for (size_t i = 0; steps && i < calls->count; i++)
 		measure(calls, &calls->list[i], steps);
@@ -157,7 +160,9 @@ static sim_ns *figures(const struct calls *calls, int what, size_t *count)
 
 static void put_swatch(struct page *page, unsigned stage)
 {
-	page_f(page, "<span class=\"sw\" aria-hidden=\"true\"><svg viewBox=\"0 0 1 1\"><rect class=\"p%u\" width=\"1\" height=\"1\"/></svg></span>",
+	page_f(page,
+	       "<span class=\"sw\" aria-hidden=\"true\"><svg viewBox=\"0 0 1 1\"><rect class=\"p%u\" width=\"1\" "
+	       "height=\"1\"/></svg></span>",
 	       stage + 1);
 }
 
@@ -190,8 +195,10 @@ static void put_figures(struct calls *calls)
 {
 	struct page *page = calls->page;
 
-	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><caption>Set-up latency</caption><thead><tr><th scope=\"col\">Stage</th>"
-	               "<th scope=\"col\" class=\"num\">Calls</th><th scope=\"col\" class=\"num\">p50</th><th scope=\"col\" class=\"num\">p95</th>"
+	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><caption>Set-up latency</caption><thead><tr><th "
+	               "scope=\"col\">Stage</th>"
+	               "<th scope=\"col\" class=\"num\">Calls</th><th scope=\"col\" class=\"num\">p50</th><th "
+	               "scope=\"col\" class=\"num\">p95</th>"
 	               "<th scope=\"col\" class=\"num\">Worst</th></tr></thead><tbody>\n");
 	for (unsigned stage = 0; stage < stage_count(calls); stage++)
 		put_figure_row(calls, (int)stage);
@@ -219,14 +226,18 @@ static void put_distribution(struct calls *calls)
 		if (++bins[bin] > highest)
 			highest = bins[bin];
 	}
-	page_f(page, "<figure><figcaption><b>Dialled until it rings</b>, %zu calls; the highest bar is %zu</figcaption>"
-	             "<svg viewBox=\"0 0 %d 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Histogram of the time until it rings\">"
-	             "<path class=\"ax\" d=\"M0 100H%d\"/>", count, highest, BINS * 10, BINS * 10);
+	page_f(page,
+	       "<figure><figcaption><b>Dialled until it rings</b>, %zu calls; the highest bar is %zu</figcaption>"
+	       "<svg viewBox=\"0 0 %d 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Histogram of the time "
+	       "until it rings\">"
+	       "<path class=\"ax\" d=\"M0 100H%d\"/>",
+	       count, highest, BINS * 10, BINS * 10);
 	for (int i = 0; i < BINS; i++) {
 		size_t height = bins[i] * 96 / highest + (bins[i] ? 4 : 0);
 
 		if (bins[i])
-			page_f(page, "<rect class=\"ba\" x=\"%d\" y=\"%zu\" width=\"9\" height=\"%zu\"/>", i * 10, 100 - height, height);
+			page_f(page, "<rect class=\"ba\" x=\"%d\" y=\"%zu\" width=\"9\" height=\"%zu\"/>", i * 10,
+			       100 - height, height);
 	}
 	page_raw(page, "</svg><div class=\"axis\"><span>");
 	page_duration(page, low);
@@ -249,7 +260,8 @@ static void put_bar(struct calls *calls, const struct call_row *call, sim_ns lon
 		int64_t width = (int64_t)((double)call->stage_ns[stage] / (double)longest_ns * 1000);
 
 		if (width > 0)
-			page_f(calls->page, "<rect class=\"p%u\" x=\"%" PRId64 "\" width=\"%" PRId64 "\" height=\"10\"/>", stage + 1, x, width);
+			page_f(calls->page, "<rect class=\"p%u\" x=\"%" PRId64 "\" width=\"%" PRId64 "\" height=\"10\"/>",
+			       stage + 1, x, width);
 		x += width;
 	}
 	page_raw(calls->page, "</svg>");
@@ -287,7 +299,9 @@ static void put_call(struct calls *calls, const struct call_row *call, sqlite3_s
 	page_raw(page, "</td><td>");
 	put_bar(calls, call, longest_ns);
 	page_raw(page, "</td><td class=\"num\">");
-	page_duration(page, call->answered_ns >= 0 && call->ended_ns >= call->answered_ns ? call->ended_ns - call->answered_ns : -1);
+	page_duration(page, call->answered_ns >= 0 && call->ended_ns >= call->answered_ns
+	                            ? call->ended_ns - call->answered_ns
+	                            : -1);
 	page_raw(page, failed ? "</td><td class=\"bad\">" : "</td><td>");
 	page_cut(page, result_text(row, 3), PAGE_TEXT_MAX);
 	page_raw(page, result_text(row, 4)[0] ? ": " : "");
@@ -303,9 +317,12 @@ static void put_table(struct calls *calls)
 	sqlite3_stmt *rows = result_query(&page->db, "SELECT id, caller, callee, outcome, reason FROM call"
 	                                             " ORDER BY dialled_ns IS NULL, dialled_ns, id");
 
-	page_raw(page, "<div class=\"scroll\"><table><caption>Each call; the bar shows the stages of its set-up</caption><thead><tr>"
-	               "<th scope=\"col\" class=\"num\">Dialled</th><th scope=\"col\">Call</th><th scope=\"col\" class=\"num\">Rings after</th>"
-	               "<th scope=\"col\" class=\"num\">Answered after</th><th scope=\"col\">Stages</th><th scope=\"col\" class=\"num\">Talk</th>"
+	page_raw(page, "<div class=\"scroll\"><table><caption>Each call; the bar shows the stages of its "
+	               "set-up</caption><thead><tr>"
+	               "<th scope=\"col\" class=\"num\">Dialled</th><th scope=\"col\">Call</th><th scope=\"col\" "
+	               "class=\"num\">Rings after</th>"
+	               "<th scope=\"col\" class=\"num\">Answered after</th><th scope=\"col\">Stages</th><th scope=\"col\" "
+	               "class=\"num\">Talk</th>"
 	               "<th scope=\"col\">Outcome</th></tr></thead><tbody>\n");
 	while (rows && at < count && result_next(&page->db, rows))
 		put_call(calls, &calls->list[at++], rows, longest_ns);
@@ -325,7 +342,8 @@ void page_calls(struct page *page)
 	measure_all(&calls);
 	page_section(page, "calls", "Calls");
 	if (all > PAGE_CALLS_COUNTED)
-		page_f(page, "<p class=\"more\">The figures are of the first %d of %" PRId64 " calls.</p>\n", PAGE_CALLS_COUNTED, all);
+		page_f(page, "<p class=\"more\">The figures are of the first %d of %" PRId64 " calls.</p>\n",
+		       PAGE_CALLS_COUNTED, all);
 	put_figures(&calls);
 	put_distribution(&calls);
 	put_table(&calls);
@@ -342,8 +360,8 @@ static void put_account(struct page *page, sqlite3_stmt *row)
 {
 	page_raw(page, "<tr><td>");
 	page_cut(page, result_text(row, 0), PAGE_TEXT_MAX);
-	page_f(page, "</td><td class=\"num\">%lld</td><td class=\"num\">%lld</td><td class=\"num\">", (long long)sqlite3_column_int64(row, 1),
-	       (long long)sqlite3_column_int64(row, 2));
+	page_f(page, "</td><td class=\"num\">%lld</td><td class=\"num\">%lld</td><td class=\"num\">",
+	       (long long)sqlite3_column_int64(row, 1), (long long)sqlite3_column_int64(row, 2));
 	page_duration(page, sqlite3_column_int64(row, 3));
 	page_raw(page, "</td></tr>\n");
 }
@@ -389,15 +407,22 @@ void page_accounts(struct page *page)
 		return;
 	page_section(page, "accounts", "Accounts and call records");
 	put_rows(page, "SELECT name, records, answered, talk_ns FROM account ORDER BY talk_ns DESC, name",
-	         "<div class=\"scroll\"><table class=\"fit\"><caption>Accounts</caption><thead><tr><th scope=\"col\">Account</th>"
+	         "<div class=\"scroll\"><table class=\"fit\"><caption>Accounts</caption><thead><tr><th "
+	         "scope=\"col\">Account</th>"
 	         "<th scope=\"col\" class=\"num\">Records</th><th scope=\"col\" class=\"num\">Answered</th>"
-	         "<th scope=\"col\" class=\"num\">Talk</th></tr></thead><tbody>\n", put_account);
+	         "<th scope=\"col\" class=\"num\">Talk</th></tr></thead><tbody>\n",
+	         put_account);
 	page_more(page, accounts - PAGE_RECORDS_MAX, "accounts are", "SELECT * FROM account");
-	page_f(page, "<details class=\"fold\"%s><summary>Call records (%" PRId64 ")</summary>\n", records <= 20 ? " open" : "", records);
-	put_rows(page, "SELECT start_ns, account, caller, callee, end_ns - answer_ns, reason, node FROM call_record ORDER BY start_ns, id, nth",
-	         "<div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"num\">Start</th><th scope=\"col\">Account</th>"
+	page_f(page, "<details class=\"fold\"%s><summary>Call records (%" PRId64 ")</summary>\n",
+	       records <= 20 ? " open" : "", records);
+	put_rows(page,
+	         "SELECT start_ns, account, caller, callee, end_ns - answer_ns, reason, node FROM call_record ORDER BY "
+	         "start_ns, id, nth",
+	         "<div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"num\">Start</th><th "
+	         "scope=\"col\">Account</th>"
 	         "<th scope=\"col\">Call</th><th scope=\"col\" class=\"num\">Talk</th><th scope=\"col\">Ended by</th>"
-	         "<th scope=\"col\">Recorded by</th></tr></thead><tbody>\n", put_record);
+	         "<th scope=\"col\">Recorded by</th></tr></thead><tbody>\n",
+	         put_record);
 	page_more(page, records - PAGE_RECORDS_MAX, "call records are", "SELECT * FROM call_record");
 	page_raw(page, "</details>\n");
 	page_section_end(page);

@@ -1,8 +1,8 @@
 /*
  * The escaping that all text of the page goes through, and its small parts.
  *
- * Text is made clean as for a terminal, then what HTML could take for markup becomes entities, and characters that would turn or
- * hide what stands beside them (Unicode TR 36, TR 39) are shown by number.
+ * Text is made clean as for a terminal, then what HTML could take for markup becomes entities, and characters that would turn
+ * or hide what stands beside them (Unicode TR 36, TR 39) are shown by number.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -29,9 +29,9 @@ void page_f(struct page *page, const char *format, ...)
 /* Whether a character is invisible, or changes how others are read. */
 static bool is_deceiving(uint32_t code)
 {
-	return code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code >= 0xfff0 && code <= 0xfffb) || (code & 0xfffe) == 0xfffe ||
-	       code >= 0xe0000;
+	return code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
+	       (code >= 0xfff0 && code <= 0xfffb) || (code & 0xfffe) == 0xfffe || code >= 0xe0000;
 }
 
 static uint32_t decode(const char *s, size_t len)

@@ -1,9 +1,10 @@
 /*
  * What the files of the page know of each other.
  *
- * report_page.c has the frame and report_html.c all escaping; report_pair.c puts two runs on one page; each other file writes one section: report_verdicts.c (claims, the attack,
- * refusals), report_ladder.c with report_message.c, report_calls.c (set-up, accounts, records), report_machines.c,
- * report_keys.c, report_load.c. A section that has nothing to show writes nothing.
+ * report_page.c has the frame of a page for one run, report_pair.c that for two side by side, report_html.c all escaping. Each
+ * other file writes a section or two: report_verdicts.c (claims, the attack, refusals), report_ladder.c with report_message.c,
+ * report_calls.c (set-up, accounts, records), report_machines.c, report_keys.c, report_load.c (queues). A section that has
+ * nothing to show writes nothing.
  *
  * Rule: text from the database goes through page_text() or page_cut(); page_f() is for markup, constants and numbers. Ids on
  * the page are made of numbers.

@@ -73,11 +73,14 @@ static void link_keys(struct page *page)
 void page_keys_load(struct page *page)
 {
 	/* Held by an attacker: in a list with commas around. */
-	char *sql = text_make("WITH RECURSIVE seen(name) AS ("
-	                      " SELECT k.name FROM key k JOIN node n ON n.model = 'attacker' AND instr(',' || k.holders || ',', ',' || n.name || ',')"
-	                      " UNION SELECT k.parent FROM key k JOIN seen s ON k.name = s.name WHERE k.parent <> '') "
-	                      "SELECT * FROM (SELECT name, role, algorithm, parent, how, born_ns, dead_ns, holders, fingerprint FROM key"
-	                      " ORDER BY name NOT IN (SELECT name FROM seen), born_ns, name LIMIT %d) ORDER BY born_ns, name", PAGE_KEYS_MAX);
+	char *sql = text_make(
+		"WITH RECURSIVE seen(name) AS ("
+		" SELECT k.name FROM key k JOIN node n ON n.model = 'attacker' AND instr(',' || k.holders || ',', ',' || "
+	        "n.name || ',')"
+		" UNION SELECT k.parent FROM key k JOIN seen s ON k.name = s.name WHERE k.parent <> '') "
+		"SELECT * FROM (SELECT name, role, algorithm, parent, how, born_ns, dead_ns, holders, fingerprint FROM key"
+		" ORDER BY name NOT IN (SELECT name FROM seen), born_ns, name LIMIT %d) ORDER BY born_ns, name",
+		PAGE_KEYS_MAX);
 	sqlite3_stmt *rows = result_query(&page->db, sql);
 
 	page->keys = sim_alloc((PAGE_KEYS_MAX + 1) * sizeof *page->keys);
@@ -137,7 +140,8 @@ static void put_tree(struct page *page, uint32_t index, unsigned depth)
 	if (k->printed)
 		return;
 	k->printed = true;
-	page_f(page, "<li id=\"%sk%" PRIu32 "\">%s", page->tag, index, inner ? "<details open><summary>" : "<div class=\"leaf\">");
+	page_f(page, "<li id=\"%sk%" PRIu32 "\">%s", page->tag, index,
+	       inner ? "<details open><summary>" : "<div class=\"leaf\">");
 	put_key(page, k);
 	if (inner) {
 		page_raw(page, "</summary><ul>\n");
@@ -173,8 +177,8 @@ void page_keys(struct page *page)
 	}
 	page_section(page, "keys", "Keys");
 	if (page->attackers.count)
-		page_f(page, "<p%s>%s%" PRId64 " of these keys were held by an attacker.</p>\n", held ? " class=\"bad\"" : " class=\"dim\"",
-		       held ? "\xe2\x9a\xa0 " : "", held);
+		page_f(page, "<p%s>%s%" PRId64 " of these keys were held by an attacker.</p>\n",
+		       held ? " class=\"bad\"" : " class=\"dim\"", held ? "\xe2\x9a\xa0 " : "", held);
 	page_raw(page, "<ul class=\"tree\">\n");
 	put_roots(page, false);
 	for (size_t i = 0; i < page->key_count; i++) { /* what hangs in a circle, or too deep */
@@ -183,7 +187,10 @@ void page_keys(struct page *page)
 	}
 	page_raw(page, "</ul>\n");
 	if (alone) {
-		page_f(page, "<details class=\"fold\"><summary>Keys that nothing came from (%" PRId64 ")</summary><ul class=\"tree\">\n", alone);
+		page_f(page,
+		       "<details class=\"fold\"><summary>Keys that nothing came from (%" PRId64
+		       ")</summary><ul class=\"tree\">\n",
+		       alone);
 		put_roots(page, true);
 		page_raw(page, "</ul></details>\n");
 	}

@@ -287,11 +287,14 @@ static void put_names(struct page_ladder *l)
 {
 	unsigned lane = 0;
 
-	page_f(l->page, "<div class=\"row names\" aria-hidden=\"true\"><span class=\"t\">time s</span><span class=\"g n%u\">", l->lanes);
+	page_f(l->page,
+	       "<div class=\"row names\" aria-hidden=\"true\"><span class=\"t\">time s</span><span class=\"g n%u\">",
+	       l->lanes);
 	for (size_t i = 0; i < l->walk.layout.count && lane < LANES_MAX; i++) {
 		if (l->walk.layout.columns[i].left_out)
 			continue;
-		page_f(l->page, "<span class=\"h%u%s\">", ++lane, page_is_attacker(l->page, l->walk.layout.columns[i].name) ? " bad" : "");
+		page_f(l->page, "<span class=\"h%u%s\">", ++lane,
+		       page_is_attacker(l->page, l->walk.layout.columns[i].name) ? " bad" : "");
 		page_cut(l->page, l->walk.layout.columns[i].name, PAGE_TEXT_MAX);
 		page_raw(l->page, "</span>");
 	}
@@ -340,8 +343,10 @@ static void tell_folded(struct page_ladder *l)
 	text_clock(l->folded_from_ns, from, sizeof from);
 	text_clock(l->folded_to_ns, until, sizeof until);
 	begin_row(l, l->folded_from_ns);
-	page_f(l->page, "<div class=\"row folded\"><span class=\"t\">%s</span><span class=\"full\">%" PRId64 " messages and %" PRId64
-	                " other rows until %s s are left off: <code>tollgate ladder RUN.db --from %ss --until %ss</code></span></div>\n",
+	page_f(l->page,
+	       "<div class=\"row folded\"><span class=\"t\">%s</span><span class=\"full\">%" PRId64 " messages and %" PRId64
+	       " other rows until %s s are left off: <code>tollgate ladder RUN.db --from %ss --until "
+	       "%ss</code></span></div>\n",
 	       from, l->folded_messages, l->folded_others, until, from, until);
 	l->folded_messages = l->folded_others = 0;
 }
@@ -442,8 +447,8 @@ static void put_arrow(struct page_ladder *l, const struct item *m, const char *l
 	if (from == to)
 		page_f(l->page, "<i class=\"a self h%u\">%s", from, is_other(l, m->from) ? "" : "\xe2\x86\xbb ");
 	else
-		page_f(l->page, "<i class=\"a %c %s%s s%u e%u\">", from < to ? 'R' : 'L', cover_class(m->cover), fate_class(m->fate),
-		       from < to ? from : to, from < to ? to : from);
+		page_f(l->page, "<i class=\"a %c %s%s s%u e%u\">", from < to ? 'R' : 'L', cover_class(m->cover),
+		       fate_class(m->fate), from < to ? from : to, from < to ? to : from);
 	if (label_fits(l, m, label)) {
 		page_raw(l->page, "<b>");
 		page_cut(l->page, label, PAGE_TEXT_MAX);
@@ -488,8 +493,8 @@ static void put_message(void *ctx, const struct item *m)
 	text_label(m, label);
 	text_remark(m, remark);
 	begin_row(l, m->at_ns);
-	page_f(l->page, "<details class=\"m\" id=\"%sm%" PRIu32 "\" data-c=\"%s\" data-f=\"%s\" data-n=\" ", l->page->tag, index, cover_class(m->cover),
-	       bad ? "bad" : "accepted");
+	page_f(l->page, "<details class=\"m\" id=\"%sm%" PRIu32 "\" data-c=\"%s\" data-f=\"%s\" data-n=\" ", l->page->tag,
+	       index, cover_class(m->cover), bad ? "bad" : "accepted");
 	page_cut(l->page, m->from, PAGE_TEXT_MAX);
 	page_raw(l->page, " ");
 	page_cut(l->page, m->src, PAGE_TEXT_MAX);
@@ -523,7 +528,8 @@ static void put_note(void *ctx, const struct item *item)
 	begin_row(l, item->at_ns);
 	page_f(l->page, "<div class=\"row n%s\">", bad ? " no" : "");
 	put_time(l, item->at_ns);
-	page_f(l->page, "<span class=\"g n%u\" aria-hidden=\"true\"><i class=\"%s %c%u\">", l->lanes, left ? "q" : "o", left ? 'e' : 's', lane);
+	page_f(l->page, "<span class=\"g n%u\" aria-hidden=\"true\"><i class=\"%s %c%u\">", l->lanes, left ? "q" : "o",
+	       left ? 'e' : 's', lane);
 	if (is_other(l, item->from)) {
 		page_cut(l->page, item->from, PAGE_TEXT_MAX);
 		page_raw(l->page, " ");
@@ -559,25 +565,32 @@ static void put_filter(struct page_ladder *l)
 	struct page *page = l->page;
 
 	page_raw(page, "<form class=\"bar\" role=\"search\" aria-label=\"Filter messages\" hidden>\n"
-	               "<label>Text<input type=\"search\" name=\"text\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"kind, check, name\"></label>\n"
+	               "<label>Text<input type=\"search\" name=\"text\" autocomplete=\"off\" spellcheck=\"false\" "
+	               "placeholder=\"kind, check, name\"></label>\n"
 	               "<label>Element<select name=\"node\"><option value=\"\">all</option>");
 	for (size_t i = 0; i < l->walk.layout.count; i++) {
 		page_raw(page, "<option>");
 		page_cut(page, l->walk.layout.columns[i].name, PAGE_TEXT_MAX);
 		page_raw(page, "</option>");
 	}
-	page_raw(page, "</select></label>\n<label>Cover<select name=\"cover\"><option value=\"\">all</option><option value=\"clear\">clear</option>"
-	               "<option value=\"krb5\">Kerberos</option><option value=\"esp\">ESP</option><option value=\"ah\">AH</option>"
-	               "<option value=\"rtp\">RTP</option></select></label>\n"
-	               "<label class=\"ck\"><input type=\"checkbox\" name=\"bad\">Only refused, lost, intercepted</label>\n"
-	               "<output name=\"count\" aria-live=\"polite\"></output>\n</form>\n");
+	page_raw(
+		page,
+		"</select></label>\n<label>Cover<select name=\"cover\"><option value=\"\">all</option><option "
+	        "value=\"clear\">clear</option>"
+		"<option value=\"krb5\">Kerberos</option><option value=\"esp\">ESP</option><option value=\"ah\">AH</option>"
+		"<option value=\"rtp\">RTP</option></select></label>\n"
+		"<label class=\"ck\"><input type=\"checkbox\" name=\"bad\">Only refused, lost, intercepted</label>\n"
+		"<output name=\"count\" aria-live=\"polite\"></output>\n</form>\n");
 }
 
 static void put_legend(struct page_ladder *l)
 {
-	page_raw(l->page, "<ul class=\"key\" aria-label=\"Covers\"><li><i class=\"clear\"></i>clear</li><li><i class=\"krb5\"></i>Kerberos</li>"
-	                  "<li><i class=\"esp\"></i>ESP</li><li><i class=\"ah\"></i>AH</li><li><i class=\"rtp\"></i>RTP</li>"
-	                  "<li><span class=\"bad\">\xe2\x9c\x97</span>&nbsp; refused (with the check), lost or intercepted</li></ul>\n");
+	page_raw(l->page,
+	         "<ul class=\"key\" aria-label=\"Covers\"><li><i class=\"clear\"></i>clear</li><li><i "
+	         "class=\"krb5\"></i>Kerberos</li>"
+	         "<li><i class=\"esp\"></i>ESP</li><li><i class=\"ah\"></i>AH</li><li><i class=\"rtp\"></i>RTP</li>"
+	         "<li><span class=\"bad\">\xe2\x9c\x97</span>&nbsp; refused (with the check), lost or "
+	         "intercepted</li></ul>\n");
 }
 
 static void put_left_off(struct page_ladder *l)
@@ -587,13 +600,18 @@ static void put_left_off(struct page_ladder *l)
 	char *level;
 
 	if (l->first_rows < l->rows)
-		page_f(l->page, "<p class=\"more\">This run has %" PRId64 " messages; %zu of them are on this page: the first ones, and those that were"
-		                " refused, lost, intercepted or sent in another&#39;s name, with what led to them (up to %d rows). A line stands"
-		                " where others are left off.</p>\n", all, l->page->messages.count, PAGE_MUST_MAX);
+		page_f(l->page,
+		       "<p class=\"more\">This run has %" PRId64
+		       " messages; %zu of them are on this page: the first ones, and those that were"
+		       " refused, lost, intercepted or sent in another&#39;s name, with what led to them (up to %d rows). "
+		       "A line stands"
+		       " where others are left off.</p>\n",
+		       all, l->page->messages.count, PAGE_MUST_MAX);
 	if (own > LANES_MAX)
 		own = LANES_MAX;
 	if (own < l->walk.layout.count)
-		page_f(l->page, "<p class=\"more\">%zu elements share the last column; their names stand beside the message.</p>\n",
+		page_f(l->page,
+		       "<p class=\"more\">%zu elements share the last column; their names stand beside the message.</p>\n",
 		       l->walk.layout.count - own);
 	level = page_run_value(l->page, "record");
 	if (strcmp(level, "summary") == 0)
@@ -609,7 +627,8 @@ void page_ladder(struct page *page)
 		return;
 	number_lanes(l);
 	page_section(page, "ladder", "Messages");
-	page_raw(page, "<p class=\"dim\">Time runs down, not to scale: pauses of a second and more are told. A message opens to its fields.</p>\n");
+	page_raw(page, "<p class=\"dim\">Time runs down, not to scale: pauses of a second and more are told. A message "
+	               "opens to its fields.</p>\n");
 	put_left_off(l);
 	put_filter(l);
 	put_legend(l);

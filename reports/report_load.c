@@ -21,7 +21,8 @@ struct chart {
 
 static void load(struct page *page, struct chart *chart, const char *node, const char *metric, sim_ns end_ns)
 {
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT at_ns, value FROM sample WHERE node = ?1 AND metric = ?2 ORDER BY nth");
+	sqlite3_stmt *rows =
+		result_query(&page->db, "SELECT at_ns, value FROM sample WHERE node = ?1 AND metric = ?2 ORDER BY nth");
 
 	*chart = (struct chart){ .peak = INT64_MIN };
 	for (int i = 0; i < SLICES; i++)
@@ -65,11 +66,15 @@ static void put_chart(struct page *page, const char *node, const char *metric, c
 	page_cut(page, unit, PAGE_TEXT_MAX);
 	page_raw(page, " at ");
 	page_clock(page, chart.peak_ns);
-	page_f(page, "</figcaption><svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Over time, peak %" PRId64 "\">"
-	             "<path class=\"ax\" d=\"M0 %dH%d\"/><path class=\"cv\" d=\"", SLICES, CHART_HEIGHT, chart.peak, CHART_HEIGHT, SLICES);
+	page_f(page,
+	       "</figcaption><svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Over time, "
+	       "peak %" PRId64 "\">"
+	       "<path class=\"ax\" d=\"M0 %dH%d\"/><path class=\"cv\" d=\"",
+	       SLICES, CHART_HEIGHT, chart.peak, CHART_HEIGHT, SLICES);
 	for (int i = 0; i < SLICES; i++) {
 		if (chart.highest[i] >= 0)
-			page_f(page, "M%d %dV%d", i, CHART_HEIGHT, CHART_HEIGHT - 1 - (int)((double)chart.highest[i] / (double)top * (CHART_HEIGHT - 4)));
+			page_f(page, "M%d %dV%d", i, CHART_HEIGHT,
+			       CHART_HEIGHT - 1 - (int)((double)chart.highest[i] / (double)top * (CHART_HEIGHT - 4)));
 	}
 	page_raw(page, "\"/></svg><div class=\"axis\"><span>0 s</span><span>");
 	page_clock(page, end_ns);
@@ -80,7 +85,8 @@ void page_load(struct page *page)
 {
 	static const char rows_sql[] =
 		"SELECT s.node, s.metric, max(s.unit) FROM sample s LEFT JOIN node n ON n.name = s.node"
-		" WHERE s.metric IN ('service.queued', 'kdc.requests') AND coalesce(n.model, '') IN ('kdc', 'signaling_controller', '')"
+		" WHERE s.metric IN ('service.queued', 'kdc.requests') AND coalesce(n.model, '') IN ('kdc', "
+	        "'signaling_controller', '')"
 		" GROUP BY s.node, s.metric ORDER BY max(s.value) DESC, s.node, s.metric";
 	int64_t end_ns = result_int(&page->db, "SELECT CAST(value AS INTEGER) FROM run WHERE name = 'end_ns'", 0);
 	sqlite3_stmt *rows;
@@ -88,11 +94,14 @@ void page_load(struct page *page)
 
 	if (end_ns <= 0)
 		end_ns = result_int(&page->db, "SELECT max(at_ns) FROM sample", 0);
-	if (end_ns <= 0 || !result_int(&page->db, "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))", 0))
+	if (end_ns <= 0 ||
+	    !result_int(&page->db,
+	                "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))", 0))
 		return;
 	rows = result_query(&page->db, rows_sql);
 	page_section(page, "load", "Queues");
-	page_raw(page, "<p class=\"dim\">Each stroke is the largest sample of a 120th of the run.</p>\n<div class=\"charts\">\n");
+	page_raw(page,
+	         "<p class=\"dim\">Each stroke is the largest sample of a 120th of the run.</p>\n<div class=\"charts\">\n");
 	for (; rows && result_next(&page->db, rows); count++) {
 		if (count < PAGE_CHARTS_MAX)
 			put_chart(page, result_text(rows, 0), result_text(rows, 1), result_text(rows, 2), end_ns);

@@ -55,8 +55,9 @@ static void load_row(struct lanes *lanes, sqlite3_stmt *row)
 
 static void load(struct lanes *lanes, const char *node)
 {
-	sqlite3_stmt *rows = result_query(&lanes->page->db, "SELECT at_ns, machine, before, event, after, refused FROM step WHERE node = ?1"
-	                                                    " ORDER BY at_ns, machine, nth");
+	sqlite3_stmt *rows = result_query(&lanes->page->db,
+	                                  "SELECT at_ns, machine, before, event, after, refused FROM step WHERE node = ?1"
+	                                  " ORDER BY at_ns, machine, nth");
 
 	if (!rows)
 		return;
@@ -70,15 +71,17 @@ static void put_times(struct lanes *lanes)
 {
 	unsigned column = 0;
 
-	page_raw(lanes->page, "<div class=\"lane\" aria-hidden=\"true\"><b>time</b><div class=\"lg\"><time class=\"u1\">0 s</time>");
+	page_raw(lanes->page,
+	         "<div class=\"lane\" aria-hidden=\"true\"><b>time</b><div class=\"lg\"><span class=\"u1\">0 s</span>");
 	for (size_t i = 0; i < lanes->count; i++) {
 		char text[48];
 
 		if (lanes->steps[i].column == column)
 			continue;
 		column = lanes->steps[i].column;
-		snprintf(text, sizeof text, "%" PRId64 ".%03" PRId64, lanes->steps[i].at_ns / NS_PER_S, lanes->steps[i].at_ns / NS_PER_MS % 1000);
-		page_f(lanes->page, "<time class=\"u%u\">%s</time>", column + 1, text);
+		snprintf(text, sizeof text, "%" PRId64 ".%03" PRId64, lanes->steps[i].at_ns / NS_PER_S,
+		         lanes->steps[i].at_ns / NS_PER_MS % 1000);
+		page_f(lanes->page, "<span class=\"u%u\">%s</span>", column + 1, text);
 	}
 	page_raw(lanes->page, "</div></div>\n");
 }
@@ -135,9 +138,12 @@ static void put_steps(struct page *page, const char *node, int64_t count)
 
 	if (rows)
 		result_bind_text(rows, 1, node);
-	page_f(page, "<details class=\"fold\"><summary>Each step (%" PRId64 ")</summary><div class=\"scroll\"><table><thead><tr>"
-	             "<th scope=\"col\" class=\"num\">Time</th><th scope=\"col\">Machine</th><th scope=\"col\">From</th><th scope=\"col\">Event</th>"
-	             "<th scope=\"col\">To</th><th scope=\"col\">Because of</th></tr></thead><tbody>\n", count);
+	page_f(page,
+	       "<details class=\"fold\"><summary>Each step (%" PRId64 ")</summary><div class=\"scroll\"><table><thead><tr>"
+	       "<th scope=\"col\" class=\"num\">Time</th><th scope=\"col\">Machine</th><th scope=\"col\">From</th><th "
+	       "scope=\"col\">Event</th>"
+	       "<th scope=\"col\">To</th><th scope=\"col\">Because of</th></tr></thead><tbody>\n",
+	       count);
 	while (rows && result_next(&page->db, rows)) {
 		bool refused = sqlite3_column_int(rows, 5) != 0;
 
@@ -187,13 +193,17 @@ static void put_node(struct page *page, const char *node, const char *model, int
 void page_machines(struct page *page)
 {
 	int64_t all = result_int(&page->db, "SELECT count(DISTINCT node) FROM step", 0);
-	char *sql = text_make("SELECT s.node, coalesce(n.model, ''), count(*) FROM step s LEFT JOIN node n ON n.name = s.node GROUP BY s.node"
-	                      " ORDER BY coalesce(n.model, '') <> 'cta', max(s.refused) DESC, min(s.at_ns), s.node LIMIT %d", PAGE_NODES_MAX);
+	char *sql =
+		text_make("SELECT s.node, coalesce(n.model, ''), count(*) FROM step s LEFT JOIN node n ON n.name = s.node "
+	                  "GROUP BY s.node"
+	                  " ORDER BY coalesce(n.model, '') <> 'cta', max(s.refused) DESC, min(s.at_ns), s.node LIMIT %d",
+	                  PAGE_NODES_MAX);
 	sqlite3_stmt *rows = result_query(&page->db, sql);
 
 	if (all) {
 		page_section(page, "machines", "State machines");
-		page_raw(page, "<p class=\"dim\">Each column is a moment at which a machine of the element stepped; their widths say nothing.</p>\n");
+		page_raw(page, "<p class=\"dim\">Each column is a moment at which a machine of the element stepped; their "
+		               "widths say nothing.</p>\n");
 		while (rows && result_next(&page->db, rows))
 			put_node(page, result_text(rows, 0), result_text(rows, 1), sqlite3_column_int64(rows, 2));
 		page_more(page, all - PAGE_NODES_MAX, "elements are", "SELECT * FROM step ORDER BY node, at_ns");

@@ -109,7 +109,8 @@ static bool holds(const char *holders, const char *name)
 static bool role_fits(const char *role, const char *cover)
 {
 	if (strcmp(cover, "krb5") == 0)
-		return strncmp(role, "krb.session", 11) == 0 || strncmp(role, "krb.reply", 9) == 0 || strcmp(role, "subkey") == 0;
+		return strncmp(role, "krb.session", 11) == 0 || strncmp(role, "krb.reply", 9) == 0 ||
+		       strcmp(role, "subkey") == 0;
 	if (strcmp(cover, "esp") == 0 || strcmp(cover, "rtp") == 0 || strcmp(cover, "ah") == 0)
 		return strncmp(role, cover, strlen(cover)) == 0 && role[strlen(cover)] == '.';
 	return false;
@@ -124,13 +125,15 @@ static void put_keys(struct page *page, const struct item *m)
 		const char *holders = names_text(&page->texts, k->holders);
 
 		if (k->born_ns > m->at_ns || (k->dead_ns >= 0 && k->dead_ns < m->at_ns) ||
-		    !role_fits(names_text(&page->texts, k->role), m->cover) || !holds(holders, m->from) || !holds(holders, m->dst))
+		    !role_fits(names_text(&page->texts, k->role), m->cover) || !holds(holders, m->from) ||
+		    !holds(holders, m->dst))
 			continue;
 		if (count++ == KEYS_MAX) {
 			page_raw(page, " and more");
 			break;
 		}
-		page_f(page, "%s<a href=\"#%sk%zu\">", count == 1 ? "<dt>Keys of its cover that both hold</dt><dd>" : ", ", page->tag, i);
+		page_f(page, "%s<a href=\"#%sk%zu\">", count == 1 ? "<dt>Keys of its cover that both hold</dt><dd>" : ", ",
+		       page->tag, i);
 		page_cut(page, names_text(&page->texts, k->name), PAGE_TEXT_MAX);
 		page_raw(page, "</a>");
 	}
@@ -155,8 +158,9 @@ static void put_field(struct page *page, sqlite3_stmt *row)
 
 static void put_fields(struct page *page, const struct item *m)
 {
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT path, rep, value, class FROM field WHERE src = ?1 AND dst = ?2 AND kind = ?3"
-	                                             " AND nth = ?4 ORDER BY path, rep");
+	sqlite3_stmt *rows = result_query(
+		&page->db, "SELECT path, rep, value, class FROM field WHERE src = ?1 AND dst = ?2 AND kind = ?3"
+			   " AND nth = ?4 ORDER BY path, rep");
 	bool any = false, more = false;
 
 	if (!rows)
@@ -170,7 +174,8 @@ static void put_fields(struct page *page, const struct item *m)
 		if (more)
 			break;
 		if (!any)
-			page_raw(page, "<table><thead><tr><th scope=\"col\">Field</th><th scope=\"col\">Value</th><th scope=\"col\"></th></tr></thead>"
+			page_raw(page, "<table><thead><tr><th scope=\"col\">Field</th><th scope=\"col\">Value</th><th "
+			               "scope=\"col\"></th></tr></thead>"
 			               "<tbody>");
 		any = true;
 		put_field(page, rows);
@@ -185,7 +190,8 @@ static void put_fields(struct page *page, const struct item *m)
 /* The digest of its bytes, and the link to the message it answers. */
 static void put_origin(struct page *page, const struct item *m)
 {
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT cause, sha256 FROM message WHERE src = ?1 AND dst = ?2 AND kind = ?3 AND nth = ?4");
+	sqlite3_stmt *rows = result_query(
+		&page->db, "SELECT cause, sha256 FROM message WHERE src = ?1 AND dst = ?2 AND kind = ?3 AND nth = ?4");
 
 	if (!rows)
 		return;

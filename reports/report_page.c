@@ -40,8 +40,8 @@ void page_head(struct page *page, const char *title, const char *skip_to, bool w
 	page_cut(page, title, PAGE_TEXT_MAX);
 	page_raw(page, " \xc2\xb7 Tollgate</title>\n<style>");
 	page_raw(page, report_style);
-	page_f(page, "</style>\n</head>\n<body%s>\n<a class=\"skip\" href=\"#%s\">Skip to the content</a>\n", wide ? " class=\"two\"" : "",
-	       skip_to);
+	page_f(page, "</style>\n</head>\n<body%s>\n<a class=\"skip\" href=\"#%s\">Skip to the content</a>\n",
+	       wide ? " class=\"two\"" : "", skip_to);
 }
 
 /* "9 of 9 claims held", or how many failed. */
@@ -51,10 +51,13 @@ void page_sum(struct page *page)
 	int64_t failed = result_int(&page->db, "SELECT count(*) FROM verdict WHERE result <> 'held'", 0);
 
 	if (failed)
-		page_f(page, "<p class=\"sum\"><strong class=\"bad\">\xe2\x9c\x97 %" PRId64 " of %" PRId64 " claims failed</strong></p>\n", failed, all);
+		page_f(page,
+		       "<p class=\"sum\"><strong class=\"bad\">\xe2\x9c\x97 %" PRId64 " of %" PRId64
+		       " claims failed</strong></p>\n",
+		       failed, all);
 	else if (all)
-		page_f(page, "<p class=\"sum\"><strong>\xe2\x9c\x93 %s %" PRId64 " claim%s held</strong></p>\n", all == 1 ? "the" : "all", all,
-		       all == 1 ? "" : "s");
+		page_f(page, "<p class=\"sum\"><strong>\xe2\x9c\x93 %s %" PRId64 " claim%s held</strong></p>\n",
+		       all == 1 ? "the" : "all", all, all == 1 ? "" : "s");
 	else
 		page_raw(page, "<p class=\"sum\">Nothing was claimed in this run</p>\n");
 }
@@ -71,8 +74,9 @@ static void put_fact(struct page *page, const char *label, const char *value)
 /* The rows of table run that begin so, as "name = value, ...". */
 static void put_values(struct page *page, const char *label, const char *prefix, const char *only)
 {
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT substr(name, length(?1) + 1), value FROM run"
-	                                             " WHERE substr(name, 1, length(?1)) = ?1 AND (?2 IS NULL OR value = ?2) ORDER BY name");
+	sqlite3_stmt *rows = result_query(
+		&page->db, "SELECT substr(name, length(?1) + 1), value FROM run"
+			   " WHERE substr(name, 1, length(?1)) = ?1 AND (?2 IS NULL OR value = ?2) ORDER BY name");
 	bool any = false;
 
 	if (!rows)
@@ -99,7 +103,8 @@ static void put_values(struct page *page, const char *label, const char *prefix,
 
 void page_facts(struct page *page)
 {
-	char *scenario = page_run_value(page, "scenario"), *seed = page_run_value(page, "seed"), *end = page_run_value(page, "end_ns");
+	char *scenario = page_run_value(page, "scenario"), *seed = page_run_value(page, "seed"),
+	     *end = page_run_value(page, "end_ns");
 	char *level = page_run_value(page, "record"), *topology = page_run_value(page, "topology");
 
 	page_raw(page, "<dl class=\"facts\">\n");
@@ -132,7 +137,8 @@ const struct page_part page_parts[] = {
 	{ "calls", "Calls", "SELECT EXISTS (SELECT 1 FROM call)", page_calls },
 	{ "machines", "State machines", "SELECT EXISTS (SELECT 1 FROM step)", page_machines },
 	{ "keys", "Keys", "SELECT EXISTS (SELECT 1 FROM key)", page_keys },
-	{ "load", "Queues", "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))", page_load },
+	{ "load", "Queues", "SELECT EXISTS (SELECT 1 FROM sample WHERE metric IN ('service.queued', 'kdc.requests'))",
+	  page_load },
 	{ "accounts", "Accounts", "SELECT EXISTS (SELECT 1 FROM call_record)", page_accounts },
 };
 const size_t page_part_count = sizeof page_parts / sizeof page_parts[0];
@@ -178,7 +184,8 @@ static void put_header(struct page *page)
 
 void page_foot(struct page *page)
 {
-	page_raw(page, "</main>\n<footer><p>Made by <code>tollgate report</code> from result databases; times are virtual, from the start of the"
+	page_raw(page, "</main>\n<footer><p>Made by <code>tollgate report</code> from result databases; times are virtual, "
+	               "from the start of the"
 	               " run. The page is made of them alone and asks the network for nothing.</p></footer>\n<script>");
 	page_raw(page, report_script);
 	page_raw(page, "</script>\n</body>\n</html>\n");

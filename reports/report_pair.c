@@ -128,7 +128,8 @@ int report_write_pair(const char *path_a, const char *path_b, const char *out_pa
 	char error_b[REPORT_ERROR_LEN] = "";
 	struct page_file file;
 
-	if (result_open(&a.db, path_a, error) && result_open(&b.db, path_b, error_b) && page_file_open(&file, out_path, out, error)) {
+	if (result_open(&a.db, path_a, error) && result_open(&b.db, path_b, error_b) &&
+	    page_file_open(&file, out_path, out, error)) {
 		a.out = b.out = file.out;
 		put_page(&a, &b, path_a, path_b);
 		if (!error[0] && error_b[0])

@@ -103,7 +103,8 @@ void page_attack(struct page *page)
 
 	if (*attack) {
 		page_section(page, "attack", "Attack");
-		page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Attack</th><th scope=\"col\">Switch</th>"
+		page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Attack</th><th "
+		               "scope=\"col\">Switch</th>"
 		               "<th scope=\"col\">Expected to have</th><th scope=\"col\">What came of it</th>"
 		               "<th scope=\"col\">Refused by this check</th></tr></thead><tbody>\n");
 		for (char *name = strtok_r(switches, ", ", &rest); name; name = strtok_r(NULL, ", ", &rest)) {
@@ -145,9 +146,11 @@ static void put_refusal(struct page *page, sqlite3_stmt *row)
 
 static void put_refusal_counts(struct page *page)
 {
-	sqlite3_stmt *rows = result_query(&page->db, "SELECT node, why, count FROM refusal_count ORDER BY count DESC, node, why LIMIT 100");
+	sqlite3_stmt *rows = result_query(
+		&page->db, "SELECT node, why, count FROM refusal_count ORDER BY count DESC, node, why LIMIT 100");
 
-	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Who refused</th>"
+	page_raw(page, "<div class=\"scroll\"><table class=\"fit\"><thead><tr><th scope=\"col\">Check</th><th "
+	               "scope=\"col\">Who refused</th>"
 	               "<th scope=\"col\" class=\"num\">Times</th></tr></thead><tbody>\n");
 	while (rows && result_next(&page->db, rows)) {
 		page_raw(page, "<tr><td><code>");
@@ -171,12 +174,17 @@ void page_refusals(struct page *page)
 	page_section(page, "refusals", "Refusals");
 	put_refusal_counts(page);
 	if (count) {
-		sql = text_make("SELECT node, why, at_ns, src, detail, message FROM refusal ORDER BY at_ns, node, why, nth LIMIT %d",
+		sql = text_make("SELECT node, why, at_ns, src, detail, message FROM refusal ORDER BY at_ns, node, why, nth "
+		                "LIMIT %d",
 		                PAGE_REFUSALS_MAX);
 		rows = result_query(&page->db, sql);
-		page_f(page, "<details class=\"fold\"><summary>Each refusal (%" PRId64 ")</summary><div class=\"scroll\"><table><thead><tr>"
-		             "<th scope=\"col\" class=\"num\">Time</th><th scope=\"col\">Who refused</th><th scope=\"col\">Check</th>"
-		             "<th scope=\"col\">Claimed sender</th><th scope=\"col\">Message</th></tr></thead><tbody>\n", count);
+		page_f(page,
+		       "<details class=\"fold\"><summary>Each refusal (%" PRId64
+		       ")</summary><div class=\"scroll\"><table><thead><tr>"
+		       "<th scope=\"col\" class=\"num\">Time</th><th scope=\"col\">Who refused</th><th "
+		       "scope=\"col\">Check</th>"
+		       "<th scope=\"col\">Claimed sender</th><th scope=\"col\">Message</th></tr></thead><tbody>\n",
+		       count);
 		while (rows && result_next(&page->db, rows))
 			put_refusal(page, rows);
 		page_raw(page, "</tbody></table></div>\n");

@@ -42,8 +42,15 @@ static void describe(const uint8_t *bytes, size_t len, field_sink *sink, void *c
 
 static uint64_t send_message(const char *kind, struct node *actor, uint32_t src, uint32_t dst, enum fate fate, const char *why)
 {
-	struct trace_send send = { .actor = actor, .kind = kind, .proto = "krb5", .src_ip = src, .dst_ip = dst, .cover = COVER_KRB5,
-		                   .bytes = (const uint8_t *)"0123456789", .len = 10, .describe = describe };
+	struct trace_send send = { .actor = actor,
+		                   .kind = kind,
+		                   .proto = "krb5",
+		                   .src_ip = src,
+		                   .dst_ip = dst,
+		                   .cover = COVER_KRB5,
+		                   .bytes = (const uint8_t *)"0123456789",
+		                   .len = 10,
+		                   .describe = describe };
 	uint64_t tag = trace_sent(f.sim, &send);
 
 	f.sim->now_ns += NS_PER_MS;
@@ -61,7 +68,9 @@ static void key_made(const char *holder, const char *role, uint8_t number, uint8
 
 static void call_event(const char *event, const char *reason)
 {
-	struct trace_call news = { .id = "call-1", .caller = "5550101", .callee = "5550102", .event = event, .reason = reason, .at = f.alice };
+	struct trace_call news = {
+		.id = "call-1", .caller = "5550101", .callee = "5550102", .event = event, .reason = reason, .at = f.alice
+	};
 
 	trace_call(f.sim, &news);
 }
@@ -140,10 +149,26 @@ static unsigned count(const char *text, const char *what)
 START_TEST(sections)
 {
 	static const char *const wanted[] = {
-		"<h1>A run</h1>", "1 of 2 claims failed", "<td>T1</td>", "<section id=\"claims\"", "<section id=\"attack\"",
-		"<section id=\"refusals\"", "<section id=\"ladder\"", "<section id=\"calls\"", "<section id=\"machines\"", "<section id=\"keys\"",
-		"<section id=\"load\"", "AP-REQ", "sc.replay_cache", "mallory (attacker)", "486 Busy Here", "<th scope=\"row\">cname</th>",
-		"Securing", "in the name of alice", "\xe2\x80\xa6 1.99 s \xe2\x80\xa6", "peak 3 jobs",
+		"<h1>A run</h1>",
+		"1 of 2 claims failed",
+		"<td>T1</td>",
+		"<section id=\"claims\"",
+		"<section id=\"attack\"",
+		"<section id=\"refusals\"",
+		"<section id=\"ladder\"",
+		"<section id=\"calls\"",
+		"<section id=\"machines\"",
+		"<section id=\"keys\"",
+		"<section id=\"load\"",
+		"AP-REQ",
+		"sc.replay_cache",
+		"mallory (attacker)",
+		"486 Busy Here",
+		"<th scope=\"row\">cname</th>",
+		"Securing",
+		"in the name of alice",
+		"\xe2\x80\xa6 1.99 s \xe2\x80\xa6",
+		"peak 3 jobs",
 	};
 	size_t len;
 	char *text;
@@ -252,17 +277,26 @@ START_TEST(pair)
 }
 END_TEST
 
-#define HOSTILE "'</style></script><script>alert(1)</script>\"''><img src=x onerror=alert(2)>&lt;' || char(8238, 7, 27) || CAST(x'ff' AS TEXT) || 'z'"
+#define HOSTILE                                                                                                            \
+	"'</style></script><script>alert(1)</script>\"''><img src=x onerror=alert(2)>&lt;' || char(8238, 7, 27) || "       \
+	"CAST(x'ff' AS TEXT) || 'z'"
 
 START_TEST(hostile_text)
 {
 	static const struct {
 		const char *table, *columns;
 	} tables[] = {
-		{ "message", "src kind fate why cause actor cover proto sha256" }, { "field", "path value class" }, { "node", "model" },
-		{ "step", "machine before event after cause" }, { "key", "role algorithm how holders fingerprint" },
-		{ "call", "caller callee outcome reason" }, { "verdict", "claim result because place" }, { "refusal", "why src detail message" },
-		{ "refusal_count", "why" }, { "run", "value" }, { "sample", "unit" },
+		{ "message", "src kind fate why cause actor cover proto sha256" },
+		{ "field", "path value class" },
+		{ "node", "model" },
+		{ "step", "machine before event after cause" },
+		{ "key", "role algorithm how holders fingerprint" },
+		{ "call", "caller callee outcome reason" },
+		{ "verdict", "claim result because place" },
+		{ "refusal", "why src detail message" },
+		{ "refusal_count", "why" },
+		{ "run", "value" },
+		{ "sample", "unit" },
 	};
 	char sql[1024], columns[128], *text;
 	size_t len;
@@ -276,7 +310,8 @@ START_TEST(hostile_text)
 		}
 		text = page(&len);
 		ck_assert_uint_eq(len, strlen(text));
-		ck_assert_msg(count(text, "<script") == 1 && count(text, "</script") == 1 && count(text, "</style") == 1, "%s", tables[i].table);
+		ck_assert_msg(count(text, "<script") == 1 && count(text, "</script") == 1 && count(text, "</style") == 1,
+		              "%s", tables[i].table);
 		ck_assert_uint_eq(count(text, "<img"), 0);
 		ck_assert_uint_gt(count(text, "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&gt;&lt;img"), 0);
 		ck_assert_uint_gt(count(text, "&amp;lt;\\u{202e}\\x07\\x1b\\xffz"), 0);
@@ -326,8 +361,10 @@ START_TEST(key_circle)
 
 	record(path, RECORD_ALL);
 	change("DELETE FROM key;"
-	       "INSERT INTO key VALUES ('a', 'r', 'x', 'b', '', 0, NULL, '', ''), ('b', 'r', 'x', 'c', '', 0, NULL, '', ''),"
-	       " ('c', 'r', 'x', 'a', '', 0, NULL, '', ''), ('d', 'r', 'x', 'd', '', 0, NULL, '', ''), ('e', 'r', 'x', '', '', 0, NULL, '', '')");
+	       "INSERT INTO key VALUES ('a', 'r', 'x', 'b', '', 0, NULL, '', ''), ('b', 'r', 'x', 'c', '', 0, NULL, '', "
+	       "''),"
+	       " ('c', 'r', 'x', 'a', '', 0, NULL, '', ''), ('d', 'r', 'x', 'd', '', 0, NULL, '', ''), ('e', 'r', 'x', '', "
+	       "'', 0, NULL, '', '')");
 	text = page(&len);
 	ck_assert_uint_eq(count(text, "<li id=\"k"), 5);
 	free(text);
@@ -371,10 +408,13 @@ START_TEST(no_database)
 	record(path, RECORD_ALL);
 	ck_assert_int_eq(report_write(path, "/nowhere/page.html", NULL, f.error), 2);
 	ck_assert_ptr_eq(strstr(f.error, "/nowhere/page.html"), f.error);
-	change("UPDATE message SET got_ns = -9223372036854775808, size = -1; UPDATE message SET sent_ns = 9223372036854775807 WHERE nth = 1;"
-	       "UPDATE call SET dialled_ns = -9223372036854775808, answered_ns = 9223372036854775807, ended_ns = 9223372036854775807;"
+	change("UPDATE message SET got_ns = -9223372036854775808, size = -1; UPDATE message SET sent_ns = "
+	       "9223372036854775807 WHERE nth = 1;"
+	       "UPDATE call SET dialled_ns = -9223372036854775808, answered_ns = 9223372036854775807, ended_ns = "
+	       "9223372036854775807;"
 	       "UPDATE step SET at_ns = 9223372036854775807; UPDATE sample SET at_ns = -5, value = 9223372036854775807;"
-	       "UPDATE run SET value = '9223372036854775807' WHERE name = 'end_ns'; UPDATE key SET born_ns = -1, dead_ns = -9223372036854775808");
+	       "UPDATE run SET value = '9223372036854775807' WHERE name = 'end_ns'; UPDATE key SET born_ns = -1, dead_ns = "
+	       "-9223372036854775808");
 	free(page(&len));
 	ck_assert_uint_eq(fixture_file_count(&f), 2); /* nothing temporary is left */
 }
