@@ -288,7 +288,7 @@ static void put_call(struct calls *calls, const struct call_row *call, sqlite3_s
 
 	page_f(page, "<tr%s><td class=\"num\">", failed ? " class=\"f\"" : "");
 	page_clock(page, call->dialled_ns);
-	page_raw(page, "</td><td>");
+	page_raw(page, "</td><td class=\"nw\">");
 	page_cut(page, result_text(row, 1), PAGE_TEXT_MAX);
 	page_raw(page, " \xe2\x86\x92 ");
 	page_cut(page, result_text(row, 2), PAGE_TEXT_MAX);
