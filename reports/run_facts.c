@@ -144,8 +144,10 @@ bool run_facts_read(const char *path, bool steps, struct run_facts *facts, char 
 	read_claims(&db, facts);
 	facts->success = joined(&db, "SELECT value FROM run WHERE name GLOB 'attack.success.*'"
 	                             " ORDER BY CAST(substr(name, 16) AS INTEGER)", "\n");
-	facts->refused_by = joined(&db, "SELECT why || iif(dst = '', '', ' at ' || dst) || ' (' || count(*) || ')' FROM message"
-	                                " WHERE fate = 'refused' AND actor IN " ATTACKERS " GROUP BY why, dst ORDER BY why, dst", ", ");
+	facts->refused_by = joined(&db, "SELECT why || iif(at = '', '', ' at ' || at) || ' (' || count(*) || ')' FROM"
+	                                " (SELECT why, dst AS at FROM message WHERE fate = 'refused' AND actor IN " ATTACKERS
+	                                " UNION ALL SELECT why, node FROM refusal WHERE message = '' AND src IN " ATTACKERS ")"
+	                                " GROUP BY why, at ORDER BY why, at", ", ");
 	if (steps)
 		read_steps(&db, facts);
 	result_close(&db);

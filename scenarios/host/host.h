@@ -103,13 +103,20 @@ struct test_options {
 	FILE *out, *err;
 	unsigned jobs;            /* child processes at a time; 0: one a core */
 	unsigned cpu_limit_s;     /* processor time of a run; 0: the default */
+	const char *keep;         /* folder for the result databases, at level flow; NULL: none is kept */
+	const char *junit, *sarif, *json; /* files to write; NULL: not */
+	bool tap;                 /* the Test Anything Protocol on out, in the place of the table */
+	const char *version;      /* of the program; may be NULL */
+	bool progress;            /* a line on err, which is a terminal */
+	unsigned progress_width;  /* its columns; 0: not known */
 	const volatile sig_atomic_t *interrupt;
 };
 #define TEST_CPU_LIMIT_S 3600
 #define TEST_RUNS_MAX 1000000
 /*
  * Runs every scenario found, each in a child process, and prints a table in the order of paths, under each failed run what it
- * said and the command that repeats it, and a last line "N passed, N failed".
+ * said and the command that repeats it, then a table of the attacks that were run, of a range of seeds the smallest that failed,
+ * and a last line "N passed, N failed".
  */
 enum host_code host_test(const struct test_options *options);
 
