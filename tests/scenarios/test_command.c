@@ -88,7 +88,11 @@ START_TEST(test_command)
 		"passed  scenarios/t.lua                             seed 1  1 of 1 claims hold  1.000 s\n"
 		"FAILED  scenarios/t.lua switch.sc.replay_cache=off  seed 1  0 of 1 claims hold  1.000 s\n"
 		"FAILED 1.000 s  scenarios/t.lua:5: it stands\n  found: the condition is false\n"
-		"  repeat: tollgate run @ switch.sc.replay_cache=off --seed 1\n2 passed, 1 failed\n");
+		"  repeat: tollgate run @ switch.sc.replay_cache=off --seed 1\n"
+		"attack  switch               every switch on  switched off  scenario\n"
+		"T1      sc.replay_cache=off  NOT TRIED        NOT TRIED     scenarios/t.lua\n"
+		"attacks: 0 stopped as expected, 0 succeeded as expected, 0 SUCCEEDED UNEXPECTEDLY, "
+		"0 STOPPED UNEXPECTEDLY OR BY ANOTHER CHECK, 2 NOT TRIED\n2 passed, 1 failed\n");
 	free(out);
 	out = test_output(&run, &word, HOST_FAILED);
 	ck_assert_msg(strstr(out, "1 passed, 1 failed\n") != NULL, "%s", out);
@@ -108,7 +112,8 @@ START_TEST(test_survives_a_crash)
 	out = test_output(&run, &options, HOST_BAD);
 	hide_path_in(&run, out);
 	ck_assert_str_eq(out, "BAD     scenarios/t.lua  seed 1\nscenarios/t.lua:2: no\n  repeat: tollgate run @ --seed 1\n"
-	                 "BAD     scenarios/t.lua  seed 2\nscenarios/t.lua:2: no\n  repeat: tollgate run @ --seed 2\n0 passed, 2 failed\n");
+	                 "BAD     scenarios/t.lua  seed 2\nscenarios/t.lua:2: no\n  repeat: tollgate run @ --seed 2\n"
+	                 "smallest failing seed 1: tollgate run @ --seed 1\n0 passed, 2 failed\n");
 	free(out);
 	run_end(&run);
 }
