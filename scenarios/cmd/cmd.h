@@ -21,6 +21,7 @@ int command_run(int argc, char **argv);
 int command_test(int argc, char **argv);
 int command_ladder(int argc, char **argv);
 int command_verdicts(int argc, char **argv);
+int command_flow(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_merge(int argc, char **argv);
 int command_diff(int argc, char **argv);

@@ -39,6 +39,7 @@ static const char help_general[] =
 "  run SCENARIO.lua [name=value ...]   run a scenario\n"
 "  test [PATH ...]                     run every scenario, check every claim\n"
 "  ladder RUN.db                       message sequence of a result\n"
+"  flow RUN.db                         a result as text without times, for comparing\n"
 "  verdicts RUN.db                     what was claimed in a result, and what came of it\n"
 "  report RUN.db [OTHER.db] [-o FILE]  a result, or two side by side, as one HTML page\n"
 "  merge -o ALL.db PART.db ...         join campaigns (many runs of one scenario)\n"
@@ -54,6 +55,7 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } verbs[] = {
 	{ "run", command_run }, { "test", command_test }, { "ladder", command_ladder }, { "verdicts", command_verdicts },
+	{ "flow", command_flow },
 	{ "report", command_report }, { "merge", command_merge },
 	{ "diff", command_diff }, { "list", command_list }, { "doc", command_doc },
 };
