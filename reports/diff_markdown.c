@@ -91,7 +91,7 @@ static void cell_head(struct markdown *m, sqlite3_stmt *item)
 	code(m, "", *a ? a : result_text(item, ITEM_B), 0);
 	say(m, "%s", words[sqlite3_column_int(item, ITEM_WHAT)]);
 	if (followers)
-		say(m, " (%" PRId64 " follow)", followers);
+		say(m, " (%" PRId64 " follow%s)", followers, followers == 1 ? "s" : "");
 }
 
 static void heading(struct markdown *m, const char *title)

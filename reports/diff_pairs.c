@@ -198,6 +198,34 @@ static void surplus_reset(struct pairs *p)
 		p->surplus_room = need;
 }
 
+static int64_t apart(const struct sighted *a, const struct sighted *b)
+{
+	int64_t ns;
+
+	return __builtin_sub_overflow(a->sent_ns, b->sent_ns, &ns) || ns == INT64_MIN ? INT64_MAX : ns < 0 ? -ns : ns;
+}
+
+/*
+ * In a run of the same kind any may be the one without a partner, and the search takes the last: what is alone goes back in its
+ * run as long as the partners come closer in time.
+ */
+static void slide(struct sequence *s, const struct sequence *other)
+{
+	size_t partner = other->count;
+
+	for (size_t i = s->count; i-- > 0;) {
+		while (partner > 0 && other->alone[partner - 1])
+			partner--; /* the last that has a partner at i or before */
+		if (s->alone[i] && i > 0 && partner > 0 && !s->alone[i - 1] && s->symbols[i - 1] == s->symbols[i] &&
+		    apart(&s->items[i], &other->items[partner - 1]) < apart(&s->items[i - 1], &other->items[partner - 1])) {
+			s->alone[i] = 0;
+			s->alone[i - 1] = 1;
+		}
+		if (!s->alone[i] && partner > 0)
+			partner--;
+	}
+}
+
 /* surplus: how many of each symbol are alone on both sides; these keep their partners, the rest is missing or added. */
 static void tell_side(struct pairs *p, int side)
 {
@@ -247,6 +275,9 @@ static bool by_subsequence(struct pairs *p)
 		memset(a->count ? a->alone : b->alone, 1, a->count + b->count);
 	} else if (!align(a->symbols, a->count, b->symbols, b->count, a->alone, b->alone)) {
 		return false;
+	} else {
+		slide(a, b);
+		slide(b, a);
 	}
 	tell(p);
 	return true;

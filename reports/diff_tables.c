@@ -71,12 +71,14 @@ static const struct table tables[] = {
 	  1, { "records", "answered", "talk_ns" }, { NULL }, 0, NULL },
 	{ SECTION_BILL, "call record", "SELECT account || ': ' || caller || ' to ' || callee || ' #' || n, start_ns, account, caller,"
 	  " callee, n, reason, node, iif(answer_ns IS NULL, 'no', 'yes'), iif(nth > 1, 'again', 'once'), end_ns - answer_ns FROM"
-	  " (SELECT *, row_number() OVER (PARTITION BY account, caller, callee ORDER BY start_ns, id, nth) AS n FROM call_record)"
+	  " (SELECT *, row_number() OVER (PARTITION BY account, caller, callee ORDER BY start_ns, answer_ns, end_ns, reason, id, nth)"
+	  " AS n FROM call_record)"
 	  " ORDER BY account, caller, callee, n", 4, { "reason", "node", "answered", "recorded" }, { NULL }, 4, record_pair },
 	{ SECTION_BILL, "call", "SELECT caller || ' to ' || callee || ' #' || n, dialled_ns, caller, callee, n, outcome, reason,"
 	  " iif(ringing_ns IS NULL, 'no', 'yes'), iif(answered_ns IS NULL, 'no', 'yes'), ringing_ns - dialled_ns,"
 	  " answered_ns - dialled_ns FROM"
-	  " (SELECT *, row_number() OVER (PARTITION BY caller, callee ORDER BY dialled_ns, id) AS n FROM call)"
+	  " (SELECT *, row_number() OVER (PARTITION BY caller, callee ORDER BY dialled_ns, ringing_ns, answered_ns, ended_ns,"
+	  " reason, id) AS n FROM call)"
 	  " ORDER BY caller, callee, n", 3, { "outcome", "reason", "rang", "answered" }, { NULL }, 4, call_pair },
 	{ SECTION_REFUSAL, "refusals", "SELECT node || ': ' || why, -1, node, why, count FROM refusal_count ORDER BY node, why",
 	  2, { "count" }, { NULL }, 0, NULL },

@@ -136,7 +136,7 @@ static void item_head(struct text *t, sqlite3_stmt *item, const char *indent, bo
 	subject(t, item);
 	paint(t, "0");
 	if (followers)
-		fprintf(t->out, " (%" PRId64 " follow)", followers);
+		fprintf(t->out, " (%" PRId64 " follow%s)", followers, followers == 1 ? "s" : "");
 }
 
 /* The values of what is on one side only, one after the other. */
@@ -345,8 +345,7 @@ static void plain(struct text *t, enum section section)
 	if (told)
 		fputs("  the first divergence, above\n", t->out);
 	if (!all)
-		more(t, "  ", store_following(t->d, section), section == SECTION_FIELD ? "more messages, from differences told"
-		                                                                       : "more, from differences told");
+		more(t, "  ", store_following(t->d, section), "more, following from those told");
 }
 
 static void timing_line(void *ctx, const char *name, const char *text)
