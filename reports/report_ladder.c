@@ -341,7 +341,7 @@ static void tell_folded(struct page_ladder *l)
 	if (!l->folded_messages && !l->folded_others)
 		return;
 	text_clock(l->folded_from_ns, from, sizeof from);
-	text_clock(l->folded_to_ns, until, sizeof until);
+	text_clock(l->folded_to_ns < SIM_NEVER - NS_PER_US ? l->folded_to_ns + NS_PER_US - 1 : l->folded_to_ns, until, sizeof until);
 	begin_row(l, l->folded_from_ns);
 	page_f(l->page,
 	       "<div class=\"row folded\"><span class=\"t\">%s</span><span class=\"full\">%" PRId64 " messages and %" PRId64

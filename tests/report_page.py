@@ -246,6 +246,8 @@ def test_styles(b):
     check(colors[0] != colors[1], "there is a dark style")
     b.call("Emulation.setEmulatedMedia", media="print", features=[])
     check(b.js("getComputedStyle(document.querySelector('nav')).display") == "none", "there is a style for paper")
+    check(b.js("[...document.querySelectorAll('details.fold:not([open]) th')].every(e=>e.checkVisibility({contentVisibilityAuto:true}))"),
+          "on paper what is folded is open")
     b.call("Emulation.setEmulatedMedia", media="", features=[])
     check(b.js("[...document.querySelectorAll('th')].every(e=>e.scope) && [...document.querySelectorAll('section')].every(e=>"
                "document.getElementById(e.getAttribute('aria-labelledby'))) && document.querySelectorAll('h1').length===1"), "tables and sections are labelled")
