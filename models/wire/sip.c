@@ -259,7 +259,7 @@ const char *sip_kind(const struct sip_message *m, char *out, size_t size)
 
 static int class_of_header(struct span name)
 {
-	static const char *const random[] = { "Via", "v", "From", "f", "To", "t", "Call-ID", "i", "X-Key-Proof" };
+	static const char *const random[] = { "Via", "v", "From", "f", "To", "t", "Call-ID", "i", "X-Key-Proof", "X-Call" };
 
 	for (size_t i = 0; i < sizeof random / sizeof random[0]; i++)
 		if (span_is_nocase(name, random[i]))
