@@ -52,8 +52,8 @@ static void make(const char *path, long messages, const char *change)
 	sql(db, schema_sql);
 	sql(db, "INSERT INTO run VALUES ('seed', '1'), ('record', 'all')");
 	snprintf(text, sizeof text, "INSERT INTO message WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %ld)"
-	         " SELECT printf('cta%%04d', i / 50 %% 1000) AS src, printf('sc%%02d', i / 50 %% 20) AS dst, 'KIND' || i %% 5 AS kind,"
-	         " i / 50000 * 10 + i %% 50 / 5 + 1 AS nth, i * 1000, i * 1000 + 500, 'accepted', '', '', 'cta', 'esp', 'sip', 400,"
+	         " SELECT printf('cta%%04d', i / 50 %% 1000) AS src, printf('sc%%02d', i / 50 %% 20) AS dst, 'KIND' || (i %% 5) AS kind,"
+	         " i / 50000 * 10 + (i %% 50) / 5 + 1 AS nth, i * 1000, i * 1000 + 500, 'accepted', '', '', 'cta', 'esp', 'sip', 400,"
 	         " lower(hex(zeroblob(32))) FROM n ORDER BY src, dst, kind, nth", messages - 1);
 	sql(db, text);
 	sql(db, "INSERT INTO field WITH RECURSIVE f(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM f WHERE k < 10)"
