@@ -63,11 +63,11 @@ void text_shift(int64_t ns, char *out, size_t size)
 	text_span(ns < 0 ? -ns : ns, out + 1, size - 1);
 }
 
-static bool is_duration(const char *path)
+static bool is_duration(const char *path, const char *value)
 {
-	size_t len = strlen(path);
+	size_t len = strlen(path), digits = strspn(value, "0123456789");
 
-	return len > 3 && strcmp(path + len - 3, "_ns") == 0;
+	return len > 3 && strcmp(path + len - 3, "_ns") == 0 && digits <= 18 && !value[digits];
 }
 
 void text_short(const char *path, const char *value, int64_t start, size_t limit, char out[SHORT_LEN])
@@ -78,7 +78,7 @@ void text_short(const char *path, const char *value, int64_t start, size_t limit
 		snprintf(out, SHORT_LEN, "%s", value ? "(empty)" : "(none)");
 		return;
 	}
-	if (is_duration(path) && value[0] != '-') {
+	if (is_duration(path, value)) {
 		text_span(strtoll(value, NULL, 10), out, SHORT_LEN);
 		return;
 	}
@@ -103,7 +103,7 @@ void text_short(const char *path, const char *value, int64_t start, size_t limit
 
 static void moved_line(struct diff *d, enum moved i, void (*fn)(void *ctx, const char *title, const char *text), void *ctx)
 {
-	char p50[48], p95[48], worst[48], *copy, *text;
+	char p50[48], p95[48], worst[48], name[SHORT_LEN], *copy, *text;
 	struct ranks *by = &d->timing.moved[i].by;
 
 	if (!d->timing.moved[i].moved)
@@ -111,8 +111,9 @@ static void moved_line(struct diff *d, enum moved i, void (*fn)(void *ctx, const
 	text_span(ranks_at(by, 50), p50, sizeof p50);
 	text_span(ranks_at(by, 95), p95, sizeof p95);
 	text_shift(d->timing.moved[i].worst_ns, worst, sizeof worst);
+	text_short("", d->timing.moved[i].worst, 0, SUBJECT_LEN, name);
 	text = text_make("%" PRId64 " of %" PRId64 " moved: p50 %s, p95 %s, worst %s (%s)", d->timing.moved[i].moved, by->count, p50,
-	                 p95, worst, text_clean(d->timing.moved[i].worst, &copy));
+	                 p95, worst, text_clean(name, &copy));
 	fn(ctx, moved_titles[i], text);
 	free(copy);
 	free(text);
@@ -210,7 +211,8 @@ static bool whole(const char *path, char *error)
 	got = file ? fread(h, 1, sizeof h, file) : 0;
 	if (file)
 		fclose(file);
-	if (got < sizeof h || memcmp(h, "SQLite format 3", 16) != 0)
+	/* the number of pages counts only where the two change counters agree */
+	if (got < sizeof h || memcmp(h, "SQLite format 3", 16) != 0 || memcmp(h + 24, h + 92, 4) != 0)
 		return true;
 	page = (uint64_t)h[16] << 8 | h[17];
 	page = page == 1 ? 65536 : page;
@@ -262,6 +264,12 @@ static void levels(struct diff *d)
 		store_note(d, "recorded as flow: fields are not compared");
 }
 
+static void times_kept(struct diff *d, const struct ranks *ranks)
+{
+	if (ranks->failed && !d->error[0])
+		report_error(d->error, "times cannot be kept in a temporary file");
+}
+
 static void compare(struct diff *d)
 {
 	levels(d);
@@ -274,8 +282,10 @@ static void compare(struct diff *d)
 	if (!d->error[0])
 		store_fold(d);
 	for (int i = 0; i < MOVED_COUNT; i++)
-		if (d->timing.moved[i].by.failed && !d->error[0])
-			report_error(d->error, "times cannot be kept in a temporary file");
+		times_kept(d, &d->timing.moved[i].by);
+	for (int i = 0; i < SPAN_COUNT; i++)
+		for (int side = 0; side < SIDES; side++)
+			times_kept(d, &d->timing.span[i].of[side]);
 }
 
 static void print(struct diff *d, FILE *out)

@@ -215,7 +215,8 @@ static void result_line(struct markdown *m)
 	if (m->d->identical) {
 		say(m, "**identical**: the same bytes\n");
 	} else if (!store_different(m->d)) {
-		say(m, "**same**: what differs is random or a digest\n");
+		say(m, "**same**%s: what differs is random or a digest\n",
+		    m->d->fields_compared ? "" : ", in what both have recorded");
 	} else {
 		summary = diff_summary(m->d);
 		say(m, "**different**: %s\n", summary);

@@ -4,7 +4,7 @@
  * (src, dst, kind) the messages that remain are partners in the order of their numbers.
  *
  * Memory is bounded per conversation: one of more than CONVERSATION_MAX messages or with more than ALIGN_EDITS_MAX edits is
- * paired by number within each kind, and a note says so.
+ * paired by number within each kind, and a note says so. So is one whose kinds are no clean text.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -154,7 +154,8 @@ static bool load_direction(struct pairs *p, int side, int direction)
 		if (s->count == 0 || (symbol & 1) != (uint32_t)direction ||
 		    strcmp(names_text(&p->kinds_seen, symbol / 2), kind) != 0)
 			symbol = names_id(&p->kinds_seen, kind) * 2 + (uint32_t)direction;
-		fits = p->kinds_seen.count < KINDS_MAX;
+		/* names are clean: a kind that is not cannot be looked up by its name */
+		fits = p->kinds_seen.count < KINDS_MAX && strcmp(names_text(&p->kinds_seen, symbol / 2), kind) == 0;
 		m = sequence_add(s);
 		*m = (struct sighted){ .nth = sqlite3_column_int64(rows, 1), .sent_ns = sqlite3_column_int64(rows, 2), .symbol = symbol };
 	}
@@ -470,8 +471,9 @@ void diff_pairs(struct diff *d)
 	if (pairs_open(&p))
 		each_conversation(&p);
 	if (p.by_number && !d->error[0]) {
-		note = text_make("%" PRId64 " conversations with more than %u messages or %d differences: paired by number within each"
-		                 " kind, not by the longest common subsequence", p.by_number, CONVERSATION_MAX, ALIGN_EDITS_MAX);
+		note = text_make("conversations with more than %u messages, %u kinds or %d differences, or kinds that are no text: %" PRId64
+		                 "; paired by number within each kind, not by the longest common subsequence", CONVERSATION_MAX, KINDS_MAX,
+		                 ALIGN_EDITS_MAX, p.by_number);
 		store_note(d, note);
 		free(note);
 	}

@@ -406,7 +406,8 @@ static void result_line(struct text *t)
 	if (t->d->identical) {
 		fputs("identical: the same bytes\n", t->out);
 	} else if (!store_different(t->d)) {
-		fputs("same: what differs is random or a digest\n", t->out);
+		fprintf(t->out, "same%s: what differs is random or a digest\n",
+		        t->d->fields_compared ? "" : ", in what both have recorded");
 	} else {
 		summary = diff_summary(t->d);
 		title(t, "different");

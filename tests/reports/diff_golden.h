@@ -196,20 +196,27 @@
 	{ "hostile bytes",
 	  "UPDATE field SET value = CAST(x'1b5b324a0a3c22270920ff' AS TEXT) WHERE kind = 'QUERY' AND path = 'CSeq';"
 	  "INSERT INTO message SELECT CAST(x'9b1b' AS TEXT), '>', ' #0', 1, 5, 6, fate, why, '> #9', actor, cover, proto, size, sha256 FROM message WHERE kind = 'BYE';"
+	  "INSERT INTO message SELECT src, dst, CAST(x'410a1b' AS TEXT), 1, 7, 8, fate, why, '', actor, cover, proto, size, sha256 FROM message WHERE kind = 'BYE';"
+	  "INSERT INTO field VALUES ('sc1', 'kdc', 'QUERY', 1, 'x_ns', 1, '12x', 'fact');"
 	  "UPDATE message SET why = hex(zeroblob(5000)) WHERE kind = 'REPLY';",
 	  1,
-	  "different: 1 message missing, added or moved, 2 fields\n"
+	  "different: 2 messages missing, added or moved, 3 fields\n"
+	  "note: conversations with more than 262144 messages, 4096 kinds or 1024 differences, or kinds that are no text: 1; paired by number within each kind, not by the longest common subsequence\n"
 	  "first divergence: 0.000000 s  \\x9b\\x1b>>  #0 #1, only in B\n"
-	  "messages missing, added, moved: 1\n"
+	  "messages missing, added, moved: 2\n"
 	  "  \\x9b\\x1b <> >: missing 0, added 1, moved 0\n"
 	  "    +    0.000000 s  \\x9b\\x1b>>  #0 #1\n"
-	  "fields: 2\n"
-	  "       1.001000 s  sc1>kdc QUERY #1 (1 follows)  CSeq: 1 -> \\x1b[2J\\n<\"'\\t \\xff\n"
+	  "  alice <> sc1: missing 0, added 1, moved 0\n"
+	  "    +    0.000000 s  alice>sc1 A\\n\\x1b #1\n"
+	  "fields: 3\n"
+	  "       1.001000 s  sc1>kdc QUERY #1 (1 follows)\n"
+	  "        CSeq: 1 -> \\x1b[2J\\n<\"'\\t \\xff\n"
+	  "        x_ns: (none) -> 12x\n"
 	  "  1 more, following from those told; --all shows them\n" },
 	{ "another level",
 	  "UPDATE run SET value = 'flow' WHERE name = 'record';"
 	  "DELETE FROM field;",
 	  0,
-	  "same: what differs is random or a digest\n"
+	  "same, in what both have recorded: what differs is random or a digest\n"
 	  "run record: all -> flow\n"
 	  "note: recorded as flow: fields are not compared\n" },
