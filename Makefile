@@ -160,8 +160,20 @@ layers:
 	sh tests/layers.sh
 
 # Scenarios as end-to-end tests, each attack with its switch on and off.
+# A release build keeps the results in $(B)/runs, for the golden flows.
 scenario-tests: $(B)/tollgate
-	$(B)/tollgate test
+	@rm -rf $(B)/runs
+	$(B)/tollgate test $(if $(filter release,$(VARIANT)),--keep $(B)/runs)
+
+# The flow of each scenario as text, tests/golden: checked, and written anew when a change of it is meant.
+golden-check: scenario-tests
+	bash tests/golden.sh check $(B)/tollgate $(B)/runs
+golden: scenario-tests
+	bash tests/golden.sh update $(B)/tollgate $(B)/runs
+
+# TAP, JUnit, SARIF and JSON of `tollgate test`, against their published schemas.
+outputs: $(B)/tollgate
+	bash tests/outputs.sh $(B)/tollgate
 
 # tshark and openssl read what scenarios put on the wire.
 strangers: $(B)/tollgate
@@ -195,7 +207,8 @@ check:
 	sh tests/crypto/pkcs11_tool.sh $(B)/tollgate-pkcs11.so
 	sh tests/token.sh $(B)/tollgate
 	$(MAKE) -j2 unit
-	$(MAKE) scenario-tests
+	$(MAKE) golden-check
+	$(MAKE) outputs
 	$(MAKE) strangers
 	$(MAKE) page-test
 	$(MAKE) package-test
@@ -211,4 +224,4 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all demo install uninstall deb package-test page-test campaign-test readme-test unit bench fuzz fuzz-run layers layers-built scenario-tests strangers same check clean
+.PHONY: all demo install uninstall deb package-test page-test campaign-test readme-test unit bench fuzz fuzz-run layers layers-built scenario-tests golden golden-check outputs strangers same check clean
