@@ -18,12 +18,12 @@
 #include "sim/sim.h"
 
 #define ROWS_MAX 4000       /* messages or steps that are looked at for folding */
-#define MESSAGE_LINES 160
-#define COUNT_LINES 90
-#define PATH_LINES 60
+#define MESSAGE_LINES 120
+#define COUNT_LINES 150
+#define PATH_LINES 45
 #define PATH_STEPS 30       /* of one path, after folding */
-#define REFUSAL_LINES 30
-#define VERDICT_LINES 40
+#define REFUSAL_LINES 40
+#define VERDICT_LINES 25
 #define PERIOD_MAX 16       /* lines that are folded when they repeat together */
 
 struct flow {
@@ -38,6 +38,34 @@ static void print_clean(FILE *out, const char *text)
 	for (const char *s = text_clean(text, &copy); *s; s++)
 		fputc(*s == '\n' || *s == '\t' ? ' ' : *s, out);
 	free(copy);
+}
+
+/* Rows "count, text, text ..." as lines; the rest as a sum. */
+static void print_rows(struct flow *f, const char *title, const char *sql, size_t room, const char *what)
+{
+	sqlite3_stmt *rows = result_query(&f->db, sql);
+	int64_t rest = 0, kinds = 0;
+	size_t lines = 0;
+
+	fprintf(f->out, "%s\n", title);
+	while (rows && result_next(&f->db, rows)) {
+		if (lines++ >= room) {
+			rest += sqlite3_column_int64(rows, 0);
+			kinds++;
+			continue;
+		}
+		fprintf(f->out, "  %7" PRId64, (int64_t)sqlite3_column_int64(rows, 0));
+		for (int i = 1; i < sqlite3_column_count(rows); i++) {
+			fputs(*result_text(rows, i) ? "  " : "", f->out);
+			print_clean(f->out, result_text(rows, i));
+		}
+		fputc('\n', f->out);
+	}
+	if (kinds)
+		fprintf(f->out, "  %7" PRId64 "  of %" PRId64 " further %s\n", rest, kinds, what);
+	if (!lines)
+		fputs("  none\n", f->out);
+	result_end(rows);
 }
 
 /* ---- folding ---- */
@@ -130,36 +158,20 @@ static uint32_t message_line(struct names *names, sqlite3_stmt *row)
 /* Model names instead of nodes; addresses that are nobody's are one kind. */
 #define MODEL_OF(node) "coalesce((SELECT iif(model = '', 'node', model) FROM node WHERE name = " node "), 'nobody')"
 
+/* All messages in counts: by elements of both ends, kind, cover and fate; without the ends where that would be too long. */
+#define COUNTS_SQL(ends) \
+	"SELECT sum(n), " ends " AS ends, kind, cover, fate || iif(why = '', '', ' by ' || why) FROM (SELECT src, dst, kind, cover, fate, why," \
+	" count(*) AS n FROM message WHERE proto <> 'rtp' GROUP BY src, dst, kind, cover, fate, why) GROUP BY 2, 3, 4, 5 ORDER BY 2, 3, 4, 5"
+
 static void print_counts(struct flow *f)
 {
-	sqlite3_stmt *rows = result_query(&f->db, "SELECT " MODEL_OF("src") " AS s, " MODEL_OF("dst") " AS d, kind, cover, fate, why, sum(n)"
-	                                          " FROM (SELECT src, dst, kind, cover, fate, why, count(*) AS n FROM message WHERE proto <> 'rtp'"
-	                                          " GROUP BY 1, 2, 3, 4, 5, 6) GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6");
-	int64_t rest = 0, kinds = 0;
-	size_t lines = 0;
+	static const char by_ends[] = COUNTS_SQL(MODEL_OF("src") " || ' > ' || " MODEL_OF("dst"));
+	static const char by_kind[] = COUNTS_SQL("''");
+	char *count = text_make("SELECT count(*) FROM (%s)", by_ends);
+	bool few = result_int(&f->db, count, 0) <= COUNT_LINES;
 
-	fputs("messages in all, by kinds of elements\n", f->out);
-	while (rows && result_next(&f->db, rows)) {
-		char *ends;
-
-		if (lines++ >= COUNT_LINES) {
-			rest += sqlite3_column_int64(rows, 6);
-			kinds++;
-			continue;
-		}
-		ends = text_make("%s > %s", result_text(rows, 0), result_text(rows, 1));
-		fprintf(f->out, "  %7" PRId64 "  ", (int64_t)sqlite3_column_int64(rows, 6));
-		print_clean(f->out, ends);
-		for (int i = 2; i < 6; i++) {
-			fputs(i == 5 && !*result_text(rows, i) ? "" : i == 5 ? " by " : "  ", f->out);
-			print_clean(f->out, result_text(rows, i));
-		}
-		fputc('\n', f->out);
-		free(ends);
-	}
-	if (kinds)
-		fprintf(f->out, "  %7" PRId64 "  of %" PRId64 " further kinds\n", rest, kinds);
-	result_end(rows);
+	free(count);
+	print_rows(f, few ? "messages in all, by kinds of elements" : "messages in all", few ? by_ends : by_kind, COUNT_LINES, "kinds");
 }
 
 static void print_messages(struct flow *f)
@@ -357,34 +369,6 @@ static void print_paths(struct flow *f)
 }
 
 /* ---- refusals and verdicts ---- */
-
-/* Rows "count, text, text ..." as lines; the rest as a sum. */
-static void print_rows(struct flow *f, const char *title, const char *sql, size_t room, const char *what)
-{
-	sqlite3_stmt *rows = result_query(&f->db, sql);
-	int64_t rest = 0, kinds = 0;
-	size_t lines = 0;
-
-	fprintf(f->out, "%s\n", title);
-	while (rows && result_next(&f->db, rows)) {
-		if (lines++ >= room) {
-			rest += sqlite3_column_int64(rows, 0);
-			kinds++;
-			continue;
-		}
-		fprintf(f->out, "  %7" PRId64, (int64_t)sqlite3_column_int64(rows, 0));
-		for (int i = 1; i < sqlite3_column_count(rows); i++) {
-			fputs(*result_text(rows, i) ? "  " : "", f->out);
-			print_clean(f->out, result_text(rows, i));
-		}
-		fputc('\n', f->out);
-	}
-	if (kinds)
-		fprintf(f->out, "  %7" PRId64 "  of %" PRId64 " further %s\n", rest, kinds, what);
-	if (!lines)
-		fputs("  none\n", f->out);
-	result_end(rows);
-}
 
 static void print_refusals(struct flow *f)
 {
