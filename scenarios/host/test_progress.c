@@ -3,6 +3,7 @@
  * It goes to the error output, and only when that is a terminal, so that no file ever holds it.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "reports/text.h"
 #include "scenarios/host/test_internal.h"
 
@@ -23,6 +24,7 @@ void progress_show(struct test *test, size_t started)
 	const struct job *job;
 	char name[512], line[1024], *copy;
 	const char *clean;
+	size_t len;
 
 	if (!test->o->progress)
 		return;
@@ -32,7 +34,10 @@ void progress_show(struct test *test, size_t started)
 	snprintf(line, sizeof line, "%zu of %zu runs, %zu failed%s%s", test->done, test->jobs.count, test->failed, job ? "; " : "",
 	         job ? name : "");
 	clean = text_clean(line, &copy);
-	fprintf(test->o->err, "\r\033[K%.*s", (int)columns - 1, clean);
+	len = strnlen(clean, columns - 1);
+	while (len && ((unsigned char)clean[len] & 0xc0) == 0x80) /* no half characters */
+		len--;
+	fprintf(test->o->err, "\r\033[K%.*s", (int)len, clean);
 	fflush(test->o->err);
 	free(copy);
 	test->progress_columns = columns;
