@@ -64,7 +64,7 @@ static void write_claims(struct host *host)
 	const struct attack *attack = &host->attack;
 
 	for (size_t i = 0; i < attack->claim_count; i++) {
-		char name[32];
+		char name[sizeof "attack.success." + 20];
 
 		snprintf(name, sizeof name, "attack.success.%zu", i + 1);
 		recorder_run_value(host->recorder, name, attack->claims[i].text);
