@@ -1,7 +1,7 @@
 /*
- * The flow of a run as text; see flow_text.h. For people and for `git diff`, so it is short: repeated lines are folded, media is
- * a sum, and where a list gets long its rest stands there in counts, by kinds of elements instead of their names, so that a
- * change shows there too.
+ * The flow of a run as text; see flow_text.h. For people and for `git diff`, so it is short: repeated lines are
+ * folded, media is a sum, and where a list gets long its rest stands there in counts, by kinds of elements instead of
+ * their names, so that a change shows there too.
  *
  * Memory is bounded by the limits below; everything else is counted by the database.
  */
@@ -122,7 +122,10 @@ static size_t print_folded(FILE *out, const struct names *names, const uint32_t 
 	"SELECT src, dst, kind, cover, fate, why, cause, iif(actor IN ('', src), '', actor) FROM message WHERE proto <> 'rtp'" \
 	" ORDER BY sent_ns, src, dst, kind, nth LIMIT ?"
 
-/* "SRC>DST KIND #NTH" as "after KIND", with who sent it unless that is whom the message goes to; "timer:NAME" as "on NAME". */
+/*
+ * "SRC>DST KIND #NTH" as "after KIND", with who sent it unless that is whom the message goes to; "timer:NAME" as "on
+ * NAME".
+ */
 static char *cause_text(const char *cause, const char *dst)
 {
 	const char *arrow = strchr(cause, '>'), *kind = arrow ? strchr(arrow, ' ') : NULL, *number = strrchr(cause, '#');
@@ -158,7 +161,10 @@ static uint32_t message_line(struct names *names, sqlite3_stmt *row)
 /* Model names instead of nodes; addresses that are nobody's are one kind. */
 #define MODEL_OF(node) "coalesce((SELECT iif(model = '', 'node', model) FROM node WHERE name = " node "), 'nobody')"
 
-/* All messages in counts: by elements of both ends, kind, cover and fate; without the ends where that would be too long. */
+/*
+ * All messages in counts: by elements of both ends, kind, cover and fate; without the ends where that would be too
+ * long.
+ */
 #define COUNTS_SQL(ends) \
 	"SELECT sum(n), " ends " AS ends, kind, cover, fate || iif(why = '', '', ' by ' || why) FROM (SELECT src, dst, kind, cover, fate, why," \
 	" count(*) AS n FROM message WHERE proto <> 'rtp' GROUP BY src, dst, kind, cover, fate, why) GROUP BY 2, 3, 4, 5 ORDER BY 2, 3, 4, 5"

@@ -1,6 +1,6 @@
 /*
- * Text that came from anywhere, written into a structured file. It is made clean first (text.h), so that what a reader gets is
- * what the terminal shows: bytes that are no text stand there as \xHH.
+ * Text that came from anywhere, written into a structured file. It is made clean first (text.h), so that what a
+ * reader gets is what the terminal shows: bytes that are no text stand there as \xHH.
  */
 #ifndef TOLLGATE_REPORTS_MARKUP_H
 #define TOLLGATE_REPORTS_MARKUP_H

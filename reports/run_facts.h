@@ -1,6 +1,6 @@
 /*
- * What a result database says of its run as a whole: title, claims that failed, what came of the attack, and the steps that led
- * there. `tollgate test` writes its outputs from these.
+ * What a result database says of its run as a whole: title, claims that failed, what came of the attack, and the
+ * steps that led there. `tollgate test` writes its outputs from these.
  */
 #ifndef TOLLGATE_REPORTS_RUN_FACTS_H
 #define TOLLGATE_REPORTS_RUN_FACTS_H
@@ -49,8 +49,9 @@ struct run_facts { /* texts are owned; "" where the database says nothing */
 };
 
 /*
- * Reads them. steps: also the steps that concern the attack, for which messages must be recorded (level flow): what attackers
- * sent, what answered it, what was refused, claims that failed. False: error says why, and nothing is to be freed.
+ * Reads them. steps: also the steps that concern the attack, for which messages must be recorded (level flow): what
+ * attackers sent, what answered it, what was refused, claims that failed. False: error says why, and nothing is to be
+ * freed.
  */
 bool run_facts_read(const char *path, bool steps, struct run_facts *facts, char *error);
 /* Harmless on a zeroed struct. */

@@ -1,11 +1,11 @@
 /*
- * What came of an attack: whether the branch of outcome { stopped, succeeded } that the switches ask for holds and, when the
- * attack was to be stopped and that does not hold, whether its success does.
+ * What came of an attack: whether the branch of outcome { stopped, succeeded } that the switches ask for holds and,
+ * when the attack was to be stopped and that does not hold, whether its success does.
  *
- * The second question is put on the side: the body of the branch `succeeded` runs once more as a probe (tasks.c). Its claims are
- * no verdicts and change no count; they only tell an attack that went through from one that something else stopped. A probe runs
- * after the other branch has failed, so later than it was written for: where one of its claims does not hold for that reason, the
- * attack counts as not gone through, and how many of its claims hold is said.
+ * The second question is put on the side: the body of the branch `succeeded` runs once more as a probe (tasks.c). Its
+ * claims are no verdicts and change no count; they only tell an attack that went through from one that something else
+ * stopped. A probe runs after the other branch has failed, so later than it was written for: where one of its claims
+ * does not hold for that reason, the attack counts as not gone through, and how many of its claims hold is said.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -85,8 +85,6 @@ void attack_finish(struct host *host)
 		        attack->probe_held + attack->probe_failed);
 	if (!host->recorder)
 		return;
-	recorder_run_value(host->recorder, "attack", host->header.attack);
-	recorder_run_value(host->recorder, "attack.expected", on ? "succeeded" : "stopped");
 	recorder_run_value(host->recorder, "attack.outcome", outcome_word(attack, on));
 	if (attack->begun)
 		recorder_run_value(host->recorder, "attack.place", attack->place);

@@ -604,7 +604,7 @@ static int outcome_end(lua_State *L, int status, lua_KContext ctx)
 	return 0;
 }
 
-/* What runs beside if the branch `stopped` fails: the branch `succeeded`, in a task of its own. Made before, where Lua may raise. */
+/* Runs when the branch `stopped` fails: the branch `succeeded`, in a task of its own. Made before, where Lua may raise. */
 static struct task *side_new(lua_State *L, int fn)
 {
 	struct task *side = task_new(L, fn);

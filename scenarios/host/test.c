@@ -1,5 +1,6 @@
 /*
- * `tollgate test`: every scenario, every claim, and what came of the attacks. test_internal.h says which file does what.
+ * `tollgate test`: every scenario, every claim, and what came of the attacks. test_internal.h says which file does
+ * what.
  */
 #include <string.h>
 #include <stdlib.h>
@@ -56,7 +57,8 @@ static enum host_code run_all(struct test *test)
 	struct jobs *jobs = &test->jobs;
 	enum host_code code;
 
-	jobs->results = mmap(NULL, (jobs->count + 1) * sizeof *jobs->results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	jobs->results = mmap(NULL, (jobs->count + 1) * sizeof *jobs->results, PROT_READ | PROT_WRITE,
+	                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (jobs->results == MAP_FAILED) {
 		jobs->results = NULL;
 		return HOST_DEFECT;
@@ -65,6 +67,8 @@ static enum host_code run_all(struct test *test)
 	if (test->o->tap)
 		tap_begin(test);
 	code = jobs_run(test);
+	if (code != HOST_HELD && test->o->tap)
+		fputs("Bail out! ended before all runs had\n", test->o->out);
 	if (code != HOST_HELD)
 		return code;
 	code = worst_code(jobs);

@@ -1,9 +1,10 @@
 /*
- * `tollgate test`: the table of attacks below the runs, with each attack's switch on and off, and what the attacks are in words.
+ * `tollgate test`: the table of attacks below the runs, with each attack's switch on and off, and what the attacks
+ * are in words.
  *
- * Four outcomes: an attack is stopped or succeeds as expected, succeeds where it was to be stopped, or is stopped where it was to
- * succeed or by something else than the check that is claimed to stop it. attack.c tells the last two apart. A fifth word stands
- * where there is no outcome, because the run failed before it came to the attack.
+ * Four outcomes: an attack is stopped or succeeds as expected, succeeds where it was to be stopped, or is stopped
+ * where it was to succeed or by something else than the check that is claimed to stop it. attack.c tells the last two
+ * apart. A fifth word stands where there is no outcome, because the run failed before it came to the attack.
  */
 #include <string.h>
 #include "scenarios/host/test_internal.h"

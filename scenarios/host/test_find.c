@@ -1,5 +1,6 @@
 /*
- * `tollgate test`: which files are scenarios. In the order of paths, so that nothing depends on the order of a folder.
+ * `tollgate test`: which files are scenarios. In the order of paths, so that nothing depends on the order of a
+ * folder.
  */
 #include <dirent.h>
 #include <errno.h>

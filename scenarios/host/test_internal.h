@@ -1,6 +1,7 @@
 /*
- * What the files of `tollgate test` know of each other: test_find.c finds scenarios, test_jobs.c makes runs of them and drives
- * their processes, test_outputs.c and its writers (TAP, JUnit, SARIF, JSON) say what came of it, test.c puts it together.
+ * What the files of `tollgate test` know of each other: test_find.c finds scenarios, test_jobs.c makes runs of them
+ * and drives their processes, test_outputs.c and its writers (TAP, JUnit, SARIF, JSON) say what came of it, test.c
+ * puts it together.
  */
 #ifndef TOLLGATE_SCENARIOS_HOST_TEST_INTERNAL_H
 #define TOLLGATE_SCENARIOS_HOST_TEST_INTERNAL_H
@@ -43,6 +44,7 @@ struct test {
 	char temp[64];                  /* folder of results that are not kept; "" before there is one */
 	size_t width;                   /* of names in the table */
 	size_t done, failed;            /* runs that have ended so far */
+	size_t told;                    /* runs whose lines are printed */
 	unsigned progress_columns;      /* of the line that shows; 0: none does */
 };
 

@@ -1,8 +1,10 @@
 /*
- * `tollgate test`: the runs of the scenarios, each in a child process of its own, so that one that crashes is one failure.
+ * `tollgate test`: the runs of the scenarios, each in a child process of its own, so that one that crashes is one
+ * failure.
  *
- * An attack scenario runs once as it is and once for each value of each switch it turns off. Children run beside each other;
- * what they print goes to temporary files and is told in the order of paths, so that nothing told depends on the machine.
+ * An attack scenario runs once as it is and once for each value of each switch it turns off. Children run beside each
+ * other; what they print goes to temporary files and is told in the order of paths, so that nothing told depends on
+ * the machine.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +13,21 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "reports/text.h"
 #include "scenarios/host/test_internal.h"
 
 #define OUTPUTS_MAX 200 /* open temporary files */
+
+/* A name of a file may hold anything; this one is printed. */
+static char *clean_name(const char *path)
+{
+	char *name = host_script_name(path), *copy;
+
+	if (text_clean(name, &copy) == name)
+		return name;
+	free(name);
+	return copy;
+}
 
 static struct job *job_add(struct jobs *jobs, const char *path, const char *variant, const char *value, uint64_t seed)
 {
@@ -26,7 +40,7 @@ static struct job *job_add(struct jobs *jobs, const char *path, const char *vari
 	job = &jobs->list[jobs->count++];
 	memset(job, 0, sizeof *job);
 	job->path = path;
-	job->name = host_script_name(path);
+	job->name = clean_name(path);
 	if (*variant)
 		snprintf(job->variant, sizeof job->variant, "switch.%.80s", variant);
 	job->value = sim_strdup(value);
@@ -241,7 +255,7 @@ enum host_code jobs_run(struct test *test)
 			fprintf(o->err, "interrupted\n");
 			return HOST_BAD;
 		}
-		for (; told < started && jobs->list[told].done; told++)
+		for (; told < started && jobs->list[told].done; test->told = ++told)
 			test_tell(test, told);
 		if (started < jobs->count && running < most && started - told < OUTPUTS_MAX) {
 			if (!start_next(test, &started, &running))

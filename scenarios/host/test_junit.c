@@ -1,6 +1,7 @@
 /*
- * `tollgate test --junit`: the XML that JUnit's reports have made common, as Jenkins publishes a schema of it (tests/schemas). A
- * scenario is a test suite, a run a test case, a claim that failed a failure; a run without a result is an error.
+ * `tollgate test --junit`: the XML that JUnit's reports have made common, as Jenkins publishes a schema of it
+ * (tests/schemas). A scenario is a test suite, a run a test case, a claim that failed a failure; a run without a
+ * result is an error.
  *
  * time is virtual time in seconds. There is neither timestamp nor host: nothing of them is a result.
  */
@@ -44,7 +45,8 @@ static void put_failure(FILE *out, const struct failed_claim *c, const char *com
 static void put_rest(FILE *out, const struct run_facts *facts)
 {
 	if (facts->failed > (int64_t)facts->claim_count)
-		fprintf(out, "      <failure type=\"claim\" message=\"and %lld more\"/>\n", (long long)(facts->failed - (int64_t)facts->claim_count));
+		fprintf(out, "      <failure type=\"claim\" message=\"and %lld more\"/>\n",
+		        (long long)(facts->failed - (int64_t)facts->claim_count));
 }
 
 static void put_error(FILE *out, const struct job *job, enum host_code code, const char *command)

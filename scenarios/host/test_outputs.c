@@ -1,8 +1,8 @@
 /*
  * `tollgate test`: what is printed while runs end and after all have, and the files for other programs.
  *
- * The files are opened before the first run, so that a wrong path is told at once, and appear when all is known, whole or not at
- * all. No wall clock is in anything here: same scenarios, seeds and program, same bytes.
+ * The files are opened before the first run, so that a wrong path is told at once, and appear when all is known,
+ * whole or not at all. No wall clock is in anything here: same scenarios, seeds and program, same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,8 @@ static void print_run(const struct test *test, size_t i)
 	char buf[TIME_TEXT_LEN], name[512];
 
 	job_name(job, name, sizeof name);
-	fprintf(test->o->out, "%-6s  %-*s  seed %llu", result_word(result->code), (int)test->width, name, (unsigned long long)job->seed);
+	fprintf(test->o->out, "%-6s  %-*s  seed %llu", result_word(result->code), (int)test->width, name,
+	        (unsigned long long)job->seed);
 	if (result->code == HOST_HELD || result->code == HOST_FAILED)
 		fprintf(test->o->out, "  %u of %u claims hold  %s", result->held, result->held + result->failed,
 		        clock_text(result->end_ns, buf));

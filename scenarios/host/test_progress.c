@@ -1,6 +1,6 @@
 /*
- * `tollgate test`: one line on the terminal that says how far it is, drawn over itself and gone before anything else is printed.
- * It goes to the error output, and only when that is a terminal, so that no file ever holds it.
+ * `tollgate test`: one line on the terminal that says how far it is, drawn over itself and gone before anything else
+ * is printed. It goes to the error output, and only when that is a terminal, so that no file ever holds it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 /* The first run that is still going on. */
 static const struct job *running_job(const struct test *test, size_t started)
 {
-	for (size_t i = 0; i < started; i++)
+	for (size_t i = test->told; i < started; i++)
 		if (!test->jobs.list[i].done)
 			return &test->jobs.list[i];
 	return NULL;

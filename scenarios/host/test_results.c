@@ -1,6 +1,7 @@
 /*
- * `tollgate test`: the result databases of its runs, which all that it shows is read from: in the folder that --keep names, called
- * after scenario, variant and seed, or in a temporary one, where each goes away as soon as it has been read.
+ * `tollgate test`: the result databases of its runs, which all that it shows is read from: in the folder that --keep
+ * names, called after scenario, variant and seed, or in a temporary one, where each goes away as soon as it has been
+ * read.
  *
  * A run is recorded when an output wants it or when it has an attack; media never.
  */
@@ -160,6 +161,8 @@ void results_read(struct test *test, size_t i)
 
 	if (code >= HOST_BAD && wants_files(test->o))
 		job->said = job->unreadable ? sim_strdup(job->unreadable) : read_said(job->output);
+	if (job->database && code >= HOST_BAD)
+		unlink(job->database); /* an older run's, which would pass for this one's */
 	if (!job->database || code >= HOST_BAD)
 		return;
 	job->has_facts = run_facts_read(job->database, steps, &job->facts, error);

@@ -1,9 +1,9 @@
 /*
- * `tollgate test --sarif`: SARIF 2.1.0 (OASIS), a result for each attack that did not end as expected, and for nothing else. Runs
- * that came to no end of their attack are notifications, so that silence never passes for safety.
+ * `tollgate test --sarif`: SARIF 2.1.0 (OASIS), a result for each attack that did not end as expected, and for
+ * nothing else. Runs that came to no end of their attack are notifications, so that silence never passes for safety.
  *
- * A rule is an attack; its id stays. A result lies at the outcome { } of the scenario, its code flow has the steps of the run:
- * what attackers sent, what answered, what was refused, the claim that failed.
+ * A rule is an attack; its id stays. A result lies at the outcome { } of the scenario, its code flow has the steps of
+ * the run: what attackers sent, what answered, what was refused, the claim that failed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -142,8 +142,8 @@ static void put_step(FILE *out, const struct job *job, const struct run_step *st
 	static const char *const kinds[] = { [STEP_MESSAGE] = "message", [STEP_REFUSAL] = "refusal", [STEP_VERDICT] = "verdict" };
 	char buf[TIME_TEXT_LEN], *text = text_make("%s  %s", clock_text(step->at_ns, buf), step->text);
 
-	fprintf(out, "\n            { \"executionOrder\": %zu, \"kinds\": [\"%s\"], \"importance\": \"%s\",\n              \"location\": { ",
-	        nth, kinds[step->kind], step->kind == STEP_VERDICT ? "essential" : "important");
+	fprintf(out, "\n            { \"executionOrder\": %zu, \"kinds\": [\"%s\"], \"importance\": \"%s\",\n"
+	        "              \"location\": { ", nth, kinds[step->kind], step->kind == STEP_VERDICT ? "essential" : "important");
 	put_physical(out, *step->place ? step->place : place_of_job(job));
 	fputs(",\n                \"message\": { \"text\": ", out);
 	put_json(out, text);
@@ -237,8 +237,8 @@ void sarif_write(const struct test *test, FILE *out)
 		fputs(i ? "," : "", out);
 		put_rule(out, rules.list[i]);
 	}
-	fputs("\n        ] } },\n      \"originalUriBaseIds\": { \"%SRCROOT%\": { \"description\": { \"text\": \"the folder that scenarios lies in\" } } },\n",
-	      out);
+	fputs("\n        ] } },\n      \"originalUriBaseIds\": { \"%SRCROOT%\": "
+	      "{ \"description\": { \"text\": \"the folder that scenarios lies in\" } } },\n", out);
 	fprintf(out, "      \"invocations\": [ { \"executionSuccessful\": %s, \"toolExecutionNotifications\": [",
 	        all_ended(&test->jobs) ? "true" : "false");
 	put_notifications(out, test);

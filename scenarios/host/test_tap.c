@@ -1,6 +1,6 @@
 /*
- * `tollgate test --tap`: the Test Anything Protocol, version 14, on the output, a line a run. Under a run that failed stands a
- * YAML block; its texts are JSON strings, which YAML 1.2 reads as they are.
+ * `tollgate test --tap`: the Test Anything Protocol, version 14, on the output, a line a run. Under a run that failed
+ * stands a YAML block; its texts are JSON strings, which YAML 1.2 reads as they are.
  */
 #include <stdlib.h>
 #include "reports/markup.h"

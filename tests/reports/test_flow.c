@@ -1,6 +1,6 @@
 /*
- * The flow of a run as text, to the letter, for small databases that this test has the recorder write; folding and limits; and
- * the escaping of markup.
+ * The flow of a run as text, to the letter, for small databases that this test has the recorder write; folding and
+ * limits; and the escaping of markup.
  */
 #include "reports/flow_text.h"
 #include "reports/markup.h"

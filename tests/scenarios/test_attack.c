@@ -1,6 +1,6 @@
 /*
- * What comes of an attack: outcome { } with its probe, what the result database says of it, and the outputs of `tollgate test`
- * that are made from there.
+ * What comes of an attack: outcome { } with its probe, what the result database says of it, and the outputs of
+ * `tollgate test` that are made from there.
  */
 #include "reports/result_db.h"
 #include "reports/run_facts.h"
