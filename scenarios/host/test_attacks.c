@@ -202,7 +202,7 @@ static void print_sum(const struct test *test, FILE *out, const char *before)
 
 void attacks_print(const struct test *test, FILE *out, const char *before)
 {
-	static const char on[] = "every switch on", off[] = "switched off", what[] = "switch";
+	static const char on[] = "defence on", off[] = "defence off", what[] = "switch";
 	struct table table = {
 		.out = out, .before = before, .switch_width = sizeof what - 1, .on_width = sizeof on - 1, .off_width = sizeof off - 1,
 	};

@@ -252,7 +252,7 @@ START_TEST(tap)
 		"TAP version 14\n1..2\nnot ok 1 - scenarios/t.lua seed 1\n  ---\n  result: \"FAILED\"\n  attack: \"SUCCEEDED UNEXPECTEDLY\"\n"
 		"  failed:\n    - claim: \"s # 1\"\n      found: \"the condition is false\"\n      place: \"scenarios/t.lua:4\"\n      at: \"0.000 s\"\n"
 		"  repeat: \"tollgate run @ --seed 1\"\n  ...\nok 2 - scenarios/t.lua switch.sc.replay_cache=off seed 1\n"
-		"# attack  switch               every switch on         switched off           scenario\n"
+		"# attack  switch               defence on              defence off            scenario\n"
 		"# T1      sc.replay_cache=off  SUCCEEDED UNEXPECTEDLY  succeeded as expected  scenarios/t.lua\n"
 		"# attacks: 0 stopped as expected, 1 succeeded as expected, 1 SUCCEEDED UNEXPECTEDLY, 0 STOPPED UNEXPECTEDLY OR BY ANOTHER CHECK\n"
 		"# 1 passed, 1 failed\n");

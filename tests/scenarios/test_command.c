@@ -89,8 +89,8 @@ START_TEST(test_command)
 		"FAILED  scenarios/t.lua switch.sc.replay_cache=off  seed 1  0 of 1 claims hold  1.000 s\n"
 		"FAILED 1.000 s  scenarios/t.lua:5: it stands\n  found: the condition is false\n"
 		"  repeat: tollgate run @ switch.sc.replay_cache=off --seed 1\n"
-		"attack  switch               every switch on  switched off  scenario\n"
-		"T1      sc.replay_cache=off  NOT TRIED        NOT TRIED     scenarios/t.lua\n"
+		"attack  switch               defence on  defence off  scenario\n"
+		"T1      sc.replay_cache=off  NOT TRIED   NOT TRIED    scenarios/t.lua\n"
 		"attacks: 0 stopped as expected, 0 succeeded as expected, 0 SUCCEEDED UNEXPECTEDLY, "
 		"0 STOPPED UNEXPECTEDLY OR BY ANOTHER CHECK, 2 NOT TRIED\n2 passed, 1 failed\n");
 	free(out);
