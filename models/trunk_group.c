@@ -395,12 +395,19 @@ static void refuse(const struct trunk_group *g, const char *check, const struct 
 	trace_refuse(g->config.node, check, g->config.peer_ip, tag, isup_kind(message->type));
 }
 
+/* Circuits of one reset. */
+static unsigned chunk_size(const struct trunk_group *g, unsigned chunk)
+{
+	unsigned count = g->config.circuits - chunk * CHUNK;
+
+	return count > CHUNK ? CHUNK : count;
+}
+
 static void send_group_reset(struct trunk_group *g, unsigned chunk)
 {
 	struct circuit *first = &g->circuits[chunk * CHUNK];
-	unsigned count = g->config.circuits - chunk * CHUNK;
+	unsigned count = chunk_size(g, chunk);
 
-	count = count > CHUNK ? CHUNK : count;
 	if (count == 1) /* a group reset has two circuits at least (Q.763 section 3.43) */
 		send(first, &(struct isup){ .type = ISUP_RSC });
 	else
@@ -432,10 +439,9 @@ static void chunk_done(struct trunk_group *g, unsigned chunk)
 /* The acknowledgement of our own reset. */
 static void take_gra(struct trunk_group *g, const struct isup *message, uint64_t tag)
 {
-	unsigned first = message->cic - 1u, chunk = first / CHUNK, count = g->config.circuits - chunk * CHUNK;
+	unsigned first = message->cic - 1u, chunk = first / CHUNK;
 
-	count = count > CHUNK ? CHUNK : count;
-	if (first % CHUNK || message->range + 1u != count || !g->pending[chunk]) {
+	if (first % CHUNK || message->range + 1u != chunk_size(g, chunk) || !g->pending[chunk]) {
 		refuse(g, "isup.unexpected", message, tag);
 		return;
 	}
@@ -456,12 +462,22 @@ static void take_grs(struct trunk_group *g, const struct isup *message, uint64_t
 	isup_link_send(g->link, &(struct isup){ .type = ISUP_GRA, .cic = message->cic, .range = message->range });
 }
 
+/*
+ * A circuit that is reset with others waits for GRA: RLC says nothing about the rest of its group, which would be
+ * blocked for good, and a later repetition of GRS would take the call that the circuit had by then.
+ */
+static bool reset_by_rsc(const struct circuit *c)
+{
+	return c->machine.state != CIRCUIT_RESETTING || c->own_reset ||
+	       chunk_size(c->group, (c->number - 1) / CHUNK) == 1;
+}
+
 static void take_circuit_message(struct circuit *c, const struct isup *message, uint64_t tag)
 {
 	struct trunk_group *g = c->group;
 	enum circuit_event event;
 
-	if (!event_of(c, message, &event) || !expects(c, event)) {
+	if (!event_of(c, message, &event) || !expects(c, event) || (event == EV_RLC && !reset_by_rsc(c))) {
 		refuse(g, "isup.unexpected", message, tag);
 		return;
 	}

@@ -594,6 +594,26 @@ START_TEST(an_unacknowledged_reset_is_repeated)
 }
 END_TEST
 
+/* RLC is no answer to GRS: the others of the group would be blocked for good. */
+START_TEST(a_release_complete_acknowledges_no_group_reset)
+{
+	struct peer peer;
+
+	peer_make(&peer, true);
+	say_tali(&peer, TALI_ALLOW, (struct span){ 0 });
+	run_for(&peer.bench, 100 * NS_PER_MS);
+	ck_assert_uint_eq(taken(&peer, ISUP_GRS), 1);
+	say(&peer, (struct isup){ .type = ISUP_RLC, .cic = 2 });
+	run_for(&peer.bench, 100 * NS_PER_MS);
+	ck_assert_uint_eq(refused(&peer.bench, "isup.unexpected"), 1);
+	ck_assert_uint_eq(trunk_group_counters(peer.bench.a.group).blocked, CIRCUITS);
+	say(&peer, (struct isup){ .type = ISUP_GRA, .cic = 1, .range = CIRCUITS - 1 });
+	run_for(&peer.bench, 100 * NS_PER_MS);
+	ck_assert_uint_eq(trunk_group_counters(peer.bench.a.group).idle, CIRCUITS);
+	peer_free(&peer);
+}
+END_TEST
+
 START_TEST(a_release_is_repeated_and_then_becomes_a_reset)
 {
 	struct peer peer;
@@ -955,6 +975,7 @@ int main(void)
 	tcase_add_test(circuits, after_any_storm_all_circuits_are_idle);
 	tcase_add_test(circuits, causes_and_statuses_are_mapped);
 	tcase_add_test(hostile, an_unacknowledged_reset_is_repeated);
+	tcase_add_test(hostile, a_release_complete_acknowledges_no_group_reset);
 	tcase_add_test(hostile, a_release_is_repeated_and_then_becomes_a_reset);
 	tcase_add_test(hostile, the_peer_resets_one_circuit);
 	tcase_add_loop_test(hostile, a_bad_message_is_refused_by_its_check, 0,
