@@ -377,8 +377,8 @@ static void decline(const struct exchange *x, unsigned circuit, const char *chec
 static void on_seized(void *ctx, unsigned circuit, const struct isup *iam)
 {
 	struct exchange *x = ctx;
-	struct phone *phone = phone_of(x, iam->called.digits);
-	char number[SUBSCRIBER_NUMBER_LEN];
+	char called[ISUP_DIGITS_MAX + 1], number[SUBSCRIBER_NUMBER_LEN];
+	struct phone *phone = isup_dialled(&iam->called, called) ? phone_of(x, called) : NULL;
 	struct pstn_call *call;
 
 	if (!phone) {

@@ -468,6 +468,8 @@ static void talk(struct node *node, struct machine *machine, void *ctx)
 		return;
 	}
 	s->answered++;
+	if (call->controller_leg) /* for the call record */
+		sip_leg_inform(call->controller_leg, HEADER_EVENT ": " EVENT_ANSWERED "\r\n");
 	if (s->config.owner.answered)
 		s->config.owner.answered(s->config.ctx, call);
 }

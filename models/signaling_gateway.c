@@ -20,9 +20,10 @@
  * Only servers may have an association by ticket: "sc.not_us", "sg.check_service". Refusals of an INVITE, each with
  * its response: "sg.check_controller" 403, "sg.unknown_number" 404 (not one of the PSTN's), "sg.media_offer" 488,
  * "sg.spi_in_use" 488, "sg.no_circuit" 503, "subkey.unwrap" 488; under the association with a CTA: "sg.unknown_call"
- * 403. Of answers: "sg.trunk_answer", "sg.verify_proof", "sg.media_answer". Of an IAM: "sg.unknown_number" (cause 1).
- * Of a question: "sg.check_asker", "sg.unknown_question", "sg.no_call". Of the PSTN: those of models/trunk_group.h
- * and models/isup_link.h.
+ * 403. Of answers: "sg.trunk_answer", "sg.verify_proof", "sg.media_answer". Of an IAM: "sg.unknown_number" (cause 1);
+ * of the caller that it names: "sg.caller_number" (one of ours; the call goes on without it). Of a question:
+ * "sg.check_asker", "sg.unknown_question", "sg.no_call". Of the PSTN: those of models/trunk_group.h and
+ * models/isup_link.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -710,6 +711,32 @@ static void name_call(struct call *call)
 	         ip_text(call->sg->gateway.ip, ip));
 }
 
+static bool called_digits(const struct isup_number *number, char out[SUBSCRIBER_NUMBER_LEN])
+{
+	char digits[ISUP_DIGITS_MAX + 1];
+
+	return isup_dialled(number, digits) && number_digits(digits, out);
+}
+
+/*
+ * What the called CTA is told of the caller: a number that the PSTN has verified and whose owner does not mind, else
+ * "0". One of our own CTAs does not call from the PSTN: who says so wants to be taken for it.
+ */
+static void read_caller(const struct signaling *sg, const struct isup_number *calling, char out[SUBSCRIBER_NUMBER_LEN])
+{
+	bool verified = calling->screening == ISUP_USER_PASSED || calling->screening == ISUP_NETWORK_PROVIDED;
+	bool told = calling->present && !calling->flag && calling->presentation == ISUP_ALLOWED && verified &&
+	            called_digits(calling, out);
+	const char *principal = told ? directory_number(directory_of(sg), out) : NULL;
+
+	if (principal && strncmp(principal, "sg/", 3) != 0) {
+		trace_refuse(sg->gateway.node, "sg.caller_number", 0, 0, out);
+		told = false;
+	}
+	if (!told)
+		snprintf(out, SUBSCRIBER_NUMBER_LEN, "0");
+}
+
 static void on_seized(void *ctx, unsigned circuit, const struct isup *iam)
 {
 	struct signaling *sg = ctx;
@@ -717,7 +744,7 @@ static void on_seized(void *ctx, unsigned circuit, const struct isup *iam)
 	struct call *call;
 	char callee[SUBSCRIBER_NUMBER_LEN];
 
-	principal = number_digits(iam->called.digits, callee) ? directory_number(directory_of(sg), callee) : NULL;
+	principal = called_digits(&iam->called, callee) ? directory_number(directory_of(sg), callee) : NULL;
 	if (!principal || strncmp(principal, "sc/", 3) != 0) {
 		sg->refused++;
 		trace_refuse(sg->gateway.node, "sg.unknown_number", 0, 0, iam->called.digits);
@@ -728,9 +755,7 @@ static void on_seized(void *ctx, unsigned circuit, const struct isup *iam)
 	call->circuit = circuit;
 	call->controller_ip = directory_service_ip(directory_of(sg), principal);
 	snprintf(call->callee, sizeof call->callee, "%s", callee);
-	if (!iam->calling.present || iam->calling.presentation != ISUP_ALLOWED ||
-	    !number_digits(iam->calling.digits, call->caller))
-		snprintf(call->caller, sizeof call->caller, "0");
+	read_caller(sg, &iam->calling, call->caller);
 	name_call(call);
 	make_key(call);
 	trunk_group_set_call(sg->trunks, circuit, call);

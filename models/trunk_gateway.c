@@ -5,15 +5,16 @@
  * A signaling gateway reserves a circuit with a call's sub-key and connects it when the call is answered
  * (models/gateway_control.h). From then on each 20 ms of voice from the CTA go out on the circuit
  * (models/trunk_bearer.h) and back, from one law of G.711 to the other where the CTA speaks A-law; between the two
- * clocks is a short buffer a way. The signaling gateway is the master of circuits: a new reservation of one takes the
- * place of an old one, which a restarted signaling gateway has forgotten.
+ * clocks is a short buffer a way. The signaling gateway is the master of its circuits: a new reservation of one takes
+ * the place of an old one, which a restarted signaling gateway has forgotten.
  *
  * The sub-key dies when the voice's keys have been made from it, those when the call ends. A restart loses calls,
  * associations and tickets.
  *
  * Only servers may have an association by ticket: "sc.not_us", "tg.check_service". Refusals of an INVITE, each with
  * its response: "tg.check_gateway" 403 (not from a signaling gateway), "tg.circuit" 404 (none of ours),
- * "tg.media_offer" 488, "subkey.unwrap" 488. Of an INFO: "tg.connect" (no place that voice could go to).
+ * "tg.held" 403 (another signaling gateway has the circuit), "tg.media_offer" 488, "subkey.unwrap" 488. Of an INFO:
+ * "tg.connect" (no place that voice could go to).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -390,6 +391,8 @@ static struct verdict judge(const struct trunk *t, struct offer *o)
 		return REFUSE("tg.check_gateway", 403);
 	if (!circuit_read(o->invite, &o->circuit, &o->callee) || o->circuit > t->circuits)
 		return REFUSE("tg.circuit", 404);
+	if (t->by_circuit[o->circuit - 1] && t->by_circuit[o->circuit - 1]->gateway_ip != o->from->src)
+		return REFUSE("tg.held", 403);
 	if (!gateway_call_id(o->invite, o->id) || !sdp_parse(o->invite->body, &o->media) ||
 	    !law_known(o->media.payload_type) || !o->media.spi)
 		return REFUSE("tg.media_offer", 488);

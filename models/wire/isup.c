@@ -362,6 +362,17 @@ const char *isup_kind(enum isup_type type)
 	return layout ? layout->name : NULL;
 }
 
+bool isup_dialled(const struct isup_number *number, char out[ISUP_DIGITS_MAX + 1])
+{
+	size_t count = strspn(number->digits, "0123456789");
+
+	if (!number->present || !count || strcmp(number->digits + count, number->digits[count] == 'f' ? "f" : "") != 0)
+		return false;
+	memcpy(out, number->digits, count);
+	out[count] = '\0';
+	return true;
+}
+
 static void describe_call(const struct isup *m, wire_field *field, void *ctx)
 {
 	if (m->called.present)

@@ -100,6 +100,12 @@ struct isup {
 	uint8_t suspend;
 };
 
+/*
+ * The number as it is dialled: decimal digits; "end of dialling" behind them says nothing more. False: other codes in
+ * it, which are no part of a subscriber's number.
+ */
+bool isup_dialled(const struct isup_number *number, char out[ISUP_DIGITS_MAX + 1]);
+
 bool isup_parse(const uint8_t *bytes, size_t len, struct isup *out);
 /* Returns the length; 0: no room, or a value that its field cannot hold. */
 size_t isup_write(const struct isup *message, uint8_t *out, size_t size);

@@ -50,6 +50,7 @@ struct leg_news { /* what a leg has told */
 	struct sdp media;
 	sim_ns hung_up_ns;   /* by the server; < 0: not */
 	char reason[64];
+	char event[32];      /* of the last INFO */
 };
 
 struct end { /* a controller, another server, a caller */
@@ -193,9 +194,16 @@ static inline bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_m
 	return false;
 }
 
+static inline void on_informed(struct sip_leg *leg, const struct sip_message *info)
+{
+	struct leg_news *news = sip_leg_owner(leg);
+
+	span_copy(sip_header(info, HEADER_EVENT), news->event, sizeof news->event);
+}
+
 static const struct sip_owner sip_owner = {
 	.invited = on_invited, .progress = on_progress, .answered = on_answered, .rejected = on_rejected,
-	.hung_up = on_hung_up, .ended = on_ended,
+	.hung_up = on_hung_up, .ended = on_ended, .informed = on_informed,
 };
 
 static inline struct leg_news *invite(struct end *end, const char *call_id, const char *number, const char *headers,

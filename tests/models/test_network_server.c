@@ -58,6 +58,7 @@ static struct leg_news *call_stands(struct rig *rig, struct leg_news **controlle
 	caller = caller_invites(rig, "call-1;d", "call-1");
 	run_for(rig, 10 * NS_PER_MS);
 	ck_assert_uint_eq(caller->answered, 1);
+	ck_assert_str_eq((*controller)->event, EVENT_ANSWERED); /* the caller's word is not the only one */
 	ck_assert_uint_eq(caller->ringing, 0); /* a machine does not ring */
 	ck_assert_uint_eq(caller->media.port, (*controller)->media.port);
 	ck_assert_int_eq(ask(rig, "answered"), 1);

@@ -34,6 +34,8 @@ struct bench {
 	/* the PSTN's call */
 	unsigned pstn_circuit, pstn_cause, pstn_alerted, pstn_answered, pstn_released;
 	char called[32], calling[32];
+	const char *from;        /* the number that a phone of the PSTN says; NULL: NUMBER */
+	char told[32];           /* who calls, as the controller hears it */
 	char mark;               /* its address is the call at the PSTN */
 };
 
@@ -75,6 +77,7 @@ static void answer_with_key(struct leg_news *news, const struct sip_message *inv
 		end->rig->direct = ipsec_add(end->rig->cta.ipsec, &request);
 		sm_key_id(end->sm, key, end->rig->key_id);
 		bench_of(end->rig)->offered = offer;
+		span_copy(sip_user(invite->from), bench_of(end->rig)->told, sizeof bench_of(end->rig)->told);
 	}
 	sm_destroy_key(end->sm, key);
 	if (conduct != NO_PLACE)
@@ -192,7 +195,7 @@ static void pstn_dials(struct bench *b, const char *number)
 
 	b->pstn_circuit = trunk_group_hold(b->pstn, &b->mark, &cause);
 	ck_assert_uint_ne(b->pstn_circuit, 0);
-	trunk_group_call(b->pstn, b->pstn_circuit, number, "2125550001");
+	trunk_group_call(b->pstn, b->pstn_circuit, number, b->from ? b->from : NUMBER);
 }
 
 static void pstn_releases(struct bench *b, unsigned cause)
@@ -640,6 +643,32 @@ START_TEST(a_call_from_the_pstn_is_given_up_or_declined)
 }
 END_TEST
 
+/* A number of ours that comes from outside is somebody's who wants to be taken for its owner. */
+START_TEST(a_forged_callers_number_is_not_told)
+{
+	static const struct { const char *says, *told; unsigned refused; } callers[] = {
+		{ NUMBER, NUMBER, 0 }, { "3035550123", "3035550123", 0 }, { "3035550123f", "3035550123", 0 }, { "", "0", 0 },
+		{ "2155550101", "0", 1 }, { "303b550123", "0", 0 },
+	};
+
+	for (unsigned i = 0; i < sizeof callers / sizeof *callers; i++) {
+		struct bench b;
+
+		bench_make(&b);
+		b.from = callers[i].says;
+		pstn_dials(&b, i % 2 ? "2155550101f" : "2155550101");
+		run_for(&b.rig, 50 * NS_PER_MS);
+		ck_assert_ptr_nonnull(b.at_cta);
+		ck_assert_str_eq(b.told, callers[i].told);
+		ck_assert_uint_eq(refused(&b.rig, "sg.caller_number"), callers[i].refused);
+		pstn_releases(&b, ISUP_CAUSE_NORMAL);
+		run_for(&b.rig, NS_PER_S);
+		nothing_left(&b);
+		bench_free(&b);
+	}
+}
+END_TEST
+
 static const struct {
 	enum conduct conduct;
 	int status;
@@ -794,6 +823,7 @@ int main(void)
 	tcase_add_loop_test(hostile, a_bad_offer_is_refused_by_its_check, 0, sizeof bad_offers / sizeof *bad_offers);
 	tcase_add_test(hostile, only_controllers_offer_calls);
 	tcase_add_test(hostile, a_cta_has_only_its_own_call);
+	tcase_add_test(hostile, a_forged_callers_number_is_not_told);
 	tcase_add_test(hostile, a_trunk_gateway_that_fails_costs_the_call_only);
 	tcase_add_loop_test(hostile, a_controllers_answer_is_judged, 0, sizeof controllers / sizeof *controllers);
 	suite_add_tcase(suite, calls);

@@ -336,6 +336,31 @@ START_TEST(a_circuit_reserved_anew_ends_the_old_call)
 }
 END_TEST
 
+/* Each signaling gateway has its own circuits; one cannot take another's call off its circuit. */
+START_TEST(a_circuit_of_another_gateway_is_refused)
+{
+	struct bench b;
+	struct leg_news *old, *news;
+	struct end other;
+
+	bench_make(&b, false);
+	end_make(&b.rig, &other, "sg2", SG_IP + 1, "sg/sg2");
+	ck_assert(secure(&other));
+	old = reserve(&b, &b.sg, "call-1;t", &(struct order){ 0 });
+	run_for(&b.rig, 10 * NS_PER_MS);
+	news = reserve(&b, &other, "call-2;t", &(struct order){ .call = "call-2" });
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(news->status, 403);
+	ck_assert_uint_eq(refused(&b.rig, "tg.held"), 1);
+	ck_assert_int_lt(old->hung_up_ns, 0);
+	sip_leg_end(old->leg, "");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	nothing_left(&b);
+	end_free(&other);
+	bench_free(&b);
+}
+END_TEST
+
 static void reset_answered(struct sip_leg *leg, const struct sip_message *response)
 {
 	((struct leg_news *)sip_leg_owner(leg))->answered += response->body.len == 0;
@@ -496,6 +521,7 @@ int main(void)
 	tcase_add_test(calls, parameters_must_make_sense);
 	tcase_add_loop_test(hostile, a_bad_order_is_refused_by_its_check, 0, sizeof bad_orders / sizeof *bad_orders);
 	tcase_add_test(hostile, only_signaling_gateways_give_orders);
+	tcase_add_test(hostile, a_circuit_of_another_gateway_is_refused);
 	tcase_add_test(hostile, a_place_for_voice_that_is_none_is_refused);
 	tcase_add_test(hostile, without_backend_ipsec_the_address_is_believed);
 	suite_add_tcase(suite, calls);

@@ -428,6 +428,25 @@ START_TEST(tali_survives_mutations)
 }
 END_TEST
 
+START_TEST(dialled_digits)
+{
+	static const struct { const char *digits, *dialled; } numbers[] = {
+		{ "2155550101", "2155550101" }, { "2155550101f", "2155550101" }, { "215b5550101", NULL },
+		{ "21f5", NULL }, { "215ff", NULL }, { "f", NULL }, { "c", NULL }, { "", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		struct isup_number number = { .present = true };
+		char out[ISUP_DIGITS_MAX + 1] = "";
+
+		snprintf(number.digits, sizeof number.digits, "%s", numbers[i].digits);
+		ck_assert_int_eq(isup_dialled(&number, out), numbers[i].dialled != NULL);
+		ck_assert_str_eq(out, numbers[i].dialled ? numbers[i].dialled : "");
+	}
+	ck_assert(!isup_dialled(&(struct isup_number){ .digits = "1" }, (char[ISUP_DIGITS_MAX + 1]){ 0 }));
+}
+END_TEST
+
 START_TEST(describes)
 {
 	uint8_t bytes[FIXTURE_MAX];
@@ -461,6 +480,7 @@ int main(void)
 	tcase_add_test(t, no_frames);
 	tcase_add_loop_test(t, isup_survives_mutations, 0, 4);
 	tcase_add_test(t, tali_survives_mutations);
+	tcase_add_test(t, dialled_digits);
 	tcase_add_test(t, describes);
 	return run_suite("SS7", t);
 }
