@@ -69,7 +69,8 @@ struct call *call_control_find(const struct call_control *control, const char *i
 const char *call_id(const struct call *call);
 const char *call_caller(const struct call *call);
 const char *call_callee(const struct call *call);
-bool call_is_source(const struct call *call);  /* we are its source controller */
+/* We are its source controller; of a call from the PSTN the only one there is, and in the source's place. */
+bool call_is_source(const struct call *call);
 bool call_is_up(const struct call *call);
 key_handle call_subkey(const struct call *call); /* 0: not held here */
 /* The sub-key leaves for another place (a cookie): this controller holds it no longer. */

@@ -30,6 +30,7 @@ struct call {
 	bool far_cta;                     /* the far leg is, or will be, with a CTA of this segment */
 	char far_name[2 * PHONE_ID_LEN + 1]; /* that such a CTA's ticket must have */
 	bool near_cta;                    /* a CTA of this segment calls: we are its source controller */
+	bool near_gateway;                /* the PSTN calls: there is no other controller */
 	bool far_server;                  /* a network server or the POTS signaling gateway, not a controller */
 	bool far_gateway;                 /* the latter: its voice is at a trunk gateway */
 	bool waiting;                     /* for the far end to be reachable */

@@ -92,7 +92,8 @@ static struct verdict judge_server(struct call *call, const struct invitation *i
 		principal = a->peer;
 	if (!principal || (strncmp(principal, "sc/", 3) != 0 && strncmp(principal, "sg/", 3) != 0))
 		return REFUSE("sc.check_controller", 403);
-	if (!call_place_good(call->control, &in->media, in->from->src, strncmp(principal, "sg/", 3) == 0))
+	call->near_gateway = strncmp(principal, "sg/", 3) == 0;
+	if (!call_place_good(call->control, &in->media, in->from->src, call->near_gateway))
 		return REFUSE("sc.media_offer", 488);
 	if (a)
 		call_take_key(call, call_key_unwrap_any(a, in->media.key));

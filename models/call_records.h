@@ -6,7 +6,9 @@
  * began under. The account is the caller's number; of a CTA whose ticket is restricted [0134] "restricted", whoever
  * its customer will be, and the record names its MAC as the caller. A destination controller sends none. Of a call
  * from the PSTN no customer of ours is the payer, so nobody here sends one; of a call into the PSTN the source
- * controller does.
+ * controller does. The PSTN's caller pays the PSTN, which has him on record; what its network owes ours for ending the
+ * call here goes by the sum of such seconds and not by the call, and the signaling gateway counts those
+ * (from_pstn_answered, from_pstn_s). Nothing of it goes to the billing host: its accounts are customers'.
  *
  * Which calls. Every call that was authorised, that is, that the controller let go on towards its callee, has exactly
  * one record, answered or not (acct_session_s 0: never answered; a second begun is a second). A call that was refused

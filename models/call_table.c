@@ -192,7 +192,7 @@ const char *call_callee(const struct call *call)
 
 bool call_is_source(const struct call *call)
 {
-	return call->near_cta;
+	return call->near_cta || call->near_gateway;
 }
 
 bool call_is_up(const struct call *call)

@@ -6,7 +6,8 @@
  * "kept": the controller keeps the sub-key itself. "cookie": it seals the sub-key under an escrow key of its own,
  * parks the sealed form at the other controller of the call, which cannot read it, and destroys its handle; a request
  * fetches the cookie back. The key that seals is derived for that call alone, so that a cookie of another call does
- * not open (attack S4). A call within one segment has no other controller; its key is kept.
+ * not open (attack S4). A call within one segment has no other controller, nor has one from the PSTN [0095], whose
+ * sub-key the POTS signaling gateway made and the called CTA's controller passed on: their keys are kept.
  *
  * On the wire: RADIUS inside ESP. Parking: Accounting-Request (start) with session id and cookie; fetching:
  * Access-Request with the session id. A request: Access-Request of a "lea/..." with Calling-Station-Id = number (and a

@@ -59,7 +59,8 @@ struct signaling { /* the element */
 	struct rng ids;
 	struct call *calls;        /* those that are ending too */
 	unsigned active, keys;
-	uint64_t to_pstn, from_pstn, answered, refused;
+	uint64_t to_pstn, from_pstn, from_pstn_answered, answered, refused;
+	sim_ns from_pstn_ns;       /* talked in those that are over */
 };
 
 struct call {
@@ -79,7 +80,7 @@ struct call {
 	struct association *direct;  /* with the CTA */
 	uint32_t spi;
 	struct sdp cta, trunk;       /* where each takes its voice */
-	sim_ns began_ns;
+	sim_ns began_ns, answered_ns; /* answered < 0: not yet */
 	unsigned cause;              /* that the PSTN is told */
 	int status;                  /* that the CTA or its controller is told */
 	const char *reason;
@@ -166,11 +167,20 @@ static bool ending(const struct call *call)
 	return call->machine.state >= CALL_ENDING;
 }
 
+/* What another network owes for a call that it sent: see models/call_records.h. */
+static sim_ns owed_ns(const struct call *call)
+{
+	bool counts = !call->to_pstn && call->answered_ns >= 0 && !ending(call);
+
+	return counts ? node_of(call)->sim->now_ns - call->answered_ns : 0;
+}
+
 /* cause: what the PSTN is told; status: what the CTA or its controller is told. */
 static void end_with(struct call *call, enum call_event event, unsigned cause, int status, const char *reason)
 {
 	if (ending(call))
 		return;
+	call->sg->from_pstn_ns += owed_ns(call);
 	call->cause = cause;
 	call->status = status;
 	call->reason = reason;
@@ -186,6 +196,7 @@ static struct call *call_new(struct signaling *sg, bool to_pstn)
 	call->sg = sg;
 	call->to_pstn = to_pstn;
 	call->began_ns = sg->gateway.node->sim->now_ns;
+	call->answered_ns = -1;
 	call->reason = "";
 	machine_start(&call->machine, &gateway_call_machine, CALL_RESERVING);
 	call->next = sg->calls;
@@ -231,6 +242,7 @@ static void call_free(struct call *call)
 	while (*at != call)
 		at = &(*at)->next;
 	*at = call->next;
+	sg->from_pstn_ns += owed_ns(call);
 	if (!ending(call))
 		sg->active--;
 	sim_cancel(sg->gateway.node->sim, &call->timer);
@@ -489,7 +501,9 @@ static void connect_voice(struct call *call)
 	char line[GATEWAY_LINE_LEN];
 
 	guard(call, 0);
+	call->answered_ns = node_of(call)->sim->now_ns;
 	call->sg->answered++;
+	call->sg->from_pstn_answered += !call->to_pstn;
 	connect_line(line, &call->cta);
 	if (call->trunk_leg)
 		sip_leg_inform(call->trunk_leg, line);
@@ -1234,9 +1248,14 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 {
 	const struct signaling *sg = node->state;
 	struct trunk_counters trunks = trunk_group_counters(sg->trunks);
+	sim_ns owed = sg->from_pstn_ns;
+
+	for (const struct call *call = sg->calls; call; call = call->next)
+		owed += owed_ns(call);
 	const struct { const char *name; uint64_t value; } numbers[] = {
 		{ "calls", sg->active }, { "call_keys", sg->keys }, { "to_pstn", sg->to_pstn },
-		{ "from_pstn", sg->from_pstn },
+		{ "from_pstn", sg->from_pstn }, { "from_pstn_answered", sg->from_pstn_answered },
+		{ "from_pstn_s", (uint64_t)(owed / NS_PER_S) },
 		{ "answered", sg->answered }, { "refused", sg->refused },
 		{ "associations", ipsec_count(sg->gateway.ipsec) },
 		{ "exchanges", sg->gateway.exchanges }, { "circuits_idle", trunks.idle },
@@ -1263,6 +1282,8 @@ static const struct attribute attributes[] = {
 	{ "call_keys", VALUE_INT, "sub-keys of calls it holds" },
 	{ "to_pstn", VALUE_INT, "calls of CTAs that went out on a circuit, so far" },
 	{ "from_pstn", VALUE_INT, "calls that came in on a circuit for a number of a controller, so far" },
+	{ "from_pstn_answered", VALUE_INT, "of those: answered" },
+	{ "from_pstn_s", VALUE_INT, "seconds talked in them, so far: what the PSTN's network owes ours for" },
 	{ "answered", VALUE_INT, "calls answered, so far" },
 	{ "refused", VALUE_INT, "INVITEs and IAMs refused, so far" },
 	{ "associations", VALUE_INT, "security associations with servers and CTAs" },
