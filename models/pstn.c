@@ -7,7 +7,7 @@
  * caller; a call for a number that is no phone here is released with cause 1, one for a phone that is not idle with
  * cause 17. Whoever hangs up first, caller or called, the call is released at once with cause 16 (no suspension,
  * Q.764 section 2.4: our choice); the other phone is idle then. A phone that talks sends a tone whose pitch follows
- * from its number.
+ * from its number; a key that is pressed sounds in its place (models/dtmf_tone.h), and keys of the other end are heard.
  *
  * A restart loses all calls; the reset of all circuits tells the gateway.
  *
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "models/dtmf_tone.h"
 #include "models/gateway_control.h"
 #include "models/model.h"
 #include "models/subscriber.h"
@@ -24,6 +25,7 @@
 #include "models/trunk_group.h"
 
 #define PHONES_MAX 256
+#define KEYS_HEARD_MAX 63
 #define PITCH_LOWEST_HZ 200
 #define PITCH_RANGE_HZ 600
 #define SAMPLE_RATE_HZ 8000
@@ -61,6 +63,10 @@ struct pstn_call {
 	struct trunk_bearer *bearer;
 	struct trunk_bearer_counters counted; /* of the bearer that has stopped */
 	uint64_t heard;            /* packets with anything but silence in them */
+	struct dtmf_tone_sender tones;
+	struct dtmf_tone_receiver ear;
+	char keys[KEYS_HEARD_MAX + 1]; /* that the other end pressed; more are not kept */
+	unsigned key_count;
 	uint16_t phase;
 	unsigned cause;
 	const char *reason;
@@ -183,6 +189,8 @@ static void fill(void *ctx, uint8_t octets[RTP_PAYLOAD_LEN])
 {
 	struct pstn_call *call = ctx;
 
+	if (dtmf_tone_fill(&call->tones, octets))
+		return;
 	for (unsigned i = 0; i < RTP_PAYLOAD_LEN; i++) {
 		octets[i] = g711_ulaw((int16_t)(wave(call->phase) / 4));
 		call->phase = (uint16_t)(call->phase + call->phone->pitch_step);
@@ -192,11 +200,14 @@ static void fill(void *ctx, uint8_t octets[RTP_PAYLOAD_LEN])
 static void hear(void *ctx, const uint8_t octets[RTP_PAYLOAD_LEN])
 {
 	struct pstn_call *call = ctx;
+	char key = dtmf_tone_hear(&call->ear, octets);
 	bool sound = false;
 
 	for (unsigned i = 0; i < RTP_PAYLOAD_LEN; i++)
 		sound |= (octets[i] | 0x80) != TRUNK_SILENCE;
 	call->heard += sound;
+	if (key && call->key_count < KEYS_HEARD_MAX)
+		call->keys[call->key_count++] = key;
 	sim_changed(sim_of(call), call);
 }
 
@@ -521,6 +532,20 @@ static const char *state_of(const struct pstn_call *call)
 	return call->answered_ns >= 0 ? "over" : "failed";
 }
 
+static void verb_call_press(struct object *object, const struct args *args, struct verb_result *result)
+{
+	struct pstn_call *call = (struct pstn_call *)object;
+	const char *keys = args_text(args, "keys", "");
+
+	if (call->over || call->answered_ns < 0)
+		snprintf(result->error, sizeof result->error, "nobody would hear it: the call is %s", state_of(call));
+	else if (!dtmf_tone_press(&call->tones, keys))
+		snprintf(result->error, sizeof result->error,
+		         "\"%.40s\" are no keys, or too many at once; write press \"4711#\", up to %d of 0-9 * # A-D", keys,
+		         DTMF_TONE_KEYS_MAX);
+}
+
+
 static bool get_time(const struct pstn_call *call, const char *attribute, struct value *out)
 {
 	sim_ns from_ns = call->dialled_ns, to_ns = -1;
@@ -556,6 +581,8 @@ static bool get_call(struct object *object, const char *attribute, struct value 
 		*out = value_text(call->id);
 	else if (strcmp(attribute, "peer") == 0)
 		*out = value_text(call->number);
+	else if (strcmp(attribute, "digits") == 0)
+		*out = value_text(call->keys);
 	else if (strcmp(attribute, "voice_sent") == 0)
 		*out = value_int((int64_t)count.sent);
 	else if (strcmp(attribute, "voice_received") == 0)
@@ -574,6 +601,7 @@ static const struct attribute call_attributes[] = {
 	{ "cause", VALUE_INT, "of its release (Q.850), 0 before" },
 	{ "id", VALUE_TEXT, "the call's identifier at this end" },
 	{ "peer", VALUE_TEXT, "the other end's number, \"0\" unknown" },
+	{ "digits", VALUE_TEXT, "keys that the other end pressed, so far" },
 	{ "voice_sent", VALUE_INT, "packets of 20 ms sent on the circuit" },
 	{ "voice_received", VALUE_INT, "packets of 20 ms received from the circuit" },
 	{ "voice_heard", VALUE_INT, "of those: with anything but silence in them" },
@@ -582,8 +610,12 @@ static const struct attribute call_attributes[] = {
 	{ "talk_time", VALUE_TIME, "from the answer to the end" },
 	{ NULL, VALUE_NIL, NULL },
 };
+static const struct param press_params[] = {
+	{ .name = "keys", .type = VALUE_TEXT, .required = true, .doc = "one after the other: \"4711#\"" }, { .name = NULL },
+};
 static const struct object_verb call_verbs[] = {
-	{ "hangup", "hangs up", NULL, "", verb_call_hangup }, { NULL, NULL, NULL, NULL, NULL },
+	{ "hangup", "hangs up", NULL, "", verb_call_hangup },
+	{ "press", "presses keys, which sound in the circuit (ITU-T Q.23)", press_params, "", verb_call_press }, { NULL, NULL, NULL, NULL, NULL },
 };
 static const struct object_class call_class = {
 	.name = "phone_call", .doc = "a call as a plain phone of the PSTN sees it", .attributes = call_attributes,

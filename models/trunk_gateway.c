@@ -8,6 +8,9 @@
  * clocks is a short buffer a way. The signaling gateway is the master of its circuits: a new reservation of one takes
  * the place of an old one, which a restarted signaling gateway has forgotten.
  *
+ * Keys that the CTA presses come as telephone events (RFC 2833) and go out on the circuit as tones
+ * (models/dtmf_tone.h), and the other way round; the CTA gets hardly anything of the tones themselves.
+ *
  * The sub-key dies when the voice's keys have been made from it, those when the call ends. A restart loses calls,
  * associations and tickets.
  *
@@ -21,6 +24,7 @@
 #include <string.h>
 #include "crypto/derive.h"
 #include "models/directory.h"
+#include "models/dtmf_tone.h"
 #include "models/gateway_control.h"
 #include "models/media.h"
 #include "models/model.h"
@@ -52,7 +56,7 @@ struct trunk { /* the element */
 	unsigned active, keys;
 	bool ports[RTP_PORTS];
 	unsigned next_port;
-	uint64_t connected, refused, slips;
+	uint64_t connected, refused, slips, keys_out, keys_in; /* keys: to the circuit, to the CTA */
 	struct media_counters heard;           /* of all media that has stopped */
 	struct trunk_bearer_counters carried;  /* of all bearers that have stopped */
 };
@@ -71,6 +75,8 @@ struct connection {
 	struct media *media;
 	struct trunk_bearer *bearer;
 	struct buffer to_circuit, to_cta;
+	struct dtmf_tone_sender tones;
+	struct dtmf_tone_receiver ear;
 	const char *reason;
 	struct event guard;
 };
@@ -144,6 +150,12 @@ static void buffer_put(struct buffer *b, const uint8_t octets[RTP_PAYLOAD_LEN])
 	memcpy(b->octets[(b->first + b->count++) % BUFFER_PACKETS], octets, RTP_PAYLOAD_LEN);
 }
 
+static void buffer_clear(struct buffer *b)
+{
+	b->count = 0;
+	b->playing = false;
+}
+
 static void buffer_take(struct buffer *b, uint8_t *octets)
 {
 	if (b->count >= BUFFER_START)
@@ -198,14 +210,35 @@ static void fill_for_cta(void *ctx, uint8_t *payload)
 static void on_circuit_voice(void *ctx, const uint8_t octets[RTP_PAYLOAD_LEN])
 {
 	struct connection *c = ctx;
+	char key;
 
-	if (c->media) /* before that nobody would hear it */
+	if (!c->media) /* nobody would hear it */
+		return;
+	key = dtmf_tone_hear(&c->ear, octets);
+	if (key && media_send_digits(c->media, (char[]){ key, '\0' })) {
+		c->trunk->keys_in++;
+		buffer_clear(&c->to_cta); /* its beginning waits there */
+	}
+	if (!dtmf_tone_lasts(&c->ear)) /* the CTA has the event instead */
 		buffer_put(&c->to_cta, octets);
 }
 
+/* While a tone is sent no voice is taken: the event was in the place of as many packets of it. */
 static void fill_for_circuit(void *ctx, uint8_t octets[RTP_PAYLOAD_LEN])
 {
-	buffer_take(&((struct connection *)ctx)->to_circuit, octets);
+	struct connection *c = ctx;
+
+	if (!dtmf_tone_fill(&c->tones, octets))
+		buffer_take(&c->to_circuit, octets);
+}
+
+/* A hook flash has no tone; what more is pressed than can wait is lost. */
+static void on_cta_key(void *ctx, char key)
+{
+	struct connection *c = ctx;
+
+	if (dtmf_tone_press(&c->tones, (char[]){ key, '\0' }))
+		c->trunk->keys_out++;
 }
 
 static void on_cta_lost(void *ctx)
@@ -345,7 +378,8 @@ static void connect_voice(struct node *node, struct machine *machine, void *ctx)
 		.local_port = port_of(c), .peer_ip = c->place.ip, .peer_port = c->place.port,
 		.payload_type = c->place.payload_type,
 		.mac = world_on(world_of(node->sim), "rtp.mac"), .source = MEDIA_OWNER, .watched = node,
-		.lost_after_ns = t->lost_after_ns, .lost = on_cta_lost, .played = on_cta_voice, .fill = fill_for_cta,
+		.lost_after_ns = t->lost_after_ns, .lost = on_cta_lost, .played = on_cta_voice, .digit = on_cta_key,
+		.fill = fill_for_cta,
 		.ctx = c,
 	};
 
@@ -672,7 +706,7 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 		{ "rtp_received", heard.received }, { "rtp_lost", heard.lost }, { "rtp_refused", heard.refused },
 		{ "circuit_sent", carried.sent }, { "circuit_received", carried.received },
 		{ "circuit_refused", carried.refused },
-		{ "slips", slips },
+		{ "slips", slips }, { "keys_to_circuit", t->keys_out }, { "keys_to_cta", t->keys_in },
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -697,6 +731,8 @@ static const struct attribute attributes[] = {
 	{ "circuit_sent", VALUE_INT, "packets of 20 ms sent on circuits, so far" },
 	{ "circuit_received", VALUE_INT, "packets of 20 ms received from circuits" },
 	{ "circuit_refused", VALUE_INT, "packets from elsewhere, or malformed, on circuits" },
+	{ "keys_to_circuit", VALUE_INT, "keys that CTAs pressed and circuits got as tones, so far" },
+	{ "keys_to_cta", VALUE_INT, "keys heard on circuits that CTAs got as telephone events, so far" },
 	{ "slips", VALUE_INT, "times that a buffer was full or ran empty" },
 	{ NULL, VALUE_NIL, NULL },
 };

@@ -1,7 +1,7 @@
 --- Calls between CTAs and plain phones of the PSTN through the POTS gateways (patent [0094]-[0095]): either way, ended by caller
 --- or called, busy, unknown, declined, given up, not answered; all circuits busy; the signaling link cut; both gateways and the
 --- exchange restarted in mid-call. Whatever happens: no key is left and all circuits are free again. Calls into the PSTN are on their
---- caller's account; for calls out of it no customer pays.
+--- caller's account; for calls out of it no customer pays. Keys that are pressed arrive at the other end.
 scenario { title = "CTA and PSTN", tags = { "calls", "fig1" }, args = { wan = "10ms", codec = "PCMU" } }
 
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true }
@@ -68,13 +68,21 @@ run(function()
   call:expect { rtp_received = at_least(495), from = tg, rtp_lost = 0, rtp_refused = 0 }
   phone:expect { state = "talking", peer = "2155550101", voice_received = at_least(495), voice_heard = at_least(300) }
   tg:expect { rtp_refused = 0, circuit_refused = 0, slips = at_most(2) }
+
+  -- Keys: telephone events in the CTA's voice, tones in the circuit's, either way.
+  call:press "4711#"
+  phone:press "0815*"
+  wait "3s"
+  phone:expect { "the phone hears the CTA's", digits = "4711#" }
+  call:expect { "and the CTA the phone's", digits = "0815*", rtp_refused = 0 }
+  tg:expect { keys_to_circuit = 5, keys_to_cta = 5, rtp_refused = 0, slips = at_most(6) }
   call:hangup()
   call:expect { state = "over", keys_destroyed = true, within = "1s" }
   phone:expect { state = "over", cause = 16, within = "1s" }
   quiet "2s"
   net.sc1:expect { records = 1 }
   net.bh:expect { records = 1 }
-  claim("alice pays ten seconds", net.bh:calls(alice.number) == 1 and net.bh:seconds(alice.number) >= 10 and net.bh:seconds(alice.number) <= 12,
+  claim("alice pays thirteen seconds", net.bh:calls(alice.number) == 1 and net.bh:seconds(alice.number) >= 13 and net.bh:seconds(alice.number) <= 15,
         net.bh:seconds(alice.number))
 
   -- The phone hangs up.

@@ -5,6 +5,7 @@
 #define SERVER_NAME "tg"
 #define NUMBER "2125550001"
 #include "tests/models/served_rig.h"
+#include "models/dtmf_tone.h"
 #include "models/gateway_control.h"
 #include "models/trunk_bearer.h"
 
@@ -23,6 +24,9 @@ struct voice { /* at one end */
 	unsigned strange;  /* packets of neither silence nor what was expected */
 	uint8_t expects;
 	bool lost;
+	struct dtmf_tone_sender tones;
+	struct dtmf_tone_receiver ear;
+	char keys[64];
 };
 
 struct bench {
@@ -130,6 +134,19 @@ static void cta_plays(void *ctx, const uint8_t *payload, size_t len, uint32_t ti
 	v->strange += payload[len - 1] != silence && payload[len - 1] != v->expects;
 }
 
+static void key_heard(struct voice *v, char key)
+{
+	size_t count = strlen(v->keys);
+
+	ck_assert_uint_lt(count, sizeof v->keys - 1);
+	v->keys[count] = key;
+}
+
+static void cta_hears_key(void *ctx, char key)
+{
+	key_heard(ctx, key);
+}
+
 static void cta_fills(void *ctx, uint8_t *payload)
 {
 	memset(payload, ((struct voice *)ctx)->says, RTP_PAYLOAD_LEN);
@@ -138,7 +155,10 @@ static void cta_fills(void *ctx, uint8_t *payload)
 static void circuit_hears(void *ctx, const uint8_t octets[RTP_PAYLOAD_LEN])
 {
 	struct voice *v = ctx;
+	char key = dtmf_tone_hear(&v->ear, octets);
 
+	if (key)
+		key_heard(v, key);
 	v->packets++;
 	v->heard = octets[0] == TRUNK_SILENCE ? v->heard : octets[0];
 	v->strange += octets[0] != TRUNK_SILENCE && octets[0] != v->expects;
@@ -146,7 +166,10 @@ static void circuit_hears(void *ctx, const uint8_t octets[RTP_PAYLOAD_LEN])
 
 static void circuit_fills(void *ctx, uint8_t octets[RTP_PAYLOAD_LEN])
 {
-	memset(octets, ((struct voice *)ctx)->says, RTP_PAYLOAD_LEN);
+	struct voice *v = ctx;
+
+	if (!dtmf_tone_fill(&v->tones, octets))
+		memset(octets, v->says, RTP_PAYLOAD_LEN);
 }
 
 static void open_voice(struct bench *b, const struct leg_news *news, bool callee)
@@ -156,6 +179,7 @@ static void open_voice(struct bench *b, const struct leg_news *news, bool callee
 		                       .peer_ip = news->media.ip,
 		                       .peer_port = news->media.port, .payload_type = news->media.payload_type,
 		                       .mac = true, .source = MEDIA_OWNER, .fill = cta_fills, .played = cta_plays,
+		                       .digit = cta_hears_key,
 		                       .ctx = &b->cta };
 	struct trunk_bearer_request bearer = { .node = b->exchange, .circuit = CIRCUIT, .local_ip = PSTN_IP,
 		                               .peer_ip = TRUNK_IP, .fill = circuit_fills, .heard = circuit_hears,
@@ -314,6 +338,34 @@ START_TEST(a_place_for_voice_that_is_none_is_refused)
 	run_for(&b.rig, 100 * NS_PER_MS);
 	nothing_left(&b);
 	bench_free(&b);
+}
+END_TEST
+
+/* Telephone events of the CTA are tones on the circuit, and back; a hook flash is none. */
+START_TEST(keys_go_through_both_ways)
+{
+	for (unsigned law = 0; law < 2; law++) {
+		struct order o = { .payload_type = law ? MEDIA_PCMA : MEDIA_PCMU };
+		struct leg_news *news;
+		struct bench b;
+
+		bench_make(&b, false);
+		b.cta.says = law ? 0x55 : 0x21;
+		b.circuit.says = 0x12;
+		news = call_stands(&b, &o, true);
+		ck_assert(media_send_digits(b.rig.media, "47!11#D"));
+		ck_assert(dtmf_tone_press(&b.circuit.tones, "0815*A"));
+		run_for(&b.rig, 2 * NS_PER_S);
+		ck_assert_str_eq(b.circuit.keys, "4711#D");
+		ck_assert_str_eq(b.cta.keys, "0815*A");
+		ck_assert_int_eq(ask(&b.rig, "keys_to_circuit"), 6);
+		ck_assert_int_eq(ask(&b.rig, "keys_to_cta"), 6);
+		nothing_refused(&b.rig);
+		sip_leg_end(news->leg, "over");
+		run_for(&b.rig, 100 * NS_PER_MS);
+		nothing_left(&b);
+		bench_free(&b);
+	}
 }
 END_TEST
 
@@ -513,6 +565,7 @@ int main(void)
 	tcase_set_timeout(calls, 120);
 	tcase_set_timeout(hostile, 120);
 	tcase_add_test(calls, voice_goes_through_both_ways);
+	tcase_add_test(calls, keys_go_through_both_ways);
 	tcase_add_test(calls, a_circuit_reserved_anew_ends_the_old_call);
 	tcase_add_test(calls, a_reset_frees_what_was_reserved);
 	tcase_add_test(calls, lost_voice_of_either_side_ends_the_call);
