@@ -541,8 +541,8 @@ static void verb_call_press(struct object *object, const struct args *args, stru
 		snprintf(result->error, sizeof result->error, "nobody would hear it: the call is %s", state_of(call));
 	else if (!dtmf_tone_press(&call->tones, keys))
 		snprintf(result->error, sizeof result->error,
-		         "\"%.40s\" are no keys, or too many at once; write press \"4711#\", up to %d of 0-9 * # A-D", keys,
-		         DTMF_TONE_KEYS_MAX);
+		         "\"%.40s\" are no keys, or too many at once; write press \"4711#\", up to %d of 0-9 * # A-D",
+		         keys, DTMF_TONE_KEYS_MAX);
 }
 
 
