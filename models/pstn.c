@@ -611,11 +611,13 @@ static const struct attribute call_attributes[] = {
 	{ NULL, VALUE_NIL, NULL },
 };
 static const struct param press_params[] = {
-	{ .name = "keys", .type = VALUE_TEXT, .required = true, .doc = "one after the other: \"4711#\"" }, { .name = NULL },
+	{ .name = "keys", .type = VALUE_TEXT, .required = true, .doc = "one after the other: \"4711#\"" },
+	{ .name = NULL },
 };
 static const struct object_verb call_verbs[] = {
 	{ "hangup", "hangs up", NULL, "", verb_call_hangup },
-	{ "press", "presses keys, which sound in the circuit (ITU-T Q.23)", press_params, "", verb_call_press }, { NULL, NULL, NULL, NULL, NULL },
+	{ "press", "presses keys, which sound in the circuit (ITU-T Q.23)", press_params, "", verb_call_press },
+	{ NULL, NULL, NULL, NULL, NULL },
 };
 static const struct object_class call_class = {
 	.name = "phone_call", .doc = "a call as a plain phone of the PSTN sees it", .attributes = call_attributes,
