@@ -70,7 +70,8 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	struct rtp_header header;
 	size_t at;
 
-	if (from->src != b->request.peer_ip || from->sport != b->socket.port || from->dst != b->request.local_ip) {
+	if (from->src != b->request.peer_ip || from->sport != b->socket.port || from->dst != b->request.local_ip ||
+	    from->in->ip != b->request.local_ip) {
 		refuse(b, "trunk.source", from);
 		return;
 	}

@@ -4,8 +4,8 @@
  * 2 * its number. A circuit emulated over packets is our choice; what is on it is what a time slot of a T1 would
  * carry, in clear, as the PSTN is.
  *
- * What comes from elsewhere than the circuit's other end is refused as "trunk.source", what is no RTP of 160 octets
- * of mu-law as "trunk.malformed". A time slot has no sequence: octets are handed on as they come.
+ * What comes from elsewhere than the circuit's other end, or says so but comes in from another network, is refused as
+ * "trunk.source", what is no RTP of 160 octets of mu-law as "trunk.malformed". A time slot has no sequence: octets are handed on as they come.
  *
  * Observers see messages of protocol "trunk", so that they cannot be taken for voice on the IP network.
  */

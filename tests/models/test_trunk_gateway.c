@@ -413,6 +413,43 @@ START_TEST(a_circuit_of_another_gateway_is_refused)
 }
 END_TEST
 
+/* From the IP telephony network, with the address of the PSTN on it. */
+static void forge_circuit_voice(struct bench *b)
+{
+	struct node *node = b->rig.he.node;
+	struct packet *packet = packet_new(b->rig.sim, RTP_HEADER_LEN + RTP_PAYLOAD_LEN);
+	uint8_t *bytes = packet_append(packet, RTP_HEADER_LEN + RTP_PAYLOAD_LEN);
+	struct udp_socket socket = { 0 };
+
+	memset(bytes, 0x77, RTP_HEADER_LEN + RTP_PAYLOAD_LEN);
+	rtp_write(bytes, &(struct rtp_header){ .payload_type = MEDIA_PCMU });
+	ck_assert(udp_bind(node, &socket, TRUNK_PORT_FIRST + 2 * CIRCUIT, NULL, NULL));
+	ip_route_add(node, 0x0acb0000u, 24, NS_IP, NULL);
+	udp_send(&socket, PSTN_IP, TRUNK_IP, TRUNK_PORT_FIRST + 2 * CIRCUIT, packet);
+	udp_unbind(&socket);
+}
+
+START_TEST(a_circuits_voice_comes_from_its_network_only)
+{
+	struct bench b;
+	struct leg_news *news;
+
+	bench_make(&b, false);
+	b.circuit.says = 0x12;
+	b.cta.expects = 0x12;
+	news = call_stands(&b, &(struct order){ 0 }, true);
+	forge_circuit_voice(&b);
+	run_for(&b.rig, 200 * NS_PER_MS);
+	ck_assert_uint_eq(refused(&b.rig, "trunk.source"), 1);
+	ck_assert_int_eq(ask(&b.rig, "circuit_refused"), 1);
+	ck_assert_uint_eq(b.cta.strange, 0);
+	sip_leg_end(news->leg, "");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	nothing_left(&b);
+	bench_free(&b);
+}
+END_TEST
+
 static void reset_answered(struct sip_leg *leg, const struct sip_message *response)
 {
 	((struct leg_news *)sip_leg_owner(leg))->answered += response->body.len == 0;
@@ -575,6 +612,7 @@ int main(void)
 	tcase_add_loop_test(hostile, a_bad_order_is_refused_by_its_check, 0, sizeof bad_orders / sizeof *bad_orders);
 	tcase_add_test(hostile, only_signaling_gateways_give_orders);
 	tcase_add_test(hostile, a_circuit_of_another_gateway_is_refused);
+	tcase_add_test(hostile, a_circuits_voice_comes_from_its_network_only);
 	tcase_add_test(hostile, a_place_for_voice_that_is_none_is_refused);
 	tcase_add_test(hostile, without_backend_ipsec_the_address_is_believed);
 	suite_add_tcase(suite, calls);
