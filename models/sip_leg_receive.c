@@ -15,7 +15,7 @@ static const bool foreseen[LEG_STATE_COUNT][IN_COUNT] = {
 	[LEG_CALLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_PROCEEDING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true },
 	[LEG_INCOMING] = { [IN_CANCEL] = true },
-	[LEG_ANSWERED] = { [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true },
+	[LEG_ANSWERED] = { [IN_ACK] = true, [IN_BYE] = true, [IN_CANCEL] = true, [IN_INFO] = true },
 	[LEG_CONFIRMED] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_INFO_RESPONSE] = true, [IN_ACK] = true, [IN_BYE] = true,
 	                    [IN_CANCEL] = true, [IN_INFO] = true },
 	[LEG_CANCELLING] = { [IN_PROGRESS] = true, [IN_ANSWER] = true, [IN_REJECTION] = true, [IN_CANCEL_RESPONSE] = true },
@@ -237,8 +237,11 @@ static void take_info(struct sip_leg *leg, const struct sip_message *m, const st
 	const struct sip_owner *owner = leg->endpoint->owner;
 	bool repeated = m->cseq <= leg->peer_info_cseq;
 
+	if (leg->state == LEG_ANSWERED)
+		return; /* the ACK before it was lost: both are repeated, and a response would end that */
 	sip_respond(leg->endpoint, from->src, 200, m, leg->local_tag);
-	leg->peer_info_cseq = m->cseq;
+	if (!repeated)
+		leg->peer_info_cseq = m->cseq;
 	if (!repeated && owner->informed && !leg->released && leg->state == LEG_CONFIRMED)
 		owner->informed(leg, m);
 }

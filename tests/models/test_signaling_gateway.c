@@ -378,7 +378,7 @@ static void who_calls(struct bench *b, struct end *end, const char *number, cons
 START_TEST(the_csr_centre_learns_who_calls)
 {
 	struct leg_news *controller, *caller;
-	struct end csr;
+	struct end csr = { 0 };
 	struct told told;
 	struct bench b;
 

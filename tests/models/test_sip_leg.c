@@ -341,6 +341,45 @@ static void assert_outcome(const struct call *c, enum plot which, const char *wh
 	ck_assert_uint_eq(c->invites, 1);
 }
 
+/* Something said behind the answer is heard once, also when the ACK before it is lost. */
+
+static unsigned informed_count;
+
+static void on_informed(struct sip_leg *leg, const struct sip_message *info)
+{
+	(void)leg;
+	ck_assert(span_is(sip_header(info, "X-Event"), "answered"));
+	informed_count++;
+}
+
+START_TEST(what_is_told_behind_the_answer_is_heard_once)
+{
+	struct sip_owner hearing = owner;
+
+	hearing.informed = on_informed;
+	for (unsigned i = 0; i < 9; i++)
+		for (unsigned j = i; j < 9; j++) {
+			struct call c;
+
+			call_make(&c, &rig_clean, 1, NULL);
+			sip_endpoint_free(c.user[1].sip);
+			c.user[1].sip = sip_endpoint_new(c.rig.end[1].node, c.rig.end[1].ipsec, &hearing, &c.user[1]);
+			sip_endpoint_reset(c.user[1].sip);
+			c.rig.take_mask = UINT64_C(1) << i | UINT64_C(1) << j;
+			informed_count = 0;
+			dial(&c);
+			while (!c.user[0].told[ANSWERED])
+				rig_run_for(&c.rig, 10 * NS_PER_MS);
+			sip_leg_inform(c.user[0].leg, "X-Event: answered\r\n");
+			end_at(&c, 0, 100 * NS_PER_S);
+			run_to_the_end(&c, "told", i, j);
+			ck_assert_msg(informed_count == 1, "%u %u: heard %u times", i, j, informed_count);
+			ck_assert_uint_eq(c.rig.refused.total, 0);
+			call_free(&c);
+		}
+}
+END_TEST
+
 START_TEST(any_two_frames_may_be_lost)
 {
 	for (enum plot which = 0; which < PLOT_COUNT; which++)
@@ -938,6 +977,7 @@ int main(void)
 	tcase_add_test(t, either_side_may_hang_up);
 	tcase_add_test(t, a_rejection_says_why);
 	tcase_add_test(t, who_takes_no_call_says_503);
+	tcase_add_test(t, what_is_told_behind_the_answer_is_heard_once);
 	tcase_add_test(t, any_two_frames_may_be_lost);
 	tcase_add_test(t, a_bad_network_changes_no_outcome);
 	tcase_add_test(t, copies_that_come_late_change_nothing);

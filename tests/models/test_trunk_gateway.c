@@ -393,7 +393,7 @@ START_TEST(a_circuit_of_another_gateway_is_refused)
 {
 	struct bench b;
 	struct leg_news *old, *news;
-	struct end other;
+	struct end other = { 0 };
 
 	bench_make(&b, false);
 	end_make(&b.rig, &other, "sg2", SG_IP + 1, "sg/sg2");
@@ -472,7 +472,7 @@ START_TEST(a_reset_frees_what_was_reserved)
 {
 	struct bench b;
 	struct leg_news *old, *reset;
-	struct end other;
+	struct end other = { 0 };
 
 	bench_make(&b, false);
 	end_make(&b.rig, &other, "sg2", SG_IP + 1, "sg/sg2");
