@@ -116,8 +116,6 @@ void pots_answer_controller(struct node *node, struct machine *machine, void *ct
 	sip_leg_answer(call->controller_leg, 200, proof, body);
 }
 
-/* The CTA itself */
-
 /* The CTA itself [0087] */
 void pots_take_cta(struct signaling *sg, struct sip_leg *leg, const struct sip_message *invite,
                      const struct udp_from *from)
