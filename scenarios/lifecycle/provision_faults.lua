@@ -9,7 +9,7 @@ scenario {
 local net = topology "two_branches" { wan = { delay = args.wan }, operations = true, association_lifetime = "60s" }
 local ctas = { {}, {} } -- of a branch, as many as there are numbers
 for branch = 1, 2 do
-  for i = 1, 98 do
+  for i = 1, 100 do
     ctas[branch][i] = net:cta("cta" .. branch .. "x" .. i) { dhcp = true, branch = branch, reboot_after = "1s" }
   end
 end
@@ -191,8 +191,8 @@ end
 
 local function disturb_each()
   for i, disturbance in ipairs(disturbances) do
-    local branch = i <= 7 and 2 or 1
     for m = 1, math.min(args.moments, #moments) do
+      local branch = (i <= 5 or used[1] > used[2]) and 2 or 1 -- the first five are of branch 2
       local cta = start(branch)
       provision(cta, branch, disturbance[1] .. " after " .. moments[m] .. " ms", function()
         after(moments[m] .. "ms", function() disturbance[2](cta) end)
