@@ -7,7 +7,8 @@
  * call the gateways stand for) and the call's sub-key, wrapped as in models/call_key.h, under its SPI; the 200 has
  * the proof of receipt and the place where the trunk gateway takes the voice. When the call is answered an INFO says
  * where the CTA takes its voice ("X-Connect: 10.1.0.9:16384/0": address, port, payload type), and voice and circuit
- * are connected. The leg's end frees the circuit. A signaling gateway that has started reserves nothing before the
+ * are connected; a call that has had to go to another circuit says that with another X-Circuit in an INFO, at the
+ * latest in this one. The leg's end frees the circuit. A signaling gateway that has started reserves nothing before the
  * trunk gateway has answered its "X-Circuit: reset", which frees whatever it had reserved before.
  */
 #ifndef TOLLGATE_MODELS_GATEWAY_CONTROL_H

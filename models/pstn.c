@@ -420,6 +420,17 @@ static void on_answered(void *ctx, void *call)
 	happen(call, PH_ANSWERED);
 }
 
+/* Both ends had taken the circuit: the call goes on, on another one. */
+static void on_moved(void *ctx, void *owner, unsigned circuit)
+{
+	struct pstn_call *call = owner;
+
+	(void)ctx;
+	close_circuit(call);
+	call->circuit = circuit;
+	open_circuit(call);
+}
+
 static void on_released(void *ctx, void *owner, unsigned cause)
 {
 	struct pstn_call *call = owner;
@@ -754,7 +765,8 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 {
 	struct trunk_group_config trunks = { .node = node, .connects = true, .seized = on_seized,
 	                                     .alerting = on_alerting,
-		                             .answered = on_answered, .released = on_released };
+		                             .answered = on_answered, .moved = on_moved,
+		                             .released = on_released };
 	struct phone *phones = sim_alloc(PHONES_MAX * sizeof *phones);
 	struct exchange *x;
 	unsigned count;

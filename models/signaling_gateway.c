@@ -202,7 +202,8 @@ static void enter_prefixes(const struct signaling *sg, const char *list)
 static bool create(struct node *node, const struct args *args, char error[MODEL_ERROR_LEN])
 {
 	struct trunk_group_config trunks = { .node = node, .seized = pots_on_seized, .alerting = pots_on_alerting,
-		                             .answered = pots_on_answered, .released = pots_on_released };
+		                             .answered = pots_on_answered, .moved = pots_on_moved,
+		                             .released = pots_on_released };
 	struct signaling *sg;
 	uint32_t pstn;
 

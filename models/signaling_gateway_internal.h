@@ -39,6 +39,7 @@ struct pots_call {
 	bool offered_again;
 	uint32_t controller_ip;
 	unsigned circuit;            /* 0: none, or released by the PSTN */
+	bool moved;                  /* it is not the one that was reserved at first */
 	key_handle subkey;           /* of PSTN -> CTA until the CTA has it; then it is direct's */
 	struct association *direct;  /* with the CTA */
 	uint32_t spi;
@@ -126,5 +127,7 @@ void pots_call_reach_trunk(struct pots_call *call);
 void pots_call_take_trunk_answer(struct pots_call *call, const struct sip_message *response);
 /* Voice flows from here on. */
 void pots_call_connect(struct pots_call *call);
+/* The call has another circuit, as struct trunk_group_config has it: so has the reservation. */
+void pots_on_moved(void *ctx, void *owner, unsigned circuit);
 
 #endif

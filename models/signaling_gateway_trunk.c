@@ -8,6 +8,7 @@
 #include "models/signaling_gateway_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define RESERVE_GUARD_NS (30 * NS_PER_S)
 #define RESET_PAUSE_NS (5 * NS_PER_S) /* between attempts */
@@ -101,9 +102,29 @@ void pots_invite_trunk(struct node *node, struct machine *machine, void *ctx)
 	(void)node;
 	(void)machine;
 	circuit_line(line, call->circuit, call->to_pstn);
+	call->moved = false;
 	call->trunk_leg = pots_call_invite_server(call, call->sg->trunk_ip, "t", line);
 	if (!call->trunk_leg)
 		pots_call_end(call, EV_REFUSED, ISUP_CAUSE_NO_RESOURCE, 503, "trunk gateway unreachable");
+}
+
+static void tell_moved(struct pots_call *call)
+{
+	char line[GATEWAY_LINE_LEN];
+
+	circuit_line(line, call->circuit, call->to_pstn);
+	sip_leg_inform(call->trunk_leg, line);
+}
+
+void pots_on_moved(void *ctx, void *owner, unsigned circuit)
+{
+	struct pots_call *call = owner;
+
+	(void)ctx;
+	call->circuit = circuit;
+	call->moved = call->trunk_leg != NULL;
+	if (call->trunk_leg) /* before it has answered this says nothing, and is said then */
+		tell_moved(call);
 }
 
 void pots_call_take_trunk_answer(struct pots_call *call, const struct sip_message *response)
@@ -122,6 +143,8 @@ void pots_call_take_trunk_answer(struct pots_call *call, const struct sip_messag
 		return;
 	}
 	call->trunk = (struct sdp){ .ip = place.ip, .port = place.port };
+	if (call->moved)
+		tell_moved(call);
 	call->offered_again = false; /* from here on it is the controller's turn */
 	pots_call_happen(call, call->to_pstn ? EV_RESERVED : EV_RESERVED_IN);
 }
@@ -129,13 +152,15 @@ void pots_call_take_trunk_answer(struct pots_call *call, const struct sip_messag
 /* Voice flows from here on. */
 void pots_call_connect(struct pots_call *call)
 {
-	char line[GATEWAY_LINE_LEN];
+	char lines[2 * GATEWAY_LINE_LEN] = "";
 
 	pots_call_guard(call, 0);
 	call->answered_ns = pots_call_node(call)->sim->now_ns;
 	call->sg->answered++;
 	call->sg->from_pstn_answered += !call->to_pstn;
-	connect_line(line, &call->cta);
+	if (call->moved) /* this takes the place of the INFO that said so first */
+		circuit_line(lines, call->circuit, call->to_pstn);
+	connect_line(lines + strlen(lines), &call->cta);
 	if (call->trunk_leg)
-		sip_leg_inform(call->trunk_leg, line);
+		sip_leg_inform(call->trunk_leg, lines);
 }

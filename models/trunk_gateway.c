@@ -17,7 +17,7 @@
  * Only servers may have an association by ticket: "sc.not_us", "tg.check_service". Refusals of an INVITE, each with
  * its response: "tg.check_gateway" 403 (not from a signaling gateway), "tg.circuit" 404 (none of ours),
  * "tg.held" 403 (another signaling gateway has the circuit), "tg.media_offer" 488, "subkey.unwrap" 488. Of an INFO:
- * "tg.connect" (no place that voice could go to).
+ * "tg.connect" (no place that voice could go to), "tg.circuit", "tg.held" (it names another circuit).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -444,14 +444,21 @@ static void refuse(struct trunk *t, struct sip_leg *leg, const struct udp_from *
 	changed(t);
 }
 
-static struct connection *reserve(struct trunk *t, struct sip_leg *leg, const struct offer *o)
+static struct trunk_bearer *start_bearer(struct connection *c)
 {
-	struct connection *c = sim_alloc(sizeof *c);
+	const struct trunk *t = c->trunk;
 	struct trunk_bearer_request bearer = {
-		.node = t->gateway.node, .circuit = o->circuit, .local_ip = t->trunk_ip, .peer_ip = t->pstn_ip,
+		.node = t->gateway.node, .circuit = c->circuit, .local_ip = t->trunk_ip, .peer_ip = t->pstn_ip,
 		.fill = fill_for_circuit, .heard = on_circuit_voice, .lost_after_ns = t->lost_after_ns,
 		.lost = on_circuit_lost, .ctx = c,
 	};
+
+	return trunk_bearer_start(&bearer);
+}
+
+static struct connection *reserve(struct trunk *t, struct sip_leg *leg, const struct offer *o)
+{
+	struct connection *c = sim_alloc(sizeof *c);
 
 	c->trunk = t;
 	c->leg = leg;
@@ -470,7 +477,7 @@ static struct connection *reserve(struct trunk *t, struct sip_leg *leg, const st
 	t->active++;
 	t->keys++;
 	sip_leg_set_owner(leg, c);
-	c->bearer = trunk_bearer_start(&bearer);
+	c->bearer = start_bearer(c);
 	sim_after(t->gateway.node->sim, &c->guard, CONNECT_GUARD_NS, on_guard, "trunk.connect");
 	return c;
 }
@@ -530,14 +537,48 @@ static bool on_invited(void *ctx, struct sip_leg *leg, const struct sip_message 
 	return true;
 }
 
+/* The check that an INFO fails which names a circuit; NULL: the reservation is for that one now. */
+static const char *move_circuit(struct connection *c, const struct sip_message *info)
+{
+	struct trunk *t = c->trunk;
+	struct connection *old;
+	unsigned circuit;
+	bool callee;
+
+	if (!circuit_read(info, &circuit, &callee) || circuit > t->circuits || callee != c->callee)
+		return "tg.circuit";
+	old = t->by_circuit[circuit - 1];
+	if (old == c)
+		return NULL;
+	if (old && old->gateway_ip != c->gateway_ip)
+		return "tg.held";
+	if (old)
+		end_with(old, EV_REPLACED, "circuit reserved anew");
+	trunk_bearer_stop(c->bearer);
+	t->by_circuit[c->circuit - 1] = NULL;
+	c->circuit = circuit;
+	t->by_circuit[circuit - 1] = c;
+	c->bearer = start_bearer(c);
+	return NULL;
+}
+
 /* Repeated it changes nothing: the first that came counts. */
 static void on_informed(struct sip_leg *leg, const struct sip_message *info)
 {
 	struct connection *c = sip_leg_owner(leg);
 	const struct node *node = sip_leg_node(leg);
+	const char *check = NULL;
 	struct sdp place;
 
 	if (!c || c->machine.state != TRUNK_RESERVED)
+		return;
+	if (sip_header(info, HEADER_CIRCUIT).at)
+		check = move_circuit(c, info);
+	if (check) {
+		trace_refuse(node, check, sip_leg_peer(leg), 0, c->id);
+		return;
+	}
+	if (sip_header(info, HEADER_CIRCUIT).at && !sip_header(info, HEADER_CONNECT).at)
 		return;
 	if (!connect_read(info, &place) || !law_known(place.payload_type) ||
 	    place.payload_type != c->place.payload_type ||

@@ -16,6 +16,7 @@ struct circuit {
 	void *call;                   /* the owner's; NULL: none, or released */
 	unsigned cause;               /* of the REL that was sent */
 	bool own_reset;               /* by RSC, not with its group */
+	bool dialled;                 /* the call that has or had it is begun */
 	char called[ISUP_DIGITS_MAX + 1], calling[ISUP_DIGITS_MAX + 1];
 	const struct isup *message;   /* the one that is being taken */
 	struct event timer;           /* T1, T7, T9, T16 by state */
@@ -46,7 +47,7 @@ static const char *const event_names[] = { "hold", "call", "alert", "answer", "r
 
 static machine_action send_iam, note_acm, note_progress, note_answer, take_call, give_way, send_acm, send_anm,
 	send_con, send_rel,
-	be_released, send_rlc, be_free, be_reset, repeat_rel, send_rsc, give_up_calling, give_up_waiting;
+	be_held, be_released, send_rlc, be_free, be_reset, repeat_rel, send_rsc, give_up_calling, give_up_waiting;
 
 #define CELL(state, event, next, action) [(state) * CIRCUIT_EVENTS + (event)] = { true, next, action }
 #define RELEASED_BY_EITHER(state) \
@@ -58,7 +59,7 @@ static const struct machine_cell cells[CIRCUIT_STATES * CIRCUIT_EVENTS] = {
 	CELL(CIRCUIT_RESETTING, EV_REL, CIRCUIT_RESETTING, send_rlc),
 	CELL(CIRCUIT_RESETTING, EV_PEER_RESETS, CIRCUIT_RESETTING, NULL),
 	CELL(CIRCUIT_RESETTING, EV_T16, CIRCUIT_RESETTING, send_rsc),
-	CELL(CIRCUIT_IDLE, EV_HOLD, CIRCUIT_HELD, NULL),
+	CELL(CIRCUIT_IDLE, EV_HOLD, CIRCUIT_HELD, be_held),
 	CELL(CIRCUIT_IDLE, EV_IAM, CIRCUIT_TAKEN, take_call),
 	CELL(CIRCUIT_IDLE, EV_REL, CIRCUIT_IDLE, send_rlc),  /* ours was lost (2.9.5.1) */
 	CELL(CIRCUIT_IDLE, EV_RLC, CIRCUIT_IDLE, NULL),      /* to a REL that was repeated */
@@ -263,6 +264,13 @@ static void be_released(struct node *node, struct machine *machine, void *ctx)
 	let_go(c, cause);
 }
 
+static void be_held(struct node *node, struct machine *machine, void *ctx)
+{
+	(void)node;
+	(void)machine;
+	((struct circuit *)ctx)->dialled = false;
+}
+
 static void be_free(struct node *node, struct machine *machine, void *ctx)
 {
 	struct circuit *c = ctx;
@@ -318,9 +326,33 @@ static void take_call(struct node *node, struct machine *machine, void *ctx)
 	c->group->config.seized(c->group->config.ctx, c->number, c->message);
 }
 
+static struct circuit *find_idle(struct trunk_group *g);
+
+/* The call goes to another circuit, as far as it was begun. False: there is none. */
+static bool move_call(struct circuit *c)
+{
+	const struct trunk_group_config *config = &c->group->config;
+	struct circuit *other = c->call && config->moved ? find_idle(c->group) : NULL;
+
+	if (!other)
+		return false;
+	stop_timers(c);
+	other->call = c->call;
+	c->call = NULL;
+	happen(other, EV_HOLD);
+	config->moved(config->ctx, other->call, other->number);
+	if (!c->dialled || !other->call || other->machine.state != CIRCUIT_HELD)
+		return true;
+	trunk_group_call(c->group, other->number, c->called, c->calling);
+	return true;
+}
+
 static void give_way(struct node *node, struct machine *machine, void *ctx)
 {
-	let_go(ctx, ISUP_CAUSE_CIRCUIT_UNAVAILABLE);
+	struct circuit *c = ctx;
+
+	if (!move_call(c))
+		let_go(c, ISUP_CAUSE_CIRCUIT_UNAVAILABLE);
 	take_call(node, machine, ctx);
 }
 
@@ -571,6 +603,7 @@ void trunk_group_call(struct trunk_group *g, unsigned number, const char *called
 {
 	struct circuit *c = circuit_of(g, number);
 
+	c->dialled = true;
 	snprintf(c->called, sizeof c->called, "%s", called);
 	snprintf(c->calling, sizeof c->calling, "%s", calling);
 	happen(c, EV_CALL);

@@ -8,8 +8,9 @@
  * is repeated by timers (T1) or given up by them (T7, T9). No new call is begun while the link is down.
  *
  * Dual seizure (section 2.9.1.4): each end first takes circuits that it controls, the end with the higher point code
- * the even ones, the other the odd ones. When both seize one, the call of the end that does not control it gives way
- * with cause 44.
+ * the even ones, the other the odd ones. When both seize one, the call of the end that does not control it gives way:
+ * it is begun anew on another circuit (automatic repeat attempt, section 2.8.1), or, where none is idle, released with
+ * cause 44. So does a call whose circuit is only held.
  *
  * Refusals: "isup.circuit" (a circuit that is not of the group), "isup.unexpected" (not in the circuit's table;
  * nothing changes), and those of models/isup_link.h.
@@ -42,6 +43,8 @@ struct trunk_group_config {
 	/* Of the owner's call on a circuit, as trunk_group_hold() or trunk_group_set_call() gave it. */
 	void (*alerting)(void *ctx, void *call);
 	void (*answered)(void *ctx, void *call);
+	/* The call has given way and has another circuit; its IAM goes out there when this returns. NULL: it is released. */
+	void (*moved)(void *ctx, void *call, unsigned circuit);
 	/* The circuit is no longer the call's. cause: Q.850. */
 	void (*released)(void *ctx, void *call, unsigned cause);
 	void *ctx;

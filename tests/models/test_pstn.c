@@ -22,7 +22,7 @@ struct side;
 struct talk { /* a call as one end's owner sees it */
 	struct side *side;
 	unsigned circuit, cause;
-	unsigned alerted, answered, released;
+	unsigned alerted, answered, released, moved;
 	char called[32], calling[32];
 };
 
@@ -123,6 +123,15 @@ static void on_answered(void *ctx, void *call)
 	((struct talk *)call)->answered++;
 }
 
+static void on_moved(void *ctx, void *call, unsigned circuit)
+{
+	struct talk *talk = call;
+
+	(void)ctx;
+	talk->circuit = circuit;
+	talk->moved++;
+}
+
 static void on_released(void *ctx, void *call, unsigned cause)
 {
 	struct talk *talk = call;
@@ -140,7 +149,7 @@ static void side_make(struct bench *bench, struct side *side, unsigned end, unsi
 		                             .peer_ip = line_ip(1, 2 - end), .local_code = end ? CODE_B : CODE_A,
 		                             .peer_code = end ? CODE_A : CODE_B, .circuits = circuits,
 		                             .seized = on_seized,
-		                             .alerting = on_alerting, .answered = on_answered, .released = on_released,
+		                             .alerting = on_alerting, .answered = on_answered, .moved = on_moved, .released = on_released,
 		                             .ctx = side };
 
 	*side = (struct side){ .bench = bench, .node = bench->line.node[end] };
@@ -306,6 +315,36 @@ START_TEST(of_two_calls_on_one_circuit_the_controlling_ends_stands)
 	leave(ours, ISUP_CAUSE_NORMAL);
 	run_for(&bench, 100 * NS_PER_MS);
 	all_idle(&bench, 1);
+	nothing_refused(&bench);
+	bench_free(&bench);
+}
+END_TEST
+
+/* Another circuit has become free meanwhile: the call that gives way goes on there. */
+START_TEST(a_call_that_gives_way_is_begun_anew)
+{
+	struct bench bench;
+	struct talk *first, *ours, *theirs;
+
+	bench_make(&bench, 3);
+	bench.a.answers = bench.b.answers = true;
+	first = dial(&bench.a, "2125550001");
+	ck_assert_uint_eq(dial(&bench.b, "2155550102")->circuit, 2);
+	run_for(&bench, 100 * NS_PER_MS);
+	ck_assert_uint_eq(first->circuit, 1);
+	leave(first, ISUP_CAUSE_NORMAL);
+	ours = dial(&bench.a, "2125550002");
+	theirs = dial(&bench.b, "2155550103");
+	ck_assert_uint_eq(ours->circuit, 3);
+	ck_assert_uint_eq(theirs->circuit, 3);
+	run_for(&bench, 100 * NS_PER_MS);
+	ck_assert_uint_eq(theirs->moved, 1);
+	ck_assert_uint_eq(theirs->circuit, 1);
+	ck_assert_uint_eq(theirs->released + ours->released + ours->moved, 0);
+	ck_assert_uint_eq(ours->answered, 1);
+	ck_assert_uint_eq(theirs->answered, 1);
+	ck_assert_str_eq(bench.a.calls[bench.a.count - 1].called, "2155550103");
+	ck_assert_str_eq(bench.b.calls[bench.b.count - 1].called, "2125550002");
 	nothing_refused(&bench);
 	bench_free(&bench);
 }
@@ -969,6 +1008,7 @@ int main(void)
 	tcase_add_test(circuits, calls_are_set_up_and_released);
 	tcase_add_test(circuits, each_end_begins_with_circuits_it_controls);
 	tcase_add_test(circuits, of_two_calls_on_one_circuit_the_controlling_ends_stands);
+	tcase_add_test(circuits, a_call_that_gives_way_is_begun_anew);
 	tcase_add_test(circuits, nobody_takes_the_call_or_answers);
 	tcase_add_test(circuits, a_restart_of_either_end_frees_all_circuits);
 	tcase_add_test(circuits, a_lost_link_keeps_calls_and_comes_back);

@@ -127,7 +127,11 @@ static void informed(struct sip_leg *leg, const struct sip_message *info)
 	struct leg_news *news = sip_leg_owner(leg);
 	struct bench *b = bench_of(news->end->rig);
 
-	if (news == b->at_trunk)
+	if (news != b->at_trunk)
+		return;
+	if (sip_header(info, HEADER_CIRCUIT).at)
+		span_copy(sip_header(info, HEADER_CIRCUIT), b->circuit, sizeof b->circuit);
+	if (sip_header(info, HEADER_CONNECT).at)
 		span_copy(sip_header(info, HEADER_CONNECT), b->connect, sizeof b->connect);
 }
 
@@ -401,6 +405,35 @@ START_TEST(the_csr_centre_learns_who_calls)
 	who_calls(&b, &csr, NUMBER, "caller", RADIUS_ACCESS_REJECT, &told);
 	nothing_left(&b);
 	end_free(&csr);
+	bench_free(&b);
+}
+END_TEST
+
+/* The PSTN seizes the circuit that is held for a CTA's call: that goes to another one, at the trunk gateway too. */
+START_TEST(a_call_whose_circuit_is_seized_gets_another)
+{
+	struct leg_news *controller, *caller, *second;
+	struct bench b;
+
+	bench_make(&b);
+	caller = talks_out(&b, &controller);
+	sip_leg_end(caller->leg, "");
+	run_for(&b.rig, NS_PER_MS + NS_PER_MS / 2);
+	second = offer(&b.rig.sc, "call-2;s", &(struct offer){ .call = "call-2", .spi = SPI + 8 });
+	run_for(&b.rig, NS_PER_MS + NS_PER_MS / 2); /* circuit 1 is being released, 2 is held */
+	b.controller = DECLINES;
+	b.declines_with = 486;
+	pstn_dials(&b, "2155550101");
+	ck_assert_uint_eq(b.pstn_circuit, 2);
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_uint_eq(second->answered, 1);
+	ck_assert_int_eq(second->status, 0);
+	ck_assert_int_eq(ask(&b.rig, "calls"), 1);
+	ck_assert_int_eq(ask(&b.rig, "circuits_busy"), 1);
+	ck_assert_str_eq(trunk_group_state(b.pstn, 2), "Idle"); /* its called CTA was busy */
+	sip_leg_end(second->leg, "");
+	run_for(&b.rig, NS_PER_S);
+	nothing_left(&b);
 	bench_free(&b);
 }
 END_TEST
@@ -811,6 +844,7 @@ int main(void)
 	tcase_add_test(calls, a_call_to_the_pstn_is_ended_by_anybody);
 	tcase_add_test(calls, the_csr_centre_learns_who_calls);
 	tcase_add_test(calls, a_release_before_the_answer_is_a_status);
+	tcase_add_test(calls, a_call_whose_circuit_is_seized_gets_another);
 	tcase_add_test(calls, a_cta_gives_up_while_it_rings);
 	tcase_add_test(calls, a_cta_that_does_not_come_holds_nothing);
 	tcase_add_test(calls, without_a_free_circuit_a_call_is_refused);

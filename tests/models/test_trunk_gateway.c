@@ -450,6 +450,46 @@ START_TEST(a_circuits_voice_comes_from_its_network_only)
 }
 END_TEST
 
+/* Before it is connected: to one of ours, for the same end of the call, that nobody else has. */
+START_TEST(a_reservation_moves_to_another_circuit)
+{
+	static const char *const bad[] = { "0;callee", "5;callee", "2;caller", "reset", "4;callee" /* the other's */ };
+	struct end other = { 0 };
+	struct leg_news *news;
+	char line[2 * GATEWAY_LINE_LEN];
+	struct bench b;
+
+	bench_make(&b, false);
+	end_make(&b.rig, &other, "sg2", SG_IP + 1, "sg/sg2");
+	ck_assert(secure(&other));
+	reserve(&b, &other, "call-9;t", &(struct order){ .circuit = HEADER_CIRCUIT ": 4;callee", .call = "call-9" });
+	news = reserve(&b, &b.sg, "call-1;t", &(struct order){ .circuit = HEADER_CIRCUIT ": 1;callee" });
+	run_for(&b.rig, 10 * NS_PER_MS);
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(line, sizeof line, HEADER_CIRCUIT ": %s\r\n", bad[i]);
+		connect(news, line);
+		run_for(&b.rig, 10 * NS_PER_MS);
+	}
+	ck_assert_uint_eq(refused(&b.rig, "tg.circuit"), 4);
+	ck_assert_uint_eq(refused(&b.rig, "tg.held"), 1);
+	connect(news, HEADER_CIRCUIT ": 2;callee\r\n");
+	run_for(&b.rig, 10 * NS_PER_MS);
+	ck_assert_int_eq(ask(&b.rig, "connected"), 0);
+	b.cta.says = b.circuit.expects = 0x21;
+	b.circuit.says = b.cta.expects = 0x12;
+	open_voice(&b, news, true); /* of circuit 3 */
+	connect(news, HEADER_CIRCUIT ": 3;callee\r\n" HEADER_CONNECT ": 10.104.0.101:30000/0\r\n");
+	run_for(&b.rig, NS_PER_S);
+	ck_assert_uint_eq(b.circuit.heard, 0x21);
+	ck_assert_uint_eq(b.cta.heard, 0x12);
+	sip_leg_end(news->leg, "");
+	run_for(&b.rig, 100 * NS_PER_MS);
+	ck_assert_int_eq(ask(&b.rig, "calls"), 1); /* the other's */
+	end_free(&other);
+	bench_free(&b);
+}
+END_TEST
+
 static void reset_answered(struct sip_leg *leg, const struct sip_message *response)
 {
 	((struct leg_news *)sip_leg_owner(leg))->answered += response->body.len == 0;
@@ -603,6 +643,7 @@ int main(void)
 	tcase_set_timeout(hostile, 120);
 	tcase_add_test(calls, voice_goes_through_both_ways);
 	tcase_add_test(calls, keys_go_through_both_ways);
+	tcase_add_test(calls, a_reservation_moves_to_another_circuit);
 	tcase_add_test(calls, a_circuit_reserved_anew_ends_the_old_call);
 	tcase_add_test(calls, a_reset_frees_what_was_reserved);
 	tcase_add_test(calls, lost_voice_of_either_side_ends_the_call);
