@@ -43,7 +43,7 @@ struct trunk_group_config {
 	/* Of the owner's call on a circuit, as trunk_group_hold() or trunk_group_set_call() gave it. */
 	void (*alerting)(void *ctx, void *call);
 	void (*answered)(void *ctx, void *call);
-	/* The call has given way and has another circuit; its IAM goes out there when this returns. NULL: it is released. */
+	/* The call has given way and has another circuit; its IAM goes out on return. NULL: it is released instead. */
 	void (*moved)(void *ctx, void *call, unsigned circuit);
 	/* The circuit is no longer the call's. cause: Q.850. */
 	void (*released)(void *ctx, void *call, unsigned cause);

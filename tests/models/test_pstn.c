@@ -149,7 +149,8 @@ static void side_make(struct bench *bench, struct side *side, unsigned end, unsi
 		                             .peer_ip = line_ip(1, 2 - end), .local_code = end ? CODE_B : CODE_A,
 		                             .peer_code = end ? CODE_A : CODE_B, .circuits = circuits,
 		                             .seized = on_seized,
-		                             .alerting = on_alerting, .answered = on_answered, .moved = on_moved, .released = on_released,
+		                             .alerting = on_alerting, .answered = on_answered, .moved = on_moved,
+		                             .released = on_released,
 		                             .ctx = side };
 
 	*side = (struct side){ .bench = bench, .node = bench->line.node[end] };
