@@ -83,10 +83,7 @@ void verdict_give(struct host *host, const struct verdict_facts *facts)
 	char buf[TIME_TEXT_LEN];
 	struct text because = { .len = 0 };
 
-	if (task_is_probe(host)) {
-		attack_probe_claim(host, facts);
-		return;
-	}
+	attack_claim(host, facts);
 	clock_text(host->sim->now_ns, buf);
 	if (facts->held)
 		host->result->held++;

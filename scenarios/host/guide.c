@@ -105,7 +105,7 @@ const char guide_language[] =
 "  run(function) any number of times, side by side; wait \"10s\"; parallel(f, g); within(\"5s\", f)\n"
 "  after(\"5s\", f); every(\"1s\", f), which the run does not wait for; both return a task t: t:stop(); stop() ends the run\n"
 "  outcome { stopped = f, succeeded = g }: f while every attacked switch is as the scenario has it, else g; attacked()\n"
-"    when f fails, g is tried on the side: its claims only tell an attack that went through from one stopped by something else\n"
+"    when f fails, another run tries g: its claims only tell an attack that went through from one stopped by something else\n"
 "  switch \"NAME\" -> the value in force\n"
 "\n"
 "The sandbox: string, table, math, utf8, coroutine; no os, io, debug, package, load. pairs and next go by sorted key,\n"

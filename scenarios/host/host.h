@@ -43,6 +43,8 @@ struct host_options {
 	/* Told of every cryptographic operation, for those who count them; may be NULL. */
 	void (*meter)(void *ctx, enum crypto_op op, uint32_t size);
 	void *meter_ctx;
+	/* Runs the branch `succeeded` of every outcome { } whatever the switches are, and reports there (attack.c); NULL: not. */
+	struct attack_probe *probe;
 };
 
 struct host_result {

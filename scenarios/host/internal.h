@@ -38,17 +38,9 @@ struct pending { /* net:cta "alice" without its table yet */
 	struct link *link; /* net:link "wan" likewise */
 };
 
-#define ATTACK_CLAIMS_MAX 32 /* kept with their text */
-struct attack_claim {
-	char *text; /* "holds: CLAIM (PLACE)" */
-};
 struct attack { /* attack.c: what the bodies of outcome { } came to */
-	unsigned begun, held;             /* branches that the switches asked for */
-	unsigned probes, probes_held;     /* of the success of an attack that was to be stopped */
-	unsigned probe_held, probe_failed; /* their claims */
-	struct attack_claim claims[ATTACK_CLAIMS_MAX];
-	size_t claim_count;
-	char place[PLACE_LEN];            /* of the first outcome */
+	unsigned begun, held;   /* branches that ran; that ran to their end without a failed claim */
+	char place[PLACE_LEN];  /* of the first outcome */
 };
 
 struct host {
@@ -83,7 +75,6 @@ struct host {
 	struct task *tasks, **tasks_tail; /* in order of creation */
 	struct task *current;
 	unsigned bodies;                  /* tasks the run waits for */
-	unsigned probes;                  /* and such that only look whether an attack went through */
 	struct attack attack;
 	bool script_failed;               /* an error in the script */
 	bool defect;                      /* of the program's own */
@@ -311,18 +302,14 @@ void push_claim_failed(lua_State *L);
 bool is_claim_failed(lua_State *L, int index);
 /* attack.c */
 
-/* An outcome { } begins at this place. */
-void attack_begin(struct host *host, const char *place);
-/* The branch that was asked for has ended without a failed claim. */
+/* An outcome { } begins at this place. Whether the branch `succeeded` is the one to run. */
+bool attack_begin(struct host *host, const char *place);
+/* The branch has ended without a failed claim. */
 void attack_held(struct host *host);
-/* A claim of a probe: no verdict. */
-void attack_probe_claim(struct host *host, const struct verdict_facts *facts);
-/* A probe ran into an error: it may use what only a successful attack has made. */
-void attack_probe_error(struct host *host, const char *text);
-void attack_probe_end(struct host *host, bool held);
-/* Says what came of the attack, in the output and in table run. */
+/* Is told every verdict. */
+void attack_claim(struct host *host, const struct verdict_facts *facts);
+/* Finds out, says and records what came of the attack. */
 void attack_finish(struct host *host);
-void attack_free(struct host *host);
 /* standing.c */
 
 void standing_open(lua_State *L);
@@ -368,8 +355,6 @@ void messages_forget_task(struct host *host, const struct task *task);
 /* tasks.c */
 
 void tasks_open(lua_State *L);
-/* Whether the body that runs is a probe (attack.c) or of one. */
-bool task_is_probe(const struct host *host);
 /* The task whose body calls; raises outside of one, or inside a coroutine of the script's own. */
 struct task *task_here(lua_State *L, const char *what);
 /* Blocks the calling body until it is woken or until deadline_ns, then goes on in k. */

@@ -211,7 +211,7 @@ static void judge_end(struct host *host)
 	struct text because = { .len = 0 }, waiting = { .len = 0 };
 	struct verdict_facts facts = { .claim = "the scenario ends", .place = host->script_name };
 
-	if (host->ended || host->bodies == 0) /* a probe is not what the scenario is about */
+	if (host->ended)
 		return;
 	text_waiting(&waiting, host);
 	if (host->sim->now_ns >= host->header.limit_ns)
@@ -340,7 +340,6 @@ static void host_take_down(struct host *host)
 	tasks_free(host);
 	messages_free(host);
 	bills_free(host);
-	attack_free(host);
 	if (host->L)
 		lua_close(host->L);
 	if (host->world)

@@ -18,10 +18,7 @@ struct task {
 	lua_State *co;
 	int co_ref, fn_ref;        /* in the registry; fn_ref for `every` */
 	bool counts;               /* the run waits for it */
-	bool probe;                /* only looks whether an attack went through; its claims are no verdicts (attack.c) */
-	bool judges;               /* a probe that is no part of one: its end tells */
 	bool in_outcome;
-	struct task *side;         /* the probe to start when the outcome { } that this body is in fails; or NULL */
 	bool blocked, woken, stopped, has_handle, done;
 	sim_ns delay_ns, period_ns, began_ns;
 	struct watch *watches;
@@ -56,16 +53,10 @@ static struct task *task_new(lua_State *L, int fn)
 	task->co = co;
 	task->fn_ref = fn_ref;
 	task->co_ref = co_ref;
-	task->probe = task_is_probe(host);
 	task->link = host->tasks_tail;
 	*task->link = task;
 	host->tasks_tail = &task->next;
 	return task;
-}
-
-bool task_is_probe(const struct host *host)
-{
-	return host->current && host->current->probe;
 }
 
 static void task_unlink(struct task *task)
@@ -84,12 +75,6 @@ static void task_delete(struct task *task)
 	free(task);
 }
 
-/* How many tasks of this kind the run waits for. */
-static unsigned *counter_of(const struct task *task)
-{
-	return task->probe ? &task->host->probes : &task->host->bodies;
-}
-
 /* Gives back what a task holds while it can still run. */
 static void task_release(struct task *task)
 {
@@ -102,11 +87,7 @@ static void task_release(struct task *task)
 	luaL_unref(host->L, LUA_REGISTRYINDEX, task->fn_ref);
 	task->co_ref = task->fn_ref = LUA_NOREF;
 	task->done = true;
-	if (task->side)
-		task_release(task->side);
-	if (task->counts)
-		*counter_of(task) -= 1;
-	if (task->counts && host->bodies == 0 && host->probes == 0 && host->started) {
+	if (task->counts && --host->bodies == 0 && host->started) {
 		host->ended = true;
 		sim_stop(host->sim);
 	}
@@ -240,29 +221,6 @@ static void script_error(struct host *host, lua_State *co)
 	}
 }
 
-static void body_error(struct task *task)
-{
-	struct text text = { .len = 0 };
-
-	if (!task->probe || task->host->exhausted || task->host->interrupted) {
-		script_error(task->host, task->co);
-		return;
-	}
-	error_text(task->co, &text);
-	attack_probe_error(task->host, text.s);
-}
-
-/* The attack was to be stopped and that does not hold: looks whether it went through. */
-static void side_start(struct task *task)
-{
-	struct task *side = task->side;
-
-	task->side = NULL;
-	side->counts = true;
-	task->host->probes++;
-	task_schedule(side, task->host->sim->now_ns);
-}
-
 static void child_ended(struct task *parent, bool failed)
 {
 	parent->children--;
@@ -282,12 +240,8 @@ static void task_ended(struct task *task, int status)
 		if (task->in_outcome)
 			attack_held(host);
 	} else if (status != LUA_OK && !is_claim_failed(task->co, -1)) {
-		body_error(task);
-	} else if (failed && task->side) {
-		side_start(task);
+		script_error(host, task->co);
 	}
-	if (task->judges)
-		attack_probe_end(host, !failed);
 	if (status == LUA_OK && task->period_ns > 0 && !task->stopped && !host->ended) {
 		sim_ns next_ns = moment_after(task->began_ns, task->period_ns);
 
@@ -406,7 +360,7 @@ static struct task *launch(lua_State *L, int fn, sim_ns delay_ns, bool counts)
 
 	task->delay_ns = delay_ns;
 	task->counts = counts;
-	*counter_of(task) += counts;
+	host->bodies += counts;
 	if (host->started)
 		task_schedule(task, moment_after(host->sim->now_ns, delay_ns));
 	return task;
@@ -590,27 +544,12 @@ static int fn_attacked(lua_State *L)
 static int outcome_end(lua_State *L, int status, lua_KContext ctx)
 {
 	struct host *host = host_of(L);
-	struct task *task = host->current;
 
 	(void)status;
 	(void)ctx;
-	if (task->probe)
-		return 0;
+	host->current->in_outcome = false;
 	attack_held(host);
-	task->in_outcome = false;
-	if (task->side)
-		task_release(task->side);
-	task->side = NULL;
 	return 0;
-}
-
-/* Runs when the branch `stopped` fails: the branch `succeeded`, in a task of its own. Made before, where Lua may raise. */
-static struct task *side_new(lua_State *L, int fn)
-{
-	struct task *side = task_new(L, fn);
-
-	side->probe = side->judges = true;
-	return side;
 }
 
 static int fn_outcome(lua_State *L)
@@ -618,7 +557,6 @@ static int fn_outcome(lua_State *L)
 	static const char example[] = "outcome { stopped = function() ... end, succeeded = function() ... end }";
 	struct task *task = task_here(L, "outcome");
 	char place[PLACE_LEN];
-	bool on;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	if (host_of(L)->header.turns_off_count == 0)
@@ -630,14 +568,9 @@ static int fn_outcome(lua_State *L)
 	lua_getfield(L, 1, "succeeded");
 	check_function(L, 2, example);
 	check_function(L, 3, example);
-	on = attack_on(L);
 	place_of(L, place, sizeof place);
-	if (!task->probe) {
-		attack_begin(host_of(L), place);
-		task->in_outcome = true;
-		task->side = on ? NULL : side_new(L, 3);
-	}
-	lua_settop(L, on ? 3 : 2);
+	task->in_outcome = true;
+	lua_settop(L, attack_begin(host_of(L), place) ? 3 : 2);
 	lua_callk(L, 0, 0, 0, outcome_end);
 	return outcome_end(L, LUA_OK, 0);
 }
@@ -667,7 +600,7 @@ void text_waiting(struct text *text, const struct host *host)
 	for (struct task *task = host->tasks; task; task = task->next) {
 		char place[PLACE_LEN];
 
-		if (!task->counts || task->probe || task->done || !task->blocked || task->children)
+		if (!task->counts || task->done || !task->blocked || task->children)
 			continue;
 		place_of(task->co, place, sizeof place);
 		text_add(text, "%s%s", text->len ? ", " : "", place);

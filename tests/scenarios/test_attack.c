@@ -33,7 +33,7 @@ static const struct attack_case {
 	const char *outcome;
 	unsigned held, failed; /* verdicts */
 	enum attack_end end;
-	int64_t end_ms;        /* virtual; -1: any */
+	int64_t end_ms;        /* virtual, of the run, not of its probe */
 } attack_cases[] = {
 	{ BODY("claim('s', true)", "claim('a', true)"), false, HOST_HELD, "stopped", 1, 0, ATTACK_STOPPED, 0 },
 	{ BODY("claim('s', true)", "claim('a', true)"), true, HOST_HELD, "succeeded", 1, 0, ATTACK_SUCCEEDED, 0 },
@@ -41,18 +41,22 @@ static const struct attack_case {
 	{ BODY("claim('s', false)", "claim('a', true) claim('b', false)"), false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
 	/* nothing is tried the other way round */
 	{ BODY("wait '1s' claim('s', true)", "claim('a', false)"), true, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
+	/* it is tried as if nothing else had been done before */
+	{ ATTACK "local used run(function() outcome { stopped = function() used = true; wait '5s' claim('s', false) end, "
+	  "succeeded = function() claim('at once', not used and now() == 0) end } end)", false, HOST_FAILED, "succeeded", 0, 1,
+	  ATTACK_BROKE_THROUGH, 5000 },
 	/* a probe may use what only a successful attack has made */
 	{ BODY("claim('s', false)", "local x = nil; claim('a', x.y)"), false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
 	{ BODY("claim('s', false)", "error('no')"), false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
 	/* it takes its time, */
-	{ BODY("wait '1s' claim('s', false)", "wait '5s' claim('a', true)"), false, HOST_FAILED, "succeeded", 0, 1, ATTACK_BROKE_THROUGH, 6000 },
+	{ BODY("wait '1s' claim('s', false)", "wait '5s' claim('a', true)"), false, HOST_FAILED, "succeeded", 0, 1, ATTACK_BROKE_THROUGH, 1000 },
 	/* but not beyond the limit, and that is no second failure */
-	{ BODY("claim('s', false)", "wait '1h' claim('a', true)"), false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 10000 },
-	/* its children are part of it, none of their claims is a verdict */
+	{ BODY("claim('s', false)", "wait '1h' claim('a', true)"), false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
+	/* its children are part of it; none of their claims is a verdict */
 	{ BODY("claim('s', false)", "parallel(function() wait '1s' claim('a', true) end, function() within('2s', function() wait '1s' end) end)"),
-	  false, HOST_FAILED, "succeeded", 0, 1, ATTACK_BROKE_THROUGH, 1000 },
+	  false, HOST_FAILED, "succeeded", 0, 1, ATTACK_BROKE_THROUGH, 0 },
 	{ BODY("claim('s', false)", "parallel(function() wait '1s' claim('a', false) end, function() claim('b', true) end)"),
-	  false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 1000 },
+	  false, HOST_FAILED, "neither", 0, 1, ATTACK_STOPPED_OTHERWISE, 0 },
 	/* the branch that was to stop it fails in a child of its own */
 	{ BODY("parallel(function() claim('s', false) end, function() wait '1s' claim('t', true) end)", "claim('a', true)"),
 	  false, HOST_FAILED, "succeeded", 1, 1, ATTACK_BROKE_THROUGH, 1000 },
@@ -69,7 +73,7 @@ static const struct attack_case {
 	  false, HOST_FAILED, "succeeded", 1, 1, ATTACK_BROKE_THROUGH, 0 },
 	/* another body goes on meanwhile, with verdicts of its own */
 	{ ATTACK "run(function() wait '3s' claim('other', true) end) run(function() outcome { stopped = function() claim('s', false) end, "
-	  "succeeded = function() wait '5s' claim('a', true) end } end)", false, HOST_FAILED, "succeeded", 1, 1, ATTACK_BROKE_THROUGH, 5000 },
+	  "succeeded = function() wait '5s' claim('a', true) end } end)", false, HOST_FAILED, "succeeded", 1, 1, ATTACK_BROKE_THROUGH, 3000 },
 };
 
 START_TEST(outcomes)
