@@ -4,6 +4,7 @@
 set -euo pipefail
 tollgate=$(realpath "$1")
 schemas=$(realpath tests/schemas)
+root=$(realpath .)
 python=/usr/bin/python3 # Debian's, which has Debian's jsonschema
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -126,6 +127,25 @@ grep -q '^not ok 9 - scenarios/calls/unreadable.lua seed 1$' tap/out || fail "TA
 "$tollgate" flow kept/calls_cta_to_cta.seed1.db > flow || fail "flow"
 grep -q 'alice > bob .*INVITE .*esp .*accepted' flow || fail "flow: $(cat flow)"
 ! "$tollgate" flow one/j.json > said 2>&1 || fail "flow takes anything"
+
+# Every attack, with its defence taken away and nobody told: that it goes through is seen for what it is.
+mkdir -p taken/scenarios/attacks && cp -r scenarios/topologies taken/scenarios/
+[ ! -d scenarios/shared ] || cp -r scenarios/shared taken/scenarios/
+for f in "$root"/scenarios/attacks/*.lua; do
+	(cd "$root"; "$tollgate" doc "scenarios/attacks/$(basename "$f")") | sed -n 's/^  switch\.\([^=]*\)=\(.*\)$/\1 \2/p' > switches
+	while read -r name value; do
+		sed "s/^scenario {/scenario { set = { [\"$name\"] = \"$value\" },/" "$f" > "taken/scenarios/attacks/$(basename "$f" .lua).$name.$value.lua"
+	done < switches
+done
+count=$(ls taken/scenarios/attacks | wc -l)
+"$tollgate" test taken/scenarios/attacks --json taken.json > said || true
+$python - "$count" << 'PYTHON' || { grep -E '^attack |NOT TRIED|OTHER CHECK +ST' said; fail "an attack whose defence was taken away is not seen to succeed"; }
+import json, sys
+runs = [r for r in json.load(open("taken.json"))["runs"] if r["switch"] is None]
+seen = [r["scenario"] for r in runs if r["attack"] and r["attack"]["outcome"] == "succeeded unexpectedly"]
+print("outputs: %d of %s attacks go through once their defence is gone, and are seen to" % (len(seen), sys.argv[1]))
+sys.exit(len(seen) != int(sys.argv[1]) or len(seen) < 20)
+PYTHON
 
 # A range of seeds: the smallest that fails, and the command does repeat it.
 mkdir luck
