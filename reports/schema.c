@@ -6,6 +6,7 @@
 const char schema_sql[] =
 	"CREATE TABLE run (\n"
 	"  name TEXT NOT NULL, -- scenario, seed, epoch_s (Unix time of 0 ns), end_ns, record (level), arguments, switches, attack\n"
+	"    -- attack.outcome: stopped, succeeded, neither (as claimed), not tried; attack.expected: what it should be\n"
 	"  value TEXT NOT NULL,\n"
 	"  PRIMARY KEY (name)\n"
 	") STRICT, WITHOUT ROWID;\n"
