@@ -3,7 +3,8 @@
  * whether a MAC has the address a request came from (flows.md 1, 13; patent [0133]). The question is a RADIUS
  * Access-Request: User-Name is the MAC, Framed-IP-Address the address. A signaling controller opens and closes a
  * MAC by CoA- and Disconnect-Request (flows.md 5, V10). Another head-end asks where a MAC is
- * (models/clone_detector.h). With pools of addresses it serves its devices (models/head_end_access.h).
+ * (models/clone_detector.h); before it says where, it looks whether the device is still there (models/presence.h),
+ * and takes its lease back if not. With pools of addresses it serves its devices (models/head_end_access.h).
  *
  * Refusals: "he.unknown_lease" (nobody has this address), "he.mac_mismatch" (somebody else has), "he.bad_mark",
  * "he.unknown_question"; "he.check_controller" (an order of another than its segment's controller),
@@ -20,10 +21,18 @@
 #include "models/directory.h"
 #include "models/head_end_access.h"
 #include "models/mac_list.h"
+#include "models/presence.h"
 #include "models/radius_server.h"
 
 #define MAC_LEN 6
+#define CMTS_LOOKS_MAX 1024 /* questions of head-ends that wait for an answer */
 #define CMTS_FILTER_VOICE "voice" /* what a controller lets a device's packets do: everything */
+
+struct look { /* a head-end's question that waits until it is known whether the device is here */
+	struct look *next;
+	uint8_t mac[MAC_LEN];
+	struct radius_asked asked;
+};
 
 struct cmts {
 	struct node *node;
@@ -35,6 +44,9 @@ struct cmts {
 	struct backend *backend;   /* NULL: it knows no KDC, and keys with nobody by itself */
 	struct radius_server *answers, *orders;
 	struct clone_detector *clones;  /* NULL: without access */
+	struct presence *presence;
+	struct look *looks;
+	unsigned look_count;
 	struct head_end_access *access; /* NULL: it gives out no addresses, and its devices have theirs from their makers */
 	char controller[KRB_NAME_MAX + 1]; /* whose orders it takes; "": any controller's */
 	struct lease_table *leases;
@@ -122,33 +134,119 @@ static const char *judge_lease(const struct cmts *c, const struct radius *q, con
 	return bad_place(c, mac) < c->bad_count ? "he.bad_mark" : NULL;
 }
 
-/* Where the device is here, given or offered; 0: it is not. */
-static uint32_t address_of(const struct cmts *c, const uint8_t mac[MAC_LEN])
+/* What the device has here, given or offered; NULL: nothing. */
+static struct lease *entry_of(const struct cmts *c, const uint8_t mac[MAC_LEN])
 {
-	const struct lease *l = lease_static_of_mac(c->leases, mac);
+	struct lease *l = lease_static_of_mac(c->leases, mac);
 
 	for (int pool = 0; !l && pool < LEASE_POOLS; pool++) {
 		l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
 		if (l && l->until_ns <= c->node->sim->now_ns)
 			l = NULL;
 	}
-	return l ? l->ip : 0;
+	return l;
 }
 
-/* Another head-end's clone detector asks; answered by where the device is. False: it is another question. */
-static bool answer_head_end(struct cmts *c, const struct radius_asked *asked)
+/* The address that the device has here, given and not only offered; 0: none. */
+static uint32_t address_of(void *ctx, const uint8_t mac[MAC_LEN])
+{
+	const struct cmts *c = ctx;
+	const struct lease *l = entry_of(c, mac);
+
+	return l && lease_live(l, c->node->sim->now_ns) ? l->ip : 0;
+}
+
+/* Another head-end's question, answered by where the device is. */
+static void tell_head_end(struct cmts *c, const uint8_t mac[MAC_LEN], const struct radius_asked *asked)
 {
 	struct radius answer = { .code = RADIUS_ACCESS_ACCEPT };
+	const struct lease *l = entry_of(c, mac);
+
+	if (l)
+		answer.framed_ip = l->ip;
+	else if (c->clones && clone_detector_claims(c->clones, mac, asked->principal, asked->question.framed_ip != 0))
+		answer.framed_ip = c->hfc->ip; /* it is about to have one */
+	message_accept(c->node, asked->tag);
+	radius_server_answer(c->answers, asked, &answer);
+}
+
+/* Keeps a question, or its repetition, until it is known whether its device is here. False: it is to be told now. */
+static bool look_first(struct cmts *c, const uint8_t mac[MAC_LEN], const struct radius_asked *asked)
+{
+	const struct lease *l = entry_of(c, mac);
+	struct look *k = c->looks;
+
+	if (!l || l->kind != LEASE_BOUND)
+		return false;
+	while (k && (memcmp(k->mac, mac, MAC_LEN) != 0 || k->asked.ip != asked->ip))
+		k = k->next;
+	if (!k && (c->look_count == CMTS_LOOKS_MAX || !presence_look(c->presence, mac, l->ip)))
+		return false;
+	if (!k) {
+		k = sim_alloc(sizeof *k);
+		memcpy(k->mac, mac, MAC_LEN);
+		k->next = c->looks;
+		c->looks = k;
+		c->look_count++;
+	}
+	k->asked = *asked;
+	return true;
+}
+
+/* A device that has gone leaves no lease behind: it is to have one where it is. */
+static void take_back(struct cmts *c, const uint8_t mac[MAC_LEN])
+{
+	for (int pool = 0; pool < LEASE_POOLS; pool++) {
+		struct lease *l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
+
+		if (l && lease_live(l, c->node->sim->now_ns))
+			l->until_ns = c->node->sim->now_ns;
+	}
+	sim_changed(c->node->sim, c->node);
+}
+
+static void on_presence(void *ctx, const uint8_t mac[MAC_LEN], bool here)
+{
+	struct cmts *c = ctx;
+	struct look **at = &c->looks;
+
+	if (!here)
+		take_back(c, mac);
+	while (*at) {
+		struct look *k = *at;
+
+		if (memcmp(k->mac, mac, MAC_LEN) != 0) {
+			at = &k->next;
+			continue;
+		}
+		*at = k->next;
+		c->look_count--;
+		tell_head_end(c, mac, &k->asked);
+		free(k);
+	}
+}
+
+static void forget_looks(struct cmts *c)
+{
+	while (c->looks) {
+		struct look *k = c->looks;
+
+		c->looks = k->next;
+		free(k);
+	}
+	c->look_count = 0;
+}
+
+/* Another head-end's clone detector asks. False: it is another question. */
+static bool answer_head_end(struct cmts *c, const struct radius_asked *asked)
+{
 	uint8_t mac[MAC_LEN];
 
 	if (strncmp(asked->principal, "he/", 3) != 0 || asked->question.code != RADIUS_ACCESS_REQUEST ||
 	    strcmp(asked->question.connect_info, CLONE_QUESTION) != 0 || !device_mac_read(asked->question.user_name, mac))
 		return false;
-	answer.framed_ip = address_of(c, mac);
-	if (!answer.framed_ip && c->clones && clone_detector_claims(c->clones, mac, asked->principal))
-		answer.framed_ip = c->hfc->ip; /* it is about to have one */
-	message_accept(c->node, asked->tag);
-	radius_server_answer(c->answers, asked, &answer);
+	if (!look_first(c, mac, asked))
+		tell_head_end(c, mac, asked);
 	return true;
 }
 
@@ -225,6 +323,8 @@ static void destroy(struct node *node)
 
 	head_end_access_free(c->access);
 	clone_detector_free(c->clones);
+	presence_free(c->presence);
+	forget_looks(c);
 	radius_server_free(c->answers);
 	radius_server_free(c->orders);
 	backend_free(c->backend);
@@ -303,10 +403,18 @@ static void on_settled(void *ctx, const uint8_t mac[MAC_LEN])
 	head_end_access_admitted(c->access, mac);
 }
 
+static void on_heard(void *ctx, const uint8_t mac[MAC_LEN])
+{
+	const struct cmts *c = ctx;
+
+	presence_heard(c->presence, mac);
+}
+
 static bool make_detector(struct cmts *c, const char *peers, char error[MODEL_ERROR_LEN])
 {
 	struct clone_detector_config config = { .node = c->node, .ipsec = c->ipsec, .backend = c->backend,
-		                                .principal = c->principal, .settled = on_settled, .ctx = c };
+		                                .principal = c->principal, .address = address_of,
+		                                .settled = on_settled, .ctx = c };
 
 	c->clones = clone_detector_new(&config, peers);
 	if (!c->clones)
@@ -320,7 +428,7 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 {
 	const char *pools[] = { args_text(args, "unprovisioned", NULL), args_text(args, "provisioned", NULL) };
 	struct head_end_access_config config = { .node = c->node, .hfc = c->hfc, .leases = c->leases,
-		                                 .has_account = has_account, .admit = admit, .ctx = c,
+		                                 .has_account = has_account, .admit = admit, .heard = on_heard, .ctx = c,
 		                                 .kdc = args_node(args, "kdc"),
 		                                 .controller = args_node(args, "controller"),
 		                                 .lease_ns = args_time(args, "lease", CMTS_LEASE_NS),
@@ -368,6 +476,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	snprintf(c->principal, sizeof c->principal, "he/%s", node->name);
 	c->leases = lease_table_new();
 	c->accounts = mac_list_new();
+	c->presence = presence_new(node, hfc, on_presence, c);
 	make_parts(c, args_node(args, "kdc"));
 	if (args_node(args, "controller"))
 		snprintf(c->controller, sizeof c->controller, "sc/%s", args_node(args, "controller")->name);
@@ -388,6 +497,8 @@ static void power_on(struct node *node)
 	key_management_reset(c->km);
 	radius_server_reset(c->answers);
 	radius_server_reset(c->orders);
+	presence_reset(c->presence);
+	forget_looks(c);
 	if (c->access) {
 		clone_detector_reset(c->clones);
 		head_end_access_reset(c->access);

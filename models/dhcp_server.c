@@ -295,6 +295,8 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 		return;
 	}
 	service_charge(s->config.node, &(struct service_cost){ .messages = 1 });
+	if (s->config.heard)
+		s->config.heard(s->config.ctx, a.m.chaddr);
 	a.pool = s->config.has_account(s->config.ctx, a.m.chaddr) ? LEASE_PROVISIONED : LEASE_UNPROVISIONED;
 	handlers[a.m.type](s, &a);
 }

@@ -38,6 +38,7 @@ struct dhcp_server_config {
 	 * not when it renews; may be NULL. *wait: not known yet; dhcp_server_resume() when it is.
 	 */
 	const char *(*admit)(void *ctx, const uint8_t mac[LEASE_MAC_LEN], bool *wait);
+	void (*heard)(void *ctx, const uint8_t mac[LEASE_MAC_LEN]); /* a device has said something; may be NULL */
 	void (*changed)(void *ctx); /* a lease has begun, been renewed or ended */
 	void *ctx;
 };

@@ -141,7 +141,7 @@ static void make_parts(struct head_end_access *a)
 	const struct head_end_access_config *c = &a->config;
 	struct dhcp_server_config dhcp = { .node = c->node, .hfc = c->hfc, .leases = c->leases, .lease_ns = c->lease_ns,
 		                           .file = DEVICE_CONFIG_FILE, .realm = WORLD_REALM, .has_account = c->has_account,
-		                           .admit = c->admit, .ctx = c->ctx };
+		                           .admit = c->admit, .heard = c->heard, .ctx = c->ctx };
 	struct dns_server_config dns = { .node = c->node, .kdc = c->kdc->name, .controller = c->controller->name,
 		                         .kdc_port = KDC_PORT, .controller_port = SIP_PORT, .realm = WORLD_REALM };
 

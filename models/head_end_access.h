@@ -30,6 +30,7 @@ struct head_end_access_config {
 	bool (*has_account)(void *ctx, const uint8_t mac[LEASE_MAC_LEN]);
 	/* As in dhcp_server.h; may be NULL. */
 	const char *(*admit)(void *ctx, const uint8_t mac[LEASE_MAC_LEN], bool *wait);
+	void (*heard)(void *ctx, const uint8_t mac[LEASE_MAC_LEN]);
 	void *ctx;
 };
 /*

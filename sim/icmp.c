@@ -97,6 +97,27 @@ static void echo_answer(struct node *node, const struct packet *request, const s
 	icmp_send(node, info->dst, info->src, info->tos, reply);
 }
 
+void ip_ping(struct node *node, uint32_t src, uint32_t dst, uint16_t ident, uint16_t sequence)
+{
+	struct packet *packet = packet_new(node->sim, ICMP_HEADER_LEN);
+	uint8_t *out = packet_append(packet, ICMP_HEADER_LEN);
+
+	memset(out, 0, ICMP_HEADER_LEN);
+	out[0] = ICMP_ECHO;
+	put_be16(out + 4, ident);
+	put_be16(out + 6, sequence);
+	icmp_send(node, src, dst, 0, packet);
+}
+
+/* Whose pings they answer, if anybody's, knows the handler. */
+static void echo_reply_input(struct node *node, struct packet *packet, const struct ip_info *info)
+{
+	const struct ip_proto *proto = ip_proto_find(node, IP_PROTO_ICMP);
+
+	if (proto)
+		proto->fn(node, proto->ctx, packet, info);
+}
+
 /* An error about something we are said to have sent. */
 static void error_input(struct node *node, const struct packet *packet, const struct ip_info *info)
 {
@@ -138,6 +159,8 @@ void icmp_input(struct node *node, struct packet *packet, const struct ip_info *
 	}
 	if (packet->data[0] == ICMP_ECHO)
 		echo_answer(node, packet, info);
+	else if (packet->data[0] == ICMP_ECHO_REPLY)
+		echo_reply_input(node, packet, info);
 	else if (is_error_type(packet->data[0]) && packet->data[0] != ICMP_REDIRECT)
 		error_input(node, packet, info); /* routes are the operator's: redirects are not followed */
 }

@@ -57,7 +57,7 @@ const struct ip_counters *ip_counters(const struct node *node)
 	return &node->ip->counters;
 }
 
-static struct ip_proto *proto_find(const struct node *node, uint8_t number)
+struct ip_proto *ip_proto_find(const struct node *node, uint8_t number)
 {
 	struct ip_proto *proto = node->ip->protos;
 
@@ -68,9 +68,9 @@ static struct ip_proto *proto_find(const struct node *node, uint8_t number)
 
 void ip_protocol(struct node *node, uint8_t number, ip_proto_fn *fn, void *ctx)
 {
-	struct ip_proto *proto = proto_find(node, number);
+	struct ip_proto *proto = ip_proto_find(node, number);
 
-	assert(number != IP_PROTO_ICMP && number != IP_PROTO_UDP && number != IP_PROTO_TCP);
+	assert(number != IP_PROTO_UDP && number != IP_PROTO_TCP);
 	assert(!proto || proto->fn == fn);
 	if (!proto) {
 		proto = sim_alloc(sizeof(*proto));
@@ -197,7 +197,7 @@ void ip_dispatch(struct node *node, struct packet *packet, const struct ip_info 
 		icmp_input(node, packet, info);
 		return;
 	}
-	proto = proto_find(node, info->proto);
+	proto = ip_proto_find(node, info->proto);
 	if (proto) {
 		proto->fn(node, proto->ctx, packet, info);
 		return;

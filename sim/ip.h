@@ -75,9 +75,16 @@ bool ip_is_local(const struct node *node, uint32_t ip);
 /* The source address that the node uses towards dst; 0 when there is no route. */
 uint32_t ip_source_for(const struct node *node, uint32_t dst);
 /*
- * Handler of a protocol number at a node other than ICMP, UDP and TCP; one each (asserted; the same again is harmless).
+ * Handler of a protocol number at a node other than UDP and TCP; one each (asserted; the same again is harmless). Of
+ * ICMP it gets the echo replies alone.
  */
 void ip_protocol(struct node *node, uint8_t proto, ip_proto_fn *fn, void *ctx);
+
+/*
+ * Asks the host at dst for an echo (RFC 792), from src. Answers, whoever they are from, come to the node's handler of
+ * ICMP; the packet's data is at the ICMP header, whose identifier and sequence number it must know again.
+ */
+void ip_ping(struct node *node, uint32_t src, uint32_t dst, uint16_t ident, uint16_t sequence);
 
 /*
  * Sends a transport segment: security hook, IP header, fragments, route. info->src 0: chosen, info->ttl 0: the default.

@@ -194,6 +194,7 @@ static inline bool ip_is_multicast(uint32_t ip)
 	return ip >> 28 == 0xe;
 }
 
+struct ip_proto *ip_proto_find(const struct node *node, uint8_t number); /* NULL: nobody's */
 /* A transport segment for this node; the packet stays the caller's. */
 void ip_dispatch(struct node *node, struct packet *packet, const struct ip_info *info);
 void udp_input(struct node *node, struct packet *packet, const struct ip_info *info);
