@@ -134,12 +134,12 @@ static const char *judge_lease(const struct cmts *c, const struct radius *q, con
 	return bad_place(c, mac) < c->bad_count ? "he.bad_mark" : NULL;
 }
 
-/* What the device has here, given or offered; NULL: nothing. */
+/* What the device has here, given or offered; NULL: nothing. An account's address, which it had later, goes first. */
 static struct lease *entry_of(const struct cmts *c, const uint8_t mac[MAC_LEN])
 {
 	struct lease *l = lease_static_of_mac(c->leases, mac);
 
-	for (int pool = 0; !l && pool < LEASE_POOLS; pool++) {
+	for (int pool = LEASE_POOLS - 1; !l && pool >= 0; pool--) {
 		l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
 		if (l && l->until_ns <= c->node->sim->now_ns)
 			l = NULL;
@@ -200,7 +200,7 @@ static void take_back(struct cmts *c, const uint8_t mac[MAC_LEN])
 		struct lease *l = lease_of_mac(c->leases, (enum lease_pool)pool, mac);
 
 		if (l && lease_live(l, c->node->sim->now_ns))
-			l->until_ns = c->node->sim->now_ns;
+			lease_until(c->leases, l, c->node->sim->now_ns);
 	}
 	sim_changed(c->node->sim, c->node);
 }
@@ -526,11 +526,11 @@ const char *cmts_principal(const struct node *node)
 
 /* What a scenario may ask and do */
 
-static bool get(struct node *node, const char *attribute, struct value *out)
+static bool number_of(const struct node *node, const char *attribute, uint64_t *out)
 {
 	const struct cmts *c = node->state;
 	const struct { const char *name; uint64_t value; } numbers[] = {
-		{ "leases", lease_count(c->leases, node->sim->now_ns) }, { "bad_marks", c->bad_count },
+		{ "bad_marks", c->bad_count },
 		{ "asked", c->asked }, { "refused", c->refused },
 		{ "associations", ipsec_count(c->ipsec) }, { "forwarded", ip_counters(node)->forwarded },
 		{ "accounts", mac_list_count(c->accounts) },
@@ -541,10 +541,23 @@ static bool get(struct node *node, const char *attribute, struct value *out)
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (strcmp(attribute, numbers[i].name) == 0) {
-			*out = value_int((int64_t)numbers[i].value);
+			*out = numbers[i].value;
 			return true;
 		}
 	return false;
+}
+
+static bool get(struct node *node, const char *attribute, struct value *out)
+{
+	const struct cmts *c = node->state;
+	uint64_t number;
+
+	if (strcmp(attribute, "leases") == 0) /* counted, so only for whom it concerns */
+		number = lease_count(c->leases, node->sim->now_ns);
+	else if (!number_of(node, attribute, &number))
+		return false;
+	*out = value_int((int64_t)number);
+	return true;
 }
 
 /* The MAC that a verb names: its text, or a device's on this segment. */

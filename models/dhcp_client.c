@@ -317,8 +317,9 @@ static bool read_lease(const struct dhcp_client *c, const struct dhcp *m, struct
 
 	if (m->tftp_server.at && (!span_copy(m->tftp_server, tftp, sizeof tftp) || !ip_parse(tftp, &l.tftp)))
 		return false;
-	if (!m->lease_s || !l.router || !l.dns || !l.tftp || !mask_len(m->mask, &l.prefix_len) || !l.ip ||
+	if (m->lease_s < DHCP_LEASE_MIN_S || !l.router || !l.dns || !l.tftp || !mask_len(m->mask, &l.prefix_len) || !l.ip ||
 	    l.ip >> 29 == 7 || l.ip >> 24 == 127 || !in_subnet(l.ip, l.router, l.prefix_len) || l.ip == l.router ||
+	    dhcp_lease_is_broadcast(&l, l.ip) || dhcp_lease_is_broadcast(&l, l.router) || l.ip == l.server ||
 	    !m->boot_file.at || !span_copy(m->boot_file, l.file, sizeof l.file))
 		return false;
 	memcpy(l.realm, m->realm, sizeof l.realm);
@@ -371,12 +372,12 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	const char *check;
 	enum dhcp_event event;
 
+	if (dhcp_is_for_other(packet->data, packet->len, c->config.iface->mac))
+		return; /* most of what it hears: answers to its neighbours are sent to all */
 	if (!dhcp_parse(packet->data, packet->len, &m)) {
 		trace_refuse(node, "dhcp.malformed", from->src, from->tag, "");
 		return;
 	}
-	if (memcmp(m.chaddr, c->config.iface->mac, sizeof m.chaddr) != 0)
-		return; /* somebody else's */
 	check = judge(c, &m, from, &lease);
 	event = m.type == DHCP_OFFER ? DHCP_EVENT_OFFER : m.type == DHCP_ACK ? DHCP_EVENT_ACK : DHCP_EVENT_NAK;
 	if (!check && !cells[c->machine.state * DHCP_EVENTS + event].legal)

@@ -9,6 +9,10 @@
  * Refusals: "dhcp.malformed", "dhcp.type", "dhcp.xid", "dhcp.server" (not the one that was chosen, or not from
  * where it says), "dhcp.offer" (an address, mask or file that cannot be used), "dhcp.state" (nothing that is
  * waited for).
+ *
+ * What no check stops (RFC 2131 section 7): a neighbour on the segment hears the transaction's number, which is sent
+ * to all, and may answer first, or refuse, in the server's name. It can keep the device from service; that what it
+ * gives leads nowhere is for the signed configuration and for the keys of KDC and controller.
  */
 #ifndef TOLLGATE_MODELS_DHCP_CLIENT_H
 #define TOLLGATE_MODELS_DHCP_CLIENT_H
@@ -23,6 +27,7 @@
 /* Devices that get power together do not all speak at once; the RFC's 10 s are for hosts (our choice). */
 #define DHCP_START_SPREAD_NS (1 * NS_PER_S)
 #define DHCP_RESTART_NS (2 * NS_PER_S)    /* after a refusal */
+#define DHCP_LEASE_MIN_S 10               /* who offers less would have the device renew without end */
 
 enum dhcp_state { DHCP_STATE_INIT, DHCP_STATE_SELECTING, DHCP_STATE_REQUESTING, DHCP_STATE_BOUND, DHCP_STATE_RENEWING,
 	DHCP_STATE_REBINDING, DHCP_STATES };
@@ -36,6 +41,14 @@ struct dhcp_lease { /* what a device was given */
 	char file[DHCP_NAME_MAX + 1], realm[DHCP_NAME_MAX + 1];
 	sim_ns from_ns, renew_ns, rebind_ns, until_ns; /* SIM_NEVER: for good */
 };
+
+/* Whether ip is all hosts, or none, of the subnet that a lease is for. */
+static inline bool dhcp_lease_is_broadcast(const struct dhcp_lease *lease, uint32_t ip)
+{
+	uint32_t host = UINT32_MAX >> lease->prefix_len;
+
+	return !((ip ^ lease->ip) & ~host) && ((ip & host) == 0 || (ip & host) == host);
+}
 
 struct dhcp_client;
 struct dhcp_client_config {

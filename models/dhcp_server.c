@@ -109,8 +109,10 @@ static void keep_waiting(struct dhcp_server *s, const struct asked *a)
 	struct waiting *w = take_waiting(s, a->m.chaddr);
 
 	if (!w) {
-		if (s->waiting_count == DHCP_WAITING_MAX)
+		if (s->waiting_count == DHCP_WAITING_MAX) {
+			refuse(s, "dhcp.busy", a);
 			return;
+		}
 		w = sim_alloc(sizeof *w);
 	}
 	w->asked = *a;
@@ -154,12 +156,24 @@ static void on_discover(struct dhcp_server *s, const struct asked *a)
 	grant(s, a, DHCP_OFFER, l);
 }
 
+/* What the device had before in another pool: it has left it, and nobody else is to be taken for it there. */
+static void end_other(struct dhcp_server *s, const struct lease *l)
+{
+	for (int pool = 0; pool < LEASE_POOLS; pool++) {
+		struct lease *other = lease_of_mac(s->config.leases, (enum lease_pool)pool, l->mac);
+
+		if (other && other != l && other->until_ns > now_of(s))
+			lease_until(s->config.leases, other, now_of(s));
+	}
+}
+
 static void bind_lease(struct dhcp_server *s, const struct asked *a, struct lease *l)
 {
 	message_accept(s->config.node, a->tag);
+	end_other(s, l);
 	if (l->kind != LEASE_STATIC) {
 		l->kind = LEASE_BOUND;
-		l->until_ns = sim_later(now_of(s), s->config.lease_ns);
+		lease_until(s->config.leases, l, sim_later(now_of(s), s->config.lease_ns));
 	}
 	grant(s, a, DHCP_ACK, l);
 	changed(s);
@@ -172,7 +186,7 @@ static void on_selecting(struct dhcp_server *s, const struct asked *a)
 
 	if (a->m.server_id != s->config.hfc->ip) {
 		if (l && l->kind == LEASE_OFFERED)
-			l->until_ns = now_of(s);
+			lease_until(s->config.leases, l, now_of(s));
 		return;
 	}
 	if (!l || l->ip != a->m.requested_ip || (!lease_live(l, now_of(s)) && l->until_ns <= now_of(s)))
@@ -233,9 +247,18 @@ static void on_release(struct dhcp_server *s, const struct asked *a)
 	}
 	message_accept(s->config.node, a->tag);
 	if (l->kind == LEASE_BOUND && l->until_ns > now_of(s)) {
-		l->until_ns = now_of(s);
+		lease_until(s->config.leases, l, now_of(s));
 		changed(s);
 	}
+}
+
+/* A device that has used its address for long has not just found somebody else at it. */
+static bool may_decline(const struct dhcp_server *s, const struct lease *l)
+{
+	sim_ns given_ns = l->until_ns - s->config.lease_ns;
+
+	return (l->kind != LEASE_BOUND || now_of(s) - given_ns <= DHCP_DECLINE_NS) &&
+	       lease_blocked_by(s->config.leases, l->mac, now_of(s)) < DHCP_BLOCKED_MAX;
 }
 
 /* Somebody else is at the address: nobody gets it for a while. */
@@ -249,9 +272,13 @@ static void on_decline(struct dhcp_server *s, const struct asked *a)
 		refuse(s, "dhcp.not_offered", a);
 		return;
 	}
+	if (!may_decline(s, l)) {
+		refuse(s, "dhcp.decline", a);
+		return;
+	}
 	message_accept(s->config.node, a->tag);
 	l->kind = LEASE_BLOCKED;
-	l->until_ns = sim_later(now_of(s), DHCP_BLOCKED_NS);
+	lease_until(s->config.leases, l, sim_later(now_of(s), DHCP_BLOCKED_NS));
 	changed(s);
 }
 

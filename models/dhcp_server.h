@@ -5,13 +5,19 @@
  *
  * It listens on its segment alone and answers by broadcast, since a device without an address hears nothing else,
  * or to the address that a device renews. A question that is repeated is answered again and changes nothing twice.
- * A lease whose pool is no longer its device's is renewed while the device has more than it is due to (an account
+ * A device has one address: with a new one, of the other pool, its old one ends. A lease whose pool is no longer its device's is renewed while the device has more than it is due to (an account
  * came: it will start anew by itself), and refused when it has less (the account went).
  *
  * Refusals: "dhcp.malformed", "dhcp.interface" (came from the network), "dhcp.relayed" (no relay agents here),
- * "dhcp.class" (no PacketCable device), "dhcp.type", "dhcp.pool_empty", "dhcp.not_offered" (NAK: an address that
+ * "dhcp.busy" (as many wait for their admission as there is room for), "dhcp.decline" (of an address that its device
+ * has used for long, or of more than it may keep from others), "dhcp.class" (no PacketCable device), "dhcp.type", "dhcp.pool_empty", "dhcp.not_offered" (NAK: an address that
  * it has not), "dhcp.renewal" (NAK: it is to start anew), "dhcp.source" (a release from elsewhere), and what its
  * owner's admission says.
+ *
+ * What DHCP cannot stop (RFC 2131 section 7): a neighbour on the segment that takes other devices' MACs. It can have
+ * all addresses of the unprovisioned pool by as many MACs, give back or decline another's address, answer in the
+ * server's place. It gets no address of the provisioned pool, which goes by the account; what it gets is worth
+ * nothing without keys; and what it takes away comes back in time.
  */
 #ifndef TOLLGATE_MODELS_DHCP_SERVER_H
 #define TOLLGATE_MODELS_DHCP_SERVER_H
@@ -23,6 +29,8 @@
 #define DHCP_OFFER_HOLD_NS (60 * NS_PER_S)     /* an address is held so long for the device it was offered to */
 #define DHCP_WAITING_MAX 1024                   /* devices whose admission is not known yet; others will ask again */
 #define DHCP_BLOCKED_NS (3600 * NS_PER_S)      /* after a DECLINE */
+#define DHCP_DECLINE_NS (60 * NS_PER_S)        /* a device looks whether its address is free when it has got it */
+#define DHCP_BLOCKED_MAX 4                     /* addresses that one MAC keeps from others */
 
 struct dhcp_server;
 struct dhcp_server_config {

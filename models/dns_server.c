@@ -100,6 +100,10 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 		trace_refuse(s->config.node, "dns.malformed", from->src, from->tag, "");
 		return;
 	}
+	if (!ip_is_local(s->config.node, from->dst)) {
+		trace_refuse(s->config.node, "dns.broadcast", from->src, from->tag, "");
+		return;
+	}
 	service_charge(s->config.node, &(struct service_cost){ .messages = 1 });
 	m.response = m.authoritative = true;
 	m.recursion_available = false;

@@ -4,7 +4,7 @@
  * SRV for _kerberos._tcp.DOMAIN and _kerberos._udp.DOMAIN (its KDC) and _sip._udp.DOMAIN (its segment's signaling
  * controller). Nothing else: NXDOMAIN.
  *
- * Refusals: "dns.malformed", "dns.unknown_name".
+ * Refusals: "dns.malformed", "dns.broadcast" (sent to all), "dns.unknown_name".
  */
 #ifndef TOLLGATE_MODELS_DNS_SERVER_H
 #define TOLLGATE_MODELS_DNS_SERVER_H

@@ -13,9 +13,17 @@
 
 #define AUTHORITY_BITS 2048 /* as in models/authority.c */
 
+#define CONFIG_SLOTS 64
+
 struct image {
 	char version[DEVICE_VERSION_MAX + 1];
 	struct der bytes; /* signed; made when first asked for */
+};
+
+/* The last one of a device: who asks again within the second, by mistake or to wear the signer out, gets the same. */
+struct signed_config {
+	struct device_config content;
+	struct der bytes;
 };
 
 struct head_end_access {
@@ -26,6 +34,7 @@ struct head_end_access {
 	struct dns_server *dns;
 	struct image images[HEAD_END_IMAGES_MAX];
 	unsigned image_count, current; /* of images[] */
+	struct signed_config *configs[CONFIG_SLOTS]; /* by MAC; NULL: none yet */
 };
 
 /* Signed files */
@@ -55,25 +64,65 @@ static void image_name(const char *version, char out[DEVICE_HOST_MAX + 1])
 	snprintf(out, DEVICE_HOST_MAX + 1, "cta-%s.img", version);
 }
 
+static struct signed_config **config_slot(struct head_end_access *a, const uint8_t mac[LEASE_MAC_LEN])
+{
+	uint32_t h = 2166136261u;
+
+	for (int i = 0; i < LEASE_MAC_LEN; i++)
+		h = (h ^ mac[i]) * 16777619u;
+	return &a->configs[(h ^ h >> 16) % CONFIG_SLOTS];
+}
+
+/* What a device's configuration says now; false: names that have no room. */
+static bool config_of(const struct head_end_access *a, const struct lease *lease, struct device_config *out)
+{
+	bool own_pool = lease->kind == LEASE_STATIC || lease->pool == LEASE_PROVISIONED;
+	const char *version = a->images[a->current].version;
+	char kdc[DNS_NAME_MAX + 1];
+
+	memset(out, 0, sizeof *out); /* padding too: it is compared */
+	out->provisioned = own_pool && a->config.has_account(a->config.ctx, lease->mac);
+	strcpy(out->realm, WORLD_REALM);
+	out->issued_s = sim_unix_s(a->config.node->sim);
+	memcpy(out->mac, lease->mac, sizeof out->mac);
+	if (!dns_host_name(a->config.kdc->name, WORLD_REALM, kdc) || strlen(kdc) >= sizeof out->kdc)
+		return false;
+	strcpy(out->kdc, kdc);
+	snprintf(out->controller, sizeof out->controller, "sc/%s", a->config.controller->name);
+	snprintf(out->version, sizeof out->version, "%s", version);
+	image_name(version, out->image);
+	return true;
+}
+
+static bool sign_config(struct head_end_access *a, struct signed_config *kept)
+{
+	char text[DEVICE_CONFIG_MAX];
+	struct der content = { (uint8_t *)text, 0 };
+
+	der_free(&kept->bytes);
+	content.len = device_config_write(&kept->content, text, sizeof text);
+	return content.len && sign(a, OPERATOR_COUNTER, &content, &kept->bytes);
+}
+
 /* The configuration of the device that has this address. */
 static bool make_config(struct head_end_access *a, const struct lease *lease, struct der *out)
 {
-	bool own_pool = lease->kind == LEASE_STATIC || lease->pool == LEASE_PROVISIONED;
-	struct device_config c = { .provisioned = own_pool && a->config.has_account(a->config.ctx, lease->mac),
-		                   .realm = WORLD_REALM, .issued_s = sim_unix_s(a->config.node->sim) };
-	const char *version = a->images[a->current].version;
-	char text[DEVICE_CONFIG_MAX], kdc[DNS_NAME_MAX + 1];
-	struct der content = { (uint8_t *)text, 0 };
+	struct signed_config **slot = config_slot(a, lease->mac), *kept = *slot;
+	struct device_config now;
 
-	memcpy(c.mac, lease->mac, sizeof c.mac);
-	if (!dns_host_name(a->config.kdc->name, WORLD_REALM, kdc) || strlen(kdc) >= sizeof c.kdc)
+	if (!config_of(a, lease, &now))
 		return false;
-	strcpy(c.kdc, kdc);
-	snprintf(c.controller, sizeof c.controller, "sc/%s", a->config.controller->name);
-	snprintf(c.version, sizeof c.version, "%s", version);
-	image_name(version, c.image);
-	content.len = device_config_write(&c, text, sizeof text);
-	return content.len && sign(a, OPERATOR_COUNTER, &content, out);
+	if (!kept)
+		*slot = kept = sim_alloc(sizeof *kept);
+	if (!kept->bytes.len || memcmp(&now, &kept->content, sizeof now) != 0) {
+		kept->content = now;
+		if (!sign_config(a, kept))
+			return false;
+	}
+	out->bytes = sim_alloc(kept->bytes.len);
+	memcpy(out->bytes, kept->bytes.bytes, kept->bytes.len);
+	out->len = kept->bytes.len;
+	return true;
 }
 
 static bool make_image(struct head_end_access *a, struct image *image)
@@ -89,16 +138,8 @@ static bool make_image(struct head_end_access *a, struct image *image)
 	return ok;
 }
 
-static bool copy(const struct der *from, struct der *out)
-{
-	out->bytes = sim_alloc(from->len);
-	memcpy(out->bytes, from->bytes, from->len);
-	out->len = from->len;
-	return true;
-}
-
 /* Files are for devices of this head-end: the address that asks must be leased. */
-static bool on_file(void *ctx, struct span file, uint32_t ip, struct der *out)
+static bool on_file(void *ctx, struct span file, uint32_t ip, struct tftp_file *out)
 {
 	struct head_end_access *a = ctx;
 	const struct lease *lease = lease_of_ip(a->config.leases, ip);
@@ -107,11 +148,14 @@ static bool on_file(void *ctx, struct span file, uint32_t ip, struct der *out)
 	if (!lease || !lease_live(lease, a->config.node->sim->now_ns))
 		return false;
 	if (span_is(file, DEVICE_CONFIG_FILE))
-		return make_config(a, lease, out);
+		return make_config(a, lease, &out->bytes);
 	for (unsigned i = 0; i < a->image_count; i++) {
 		image_name(a->images[i].version, name);
-		if (span_is(file, name))
-			return make_image(a, &a->images[i]) && copy(&a->images[i].bytes, out);
+		if (span_is(file, name)) {
+			out->lent = make_image(a, &a->images[i]);
+			out->bytes = a->images[i].bytes;
+			return out->lent;
+		}
 	}
 	return false;
 }
@@ -178,6 +222,11 @@ void head_end_access_free(struct head_end_access *a)
 	dns_server_free(a->dns);
 	for (unsigned i = 0; i < a->image_count; i++)
 		der_free(&a->images[i].bytes);
+	for (unsigned i = 0; i < CONFIG_SLOTS; i++)
+		if (a->configs[i]) {
+			der_free(&a->configs[i]->bytes);
+			free(a->configs[i]);
+		}
 	free(a);
 }
 

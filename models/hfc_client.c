@@ -27,7 +27,6 @@ struct hfc_client {
 	enum step step;
 	bool powered;
 	struct hfc_configured got;
-	uint32_t router; /* of the default route that was added last */
 	/* In flash */
 	char version[DEVICE_VERSION_MAX + 1];
 	struct der operator_ca; /* of the image; empty: that of its makers */
@@ -221,6 +220,13 @@ static void controller_host(const struct hfc_client *h, char out[DNS_NAME_MAX + 
 	snprintf(out, DNS_NAME_MAX + 1, "%s.%s", slash ? slash + 1 : h->got.config.controller, h->got.config.realm);
 }
 
+/* An address that a server can have: one host's, and not this device's own. */
+static bool host_address(const struct hfc_client *h, uint32_t ip)
+{
+	return ip >> 24 != 0 && ip >> 24 != 127 && ip >> 29 != 7 && ip != h->got.lease.ip &&
+	       !dhcp_lease_is_broadcast(&h->got.lease, ip);
+}
+
 static void on_name(void *ctx, const struct dns_record *record)
 {
 	struct hfc_client *h = ctx;
@@ -232,6 +238,11 @@ static void on_name(void *ctx, const struct dns_record *record)
 		return;
 	}
 	if (h->step == STEP_KDC_HOST || h->step == STEP_CONTROLLER_HOST) {
+		if (!host_address(h, record->ip)) {
+			refuse(h, "cta.dns_address", record->name);
+			fail(h);
+			return;
+		}
 		*(kdc ? &h->got.kdc_ip : &h->got.controller_ip) = record->ip;
 		step_begin(h, h->step + 1);
 		return;
@@ -314,9 +325,6 @@ static void on_bound(void *ctx, const struct dhcp_lease *lease)
 
 	forget(h);
 	h->got.lease = *lease;
-	if (h->router != lease->router)
-		ip_route_add(node_of(h), 0, 0, lease->router, h->config.iface);
-	h->router = lease->router;
 	step_begin(h, STEP_CONFIG);
 }
 

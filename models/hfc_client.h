@@ -6,7 +6,8 @@
  *
  * The clear-text servers are believed no further than what is signed: the configuration must be the operator's and
  * for this device ("cta.verify_config"), the image the manufacturer's and of the version that the configuration
- * names ("cta.verify_image"), and names that DNS gives must be those of the configuration ("cta.dns_target"). A
+ * names ("cta.verify_image"), names that DNS gives must be those of the configuration ("cta.dns_target"), and
+ * addresses a host's ("cta.dns_address"); which host's it is, the keys of KDC and controller say. A
  * registration that fails is tried again with doubled pauses, and changes no state. Image and account are in
  * flash: they outlast a power loss. Everything else starts anew.
  *

@@ -9,6 +9,8 @@
 struct pool {
 	uint32_t first, last; /* 0, 0: none */
 	uint32_t fresh;       /* the first address that was perhaps never given out */
+	struct lease **heap;  /* its entries but static ones; none ends before its parent, of two alike the lower first */
+	uint32_t heap_count, heap_room;
 };
 
 struct lease_table {
@@ -33,6 +35,8 @@ void lease_table_free(struct lease_table *t)
 			t->by_ip[b] = l->next_by_ip;
 			free(l);
 		}
+	for (int p = 0; p < LEASE_POOLS; p++)
+		free(t->pools[p].heap);
 	free(t->by_ip);
 	free(t->by_mac);
 	free(t);
@@ -45,7 +49,7 @@ bool lease_table_pool(struct lease_table *t, enum lease_pool pool, uint32_t firs
 	if (!first || last < first || last - first >= LEASES_MAX || last >> 29 == 7 ||
 	    (other->first && first <= other->last && other->first <= last))
 		return false;
-	t->pools[pool] = (struct pool){ first, last, first };
+	t->pools[pool] = (struct pool){ .first = first, .last = last, .fresh = first };
 	return true;
 }
 
@@ -62,6 +66,79 @@ bool lease_table_pool_of(const struct lease_table *t, uint32_t ip, enum lease_po
 			return true;
 		}
 	return false;
+}
+
+/* The heap of a pool */
+
+static bool ends_before(const struct lease *a, const struct lease *b)
+{
+	return a->until_ns != b->until_ns ? a->until_ns < b->until_ns : a->ip < b->ip;
+}
+
+static void heap_put(struct pool *pool, uint32_t at, struct lease *l)
+{
+	pool->heap[at] = l;
+	l->heap_at = at;
+}
+
+/* Moves the entry to where its end belongs. */
+static void heap_settle(struct pool *pool, struct lease *l)
+{
+	uint32_t at = l->heap_at, child;
+
+	while (at && ends_before(l, pool->heap[(at - 1) / 2])) {
+		heap_put(pool, at, pool->heap[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	while ((child = 2 * at + 1) < pool->heap_count) {
+		if (child + 1 < pool->heap_count && ends_before(pool->heap[child + 1], pool->heap[child]))
+			child++;
+		if (!ends_before(pool->heap[child], l))
+			break;
+		heap_put(pool, at, pool->heap[child]);
+		at = child;
+	}
+	heap_put(pool, at, l);
+}
+
+static bool in_heap(const struct lease_table *t, const struct lease *l)
+{
+	const struct pool *pool = &t->pools[l->pool];
+
+	return l->heap_at < pool->heap_count && pool->heap[l->heap_at] == l;
+}
+
+static void heap_add(struct lease_table *t, struct lease *l)
+{
+	struct pool *pool = &t->pools[l->pool];
+
+	if (pool->heap_count == pool->heap_room) {
+		pool->heap_room = pool->heap_room ? 2 * pool->heap_room : BUCKETS_FIRST;
+		pool->heap = sim_realloc(pool->heap, pool->heap_room * sizeof(struct lease *));
+	}
+	heap_put(pool, pool->heap_count++, l);
+	heap_settle(pool, l);
+}
+
+static void heap_remove(struct lease_table *t, const struct lease *l)
+{
+	struct pool *pool = &t->pools[l->pool];
+	struct lease *last;
+
+	if (!in_heap(t, l))
+		return;
+	last = pool->heap[--pool->heap_count];
+	if (last == l)
+		return;
+	heap_put(pool, l->heap_at, last);
+	heap_settle(pool, last);
+}
+
+void lease_until(struct lease_table *t, struct lease *l, sim_ns until_ns)
+{
+	l->until_ns = until_ns;
+	if (in_heap(t, l))
+		heap_settle(&t->pools[l->pool], l);
 }
 
 /* The two tables */
@@ -185,6 +262,7 @@ bool lease_table_add_static(struct lease_table *t, uint32_t ip, const uint8_t ma
 
 	if (!l)
 		return false;
+	heap_remove(t, l);
 	l->kind = LEASE_STATIC;
 	l->until_ns = SIM_NEVER;
 	return true;
@@ -204,17 +282,9 @@ static bool is_free(const struct lease *l, sim_ns now_ns)
 }
 
 /* The one that has been free longest; of two alike the lower address. */
-static uint32_t longest_free(const struct lease_table *t, const struct pool *pool, sim_ns now_ns)
+static uint32_t longest_free(const struct pool *pool, sim_ns now_ns)
 {
-	const struct lease *best = NULL;
-
-	for (uint32_t ip = pool->first; ip <= pool->last; ip++) {
-		const struct lease *l = lease_of_ip(t, ip);
-
-		if (l && is_free(l, now_ns) && (!best || l->until_ns < best->until_ns))
-			best = l;
-	}
-	return best ? best->ip : 0;
+	return pool->heap_count && is_free(pool->heap[0], now_ns) ? pool->heap[0]->ip : 0;
 }
 
 static uint32_t choose(struct lease_table *t, struct pool *pool, uint32_t wish, sim_ns now_ns)
@@ -225,7 +295,7 @@ static uint32_t choose(struct lease_table *t, struct pool *pool, uint32_t wish, 
 		return wish;
 	while (pool->fresh <= pool->last && lease_of_ip(t, pool->fresh))
 		pool->fresh++;
-	return pool->fresh <= pool->last ? pool->fresh : longest_free(t, pool, now_ns);
+	return pool->fresh <= pool->last ? pool->fresh : longest_free(pool, now_ns);
 }
 
 struct lease *lease_offer(struct lease_table *t, enum lease_pool pool, const uint8_t mac[LEASE_MAC_LEN],
@@ -244,8 +314,20 @@ struct lease *lease_offer(struct lease_table *t, enum lease_pool pool, const uin
 		return NULL;
 	l->kind = LEASE_OFFERED;
 	l->pool = pool;
-	l->until_ns = until_ns;
+	if (!in_heap(t, l))
+		heap_add(t, l);
+	lease_until(t, l, until_ns);
 	return l;
+}
+
+unsigned lease_blocked_by(const struct lease_table *t, const uint8_t mac[LEASE_MAC_LEN], sim_ns now_ns)
+{
+	const struct lease *l = t->bucket_count ? t->by_mac[place_of_mac(t, mac)] : NULL;
+	unsigned n = 0;
+
+	for (; l; l = l->next_by_mac)
+		n += l->kind == LEASE_BLOCKED && l->until_ns > now_ns && memcmp(l->mac, mac, LEASE_MAC_LEN) == 0;
+	return n;
 }
 
 unsigned lease_count(const struct lease_table *t, sim_ns now_ns)

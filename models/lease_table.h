@@ -5,7 +5,7 @@
  * Invariants: an address has one entry, and it passes to another MAC only after its time has ended; a MAC has one
  * entry in each pool at most, and gets its address again for as long as nobody else has taken it. What was never
  * given out goes first, then what has been free longest, so that an address rests before it changes hands. Static
- * entries never end.
+ * entries never end. Who finds a pool exhausted pays no more than who does not: its entries are a heap by their end.
  */
 #ifndef TOLLGATE_MODELS_LEASE_TABLE_H
 #define TOLLGATE_MODELS_LEASE_TABLE_H
@@ -29,7 +29,8 @@ struct lease {
 	uint8_t kind, pool;
 	bool refuse_renewal; /* its device is to start anew */
 	bool closed;         /* static: its device's account has been taken from it */
-	sim_ns until_ns;     /* SIM_NEVER: for good */
+	uint32_t heap_at;    /* place in its pool's heap; the table's own */
+	sim_ns until_ns;     /* SIM_NEVER: for good; changed by lease_until() alone */
 };
 
 struct lease_table;
@@ -56,6 +57,10 @@ bool lease_live(const struct lease *lease, sim_ns now_ns);
  */
 struct lease *lease_offer(struct lease_table *table, enum lease_pool pool, const uint8_t mac[LEASE_MAC_LEN],
                           uint32_t wish, sim_ns now_ns, sim_ns until_ns);
+/* Its time ends then from now on. */
+void lease_until(struct lease_table *table, struct lease *lease, sim_ns until_ns);
+/* Addresses that this MAC keeps from others, having found somebody else at them. */
+unsigned lease_blocked_by(const struct lease_table *table, const uint8_t mac[LEASE_MAC_LEN], sim_ns now_ns);
 unsigned lease_count(const struct lease_table *table, sim_ns now_ns); /* live ones, static ones included */
 
 #endif

@@ -148,6 +148,10 @@ static void on_options(struct tftp_client *c, const struct tftp *m, uint64_t tag
 		return;
 	}
 	message_accept(c->node, tag);
+	if (c->options) { /* it has not heard; but who repeats it for good does not keep the transfer alive */
+		say(c);
+		return;
+	}
 	c->block_len = m->block_len;
 	c->options = true;
 	c->tries = 0;
@@ -160,13 +164,15 @@ static void on_datagram(struct udp_socket *socket, struct packet *packet, const 
 	struct tftp_client *c = socket->ctx;
 	struct tftp m;
 
+	bool read = tftp_parse(packet->data, packet->len, &m);
+
 	if (from->src != c->server || (c->port && from->sport != c->port)) {
 		trace_refuse(c->node, "tftp.unknown_tid", from->src, from->tag, c->file);
-		send_error(c, from->src, from->sport, TFTP_UNKNOWN_TID, "unknown transfer");
+		if (read && m.kind != TFTP_ERROR) /* an error about an error would go back and forth for good */
+			send_error(c, from->src, from->sport, TFTP_UNKNOWN_TID, "unknown transfer");
 		return;
 	}
-	if (!tftp_parse(packet->data, packet->len, &m) ||
-	    (m.kind != TFTP_DATA && m.kind != TFTP_OPTIONS && m.kind != TFTP_ERROR)) {
+	if (!read || (m.kind != TFTP_DATA && m.kind != TFTP_OPTIONS && m.kind != TFTP_ERROR)) {
 		trace_refuse(c->node, "tftp.malformed", from->src, from->tag, c->file);
 		return;
 	}

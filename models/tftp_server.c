@@ -5,6 +5,9 @@
 #include <string.h>
 #include "sim/service.h"
 
+#define ICMP_TYPE_UNREACHABLE 3 /* RFC 792 */
+#define ICMP_CODE_PORT 3
+
 struct transfer {
 	struct transfer *next;
 	struct tftp_server *server;
@@ -12,7 +15,7 @@ struct transfer {
 	struct event timer;
 	uint32_t peer_ip, own_ip;
 	uint16_t peer_port;
-	struct der bytes;
+	struct tftp_file file;
 	uint32_t block_len;
 	uint16_t block;      /* the one that waits for its acknowledgement; 0: the OACK */
 	unsigned tries;
@@ -33,6 +36,12 @@ static void send_error(struct udp_socket *socket, const struct udp_from *to, enu
 	          &(struct tftp){ .kind = TFTP_ERROR, .error = error, .message = span_of(why) });
 }
 
+static void file_free(struct tftp_file *file)
+{
+	if (!file->lent)
+		der_free(&file->bytes);
+}
+
 /* A transfer */
 
 static void transfer_end(struct transfer *t)
@@ -45,7 +54,7 @@ static void transfer_end(struct transfer *t)
 	t->server->transfer_count--;
 	sim_cancel(t->server->node->sim, &t->timer);
 	udp_unbind(&t->socket);
-	der_free(&t->bytes);
+	file_free(&t->file);
 	free(t);
 }
 
@@ -61,9 +70,9 @@ static void transfer_send(struct transfer *t)
 		m.kind = TFTP_OPTIONS;
 		m.block_len = t->block_len;
 	} else {
-		size_t left = t->bytes.len - at;
+		size_t left = t->file.bytes.len - at;
 
-		m.data = span_at(t->bytes.bytes + at, left < t->block_len ? left : t->block_len);
+		m.data = span_at(t->file.bytes.bytes + at, left < t->block_len ? left : t->block_len);
 	}
 	tftp_send(&t->socket, t->own_ip, t->peer_ip, t->peer_port, &m);
 	sim_after(t->server->node->sim, &t->timer, TFTP_TIMEOUT_NS << t->tries, on_timeout, "tftp.timeout");
@@ -91,7 +100,7 @@ static void on_ack(struct transfer *t, uint16_t block, uint64_t tag)
 	}
 	message_accept(node, tag);
 	sim_cancel(node->sim, &t->timer);
-	if (t->block && (size_t)t->block * t->block_len > t->bytes.len) {
+	if (t->block && (size_t)t->block * t->block_len > t->file.bytes.len) {
 		transfer_end(t);
 		return;
 	}
@@ -107,10 +116,13 @@ static void on_transfer(struct udp_socket *socket, struct packet *packet, const 
 	struct node *node = t->server->node;
 	struct tftp m;
 
+	bool read = tftp_parse(packet->data, packet->len, &m);
+
 	if (from->src != t->peer_ip || from->sport != t->peer_port) {
 		trace_refuse(node, "tftp.unknown_tid", from->src, from->tag, "");
-		send_error(socket, from, TFTP_UNKNOWN_TID, "unknown transfer");
-	} else if (!tftp_parse(packet->data, packet->len, &m) || (m.kind != TFTP_ACK && m.kind != TFTP_ERROR)) {
+		if (read && m.kind != TFTP_ERROR) /* an error about an error would go back and forth for good */
+			send_error(socket, from, TFTP_UNKNOWN_TID, "unknown transfer");
+	} else if (!read || (m.kind != TFTP_ACK && m.kind != TFTP_ERROR)) {
 		trace_refuse(node, "tftp.malformed", from->src, from->tag, "");
 	} else if (m.kind == TFTP_ERROR) {
 		message_accept(node, from->tag);
@@ -118,6 +130,14 @@ static void on_transfer(struct udp_socket *socket, struct packet *packet, const 
 	} else {
 		on_ack(t, m.block, from->tag);
 	}
+}
+
+static void on_unreachable(struct udp_socket *socket, uint8_t type, uint8_t code, uint32_t dst, uint16_t dport)
+{
+	struct transfer *t = socket->ctx;
+
+	if (type == ICMP_TYPE_UNREACHABLE && code == ICMP_CODE_PORT && dst == t->peer_ip && dport == t->peer_port)
+		transfer_end(t);
 }
 
 /* Requests */
@@ -148,7 +168,8 @@ static uint32_t block_len_of(const struct tftp *m)
 	return m->block_len < TFTP_BLOCK_OFFERED_MAX ? m->block_len : TFTP_BLOCK_OFFERED_MAX;
 }
 
-static void transfer_start(struct tftp_server *s, const struct tftp *m, const struct udp_from *from, struct der *bytes)
+static void transfer_start(struct tftp_server *s, const struct tftp *m, const struct udp_from *from,
+                           const struct tftp_file *file)
 {
 	struct transfer *t = sim_alloc(sizeof *t);
 
@@ -156,16 +177,18 @@ static void transfer_start(struct tftp_server *s, const struct tftp *m, const st
 	t->peer_ip = from->src;
 	t->peer_port = from->sport;
 	t->own_ip = from->dst;
-	t->bytes = *bytes;
+	t->file = *file;
 	t->block = m->block_len ? 0 : 1;
 	t->block_len = block_len_of(m);
 	t->next = s->transfers;
 	s->transfers = t;
 	s->transfer_count++;
-	if (udp_bind(s->node, &t->socket, 0, on_transfer, t))
+	if (udp_bind(s->node, &t->socket, 0, on_transfer, t)) {
+		t->socket.error = on_unreachable;
 		transfer_send(t);
-	else
+	} else {
 		transfer_end(t);
+	}
 }
 
 static const struct {
@@ -186,7 +209,7 @@ static void refuse(struct tftp_server *s, const struct udp_from *from, int which
 
 static void on_read(struct tftp_server *s, const struct tftp *m, const struct udp_from *from)
 {
-	struct der bytes = { NULL, 0 };
+	struct tftp_file file = { { NULL, 0 }, false };
 	unsigned of_peer;
 	struct transfer *t = transfer_of(s, from, &of_peer);
 
@@ -196,14 +219,14 @@ static void on_read(struct tftp_server *s, const struct tftp *m, const struct ud
 		refuse(s, from, MODE_REFUSED);
 	else if (s->transfer_count >= TFTP_TRANSFERS_MAX || of_peer >= TFTP_TRANSFERS_PER_PEER_MAX)
 		refuse(s, from, BUSY);
-	else if (!s->fn(s->ctx, m->file, from->src, &bytes))
+	else if (!s->fn(s->ctx, m->file, from->src, &file))
 		refuse(s, from, NOT_FOUND);
-	else if (!fits(&bytes, block_len_of(m))) {
-		der_free(&bytes);
+	else if (!fits(&file.bytes, block_len_of(m))) {
+		file_free(&file);
 		refuse(s, from, TOO_LONG);
 	} else {
 		message_accept(s->node, from->tag);
-		transfer_start(s, m, from, &bytes);
+		transfer_start(s, m, from, &file);
 	}
 }
 
@@ -214,6 +237,10 @@ static void on_request(struct udp_socket *socket, struct packet *packet, const s
 
 	if (!tftp_parse(packet->data, packet->len, &m) || (m.kind != TFTP_READ && m.kind != TFTP_WRITE)) {
 		trace_refuse(s->node, "tftp.malformed", from->src, from->tag, "");
+		return;
+	}
+	if (!ip_is_local(s->node, from->dst)) {
+		trace_refuse(s->node, "tftp.broadcast", from->src, from->tag, "");
 		return;
 	}
 	service_charge(s->node, &(struct service_cost){ .messages = 1 });

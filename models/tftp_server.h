@@ -4,10 +4,12 @@
  *
  * A transfer has a port of its own and lasts until its last block is acknowledged, its peer reports an error, or
  * TFTP_TRIES repetitions have brought no answer. Only time repeats a block, never a doubled acknowledgement (RFC
- * 1123 section 4.2.3.1). A restart forgets transfers.
+ * 1123 section 4.2.3.1). A restart forgets transfers. A peer whose host says that nobody is at the port (ICMP) ends
+ * its transfer at once, so that requests under another's address leave that other room. A request that is sent to all
+ * is not answered (section 4.2.3.4), and an error never by an error.
  *
  * Refusals: "tftp.malformed", "tftp.write" (nothing is written here), "tftp.mode" (not octet), "tftp.not_found",
- * "tftp.busy" (as many transfers as there is room for), "tftp.too_long" (for its block numbers),
+ * "tftp.broadcast", "tftp.busy" (as many transfers as there is room for), "tftp.too_long" (for its block numbers),
  * "tftp.unknown_tid" (not the transfer's peer), "tftp.block" (of no block that was sent).
  */
 #ifndef TOLLGATE_MODELS_TFTP_SERVER_H
@@ -23,8 +25,12 @@
 #define TFTP_BLOCK_OFFERED_MAX 1428      /* one unfragmented datagram, in a tunnel too */
 
 struct tftp_server;
-/* Gives a copy of the file's bytes (to be freed with der_free()) for the device at ip; false: there is none for it. */
-typedef bool tftp_file_fn(void *ctx, struct span file, uint32_t ip, struct der *out);
+struct tftp_file {
+	struct der bytes;
+	bool lent; /* they are their owner's and outlive the server's transfers; else to be freed with der_free() */
+};
+/* Gives the file's bytes for the device at ip; false: there is none for it. out is empty before. */
+typedef bool tftp_file_fn(void *ctx, struct span file, uint32_t ip, struct tftp_file *out);
 
 /* Owned by the caller. Binds at reset. */
 struct tftp_server *tftp_server_new(struct node *node, tftp_file_fn *fn, void *ctx);

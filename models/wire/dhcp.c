@@ -5,6 +5,7 @@
 
 #define HEADER_LEN 236
 #define COOKIE 0x63825363u
+#define CHADDR_AT 28
 #define SNAME_AT 44
 #define SNAME_LEN 64
 #define FILE_AT 108
@@ -249,7 +250,7 @@ bool dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp *out)
 	m.yiaddr = be32(bytes + 16);
 	m.siaddr = be32(bytes + 20);
 	m.giaddr = be32(bytes + 24);
-	memcpy(m.chaddr, bytes + 28, sizeof m.chaddr);
+	memcpy(m.chaddr, bytes + CHADDR_AT, sizeof m.chaddr);
 	if (!take_field(bytes + SNAME_AT, SNAME_LEN, &m.sname) || !take_field(bytes + FILE_AT, FILE_LEN, &m.file) ||
 	    !take_options(&m, bytes + HEADER_LEN + 4, len - HEADER_LEN - 4))
 		return false;
@@ -257,6 +258,11 @@ bool dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp *out)
 		return false;
 	*out = m;
 	return true;
+}
+
+bool dhcp_is_for_other(const uint8_t *bytes, size_t len, const uint8_t mac[6])
+{
+	return len >= HEADER_LEN + 4 && be32(bytes + HEADER_LEN) == COOKIE && memcmp(bytes + CHADDR_AT, mac, 6) != 0;
 }
 
 static void put_option(struct text *t, uint8_t code, const void *value, size_t len)

@@ -53,6 +53,7 @@ struct dhcp {
 	char realm[DHCP_NAME_MAX + 1];    /* 122.6: Kerberos realm */
 };
 
+bool dhcp_is_for_other(const uint8_t *bytes, size_t len, const uint8_t mac[6]); /* a glance before it is read */
 bool dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp *out);
 /*
  * Returns the length, padded to DHCP_MESSAGE_MIN; 0: no room, or the struct holds what no message can (a span too long)

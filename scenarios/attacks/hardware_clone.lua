@@ -3,7 +3,7 @@
 --- head-ends that do not ask leave both with tickets, and the clone passes for the customer's device at customer service.
 scenario { title = "Hardware clone", tags = { "attack", "lifecycle" }, attack = "P1", limit = "6h" }
 
-local net = topology "two_branches" { operations = true, clones = "asked" }
+local net = topology "two_branches" { operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1 }
 local clone = net:cta "clone" { dhcp = true, branch = 2, copy_of = alice }
 

@@ -10,7 +10,7 @@ return function(net, opts)
     operations = false,               -- provisioning CA "pca", billing host "bh", customer service "service" (number 411), DHCP
     restricted = "411", reach = "",   -- with operations: numbers that a CTA without an account may call, addresses that it reaches for them
     service = { answers = "agent" },  -- with operations: who answers there, agent or menu
-    clones = "unknown",               -- with operations: "asked": the head-ends ask each other before they give a device an address [0133]
+    clones = "asked",                 -- with operations: the head-ends ask each other before they give a device an address [0133]; "unknown": not
     server = { number = "800-555-0100", lines = 1000, announcement = "10s" }, -- the announcement server "announce"
     escrow = { sc1 = "kept", sc2 = "kept" }, -- where the sub-keys of its calls are for lawful intercept: kept or cookie
   })

@@ -266,15 +266,15 @@ struct file {
 	struct der bytes;
 };
 
-static bool on_wanted(void *ctx, struct span name, uint32_t ip, struct der *out)
+static bool on_wanted(void *ctx, struct span name, uint32_t ip, struct tftp_file *out)
 {
 	struct file *f = ctx;
 
 	(void)name;
 	(void)ip;
-	out->bytes = sim_alloc(f->bytes.len);
-	memcpy(out->bytes, f->bytes.bytes, f->bytes.len);
-	out->len = f->bytes.len;
+	out->bytes.bytes = sim_alloc(f->bytes.len);
+	memcpy(out->bytes.bytes, f->bytes.bytes, f->bytes.len);
+	out->bytes.len = f->bytes.len;
 	return true;
 }
 

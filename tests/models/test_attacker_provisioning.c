@@ -133,16 +133,16 @@ struct bench {
 	struct watcher watcher;
 };
 
-static bool on_wanted(void *ctx, struct span file, uint32_t ip, struct der *out)
+static bool on_wanted(void *ctx, struct span file, uint32_t ip, struct tftp_file *out)
 {
 	struct bench *b = ctx;
 
 	(void)ip;
 	if (!span_is(file, "file"))
 		return false;
-	out->bytes = sim_alloc(b->file_len + 1);
-	memcpy(out->bytes, b->file, b->file_len);
-	out->len = b->file_len;
+	out->bytes.bytes = sim_alloc(b->file_len + 1);
+	memcpy(out->bytes.bytes, b->file, b->file_len);
+	out->bytes.len = b->file_len;
 	return true;
 }
 

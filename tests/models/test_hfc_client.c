@@ -474,7 +474,7 @@ static bool lie_sign(struct access_rig *r, enum signer signer, enum authority na
 	return ok;
 }
 
-static bool lie_file(void *ctx, struct span file, uint32_t ip, struct der *out)
+static bool lie_file(void *ctx, struct span file, uint32_t ip, struct tftp_file *out)
 {
 	struct false_server *s = ctx;
 	const struct lie *lie = s->lie;
@@ -489,7 +489,7 @@ static bool lie_file(void *ctx, struct span file, uint32_t ip, struct der *out)
 		s->images++;
 		ck_assert(device_image_write(world_crypto(s->r->world), lie->image_version,
 		                             world_authority(s->r->world, AUTHORITY_OPERATOR), 3000, &content));
-		ok = lie_sign(s->r, lie->image_signer, AUTHORITY_MANUFACTURER, &content, out);
+		ok = lie_sign(s->r, lie->image_signer, AUTHORITY_MANUFACTURER, &content, &out->bytes);
 		der_free(&content);
 		return ok;
 	}
@@ -498,7 +498,7 @@ static bool lie_file(void *ctx, struct span file, uint32_t ip, struct der *out)
 	if (lie->other_kdc)
 		strcpy(c.kdc, "kdc2.tollgate.example");
 	content.len = device_config_write(&c, text, sizeof text) - lie->malformed;
-	return lie_sign(s->r, lie->config_signer, AUTHORITY_OPERATOR, &content, out);
+	return lie_sign(s->r, lie->config_signer, AUTHORITY_OPERATOR, &content, &out->bytes);
 }
 
 static bool no_account(void *ctx, const uint8_t mac[6])
