@@ -30,7 +30,7 @@
 #define DHCP_WAITING_MAX 1024                   /* devices whose admission is not known yet; others will ask again */
 #define DHCP_BLOCKED_NS (3600 * NS_PER_S)      /* after a DECLINE */
 #define DHCP_DECLINE_NS (60 * NS_PER_S)        /* a device looks whether its address is free when it has got it */
-#define DHCP_BLOCKED_MAX 4                     /* addresses that one MAC keeps from others */
+#define DHCP_BLOCKED_MAX 2                     /* addresses that one MAC keeps from others */
 
 struct dhcp_server;
 struct dhcp_server_config {

@@ -162,6 +162,15 @@ bool subscribers_remove(struct subscribers *db, const char *number)
 	return true;
 }
 
+bool subscribers_other_of_mac(const struct subscribers *db, const uint8_t mac[6], const char *number)
+{
+	for (uint32_t b = 0; b < db->buckets; b++)
+		for (const struct subscriber *s = db->by_number[b]; s; s = s->next_number)
+			if (memcmp(s->mac, mac, sizeof s->mac) == 0 && strcmp(s->number, number) != 0)
+				return true;
+	return false;
+}
+
 unsigned subscribers_count(const struct subscribers *db)
 {
 	return db->count;

@@ -26,6 +26,8 @@ bool subscribers_remove(struct subscribers *db, const char *number);
 /* NULL: none. Borrowed until the next put or remove. */
 struct subscriber *subscribers_by_number(const struct subscribers *db, const char *number);
 struct subscriber *subscribers_by_phone_id(const struct subscribers *db, const uint8_t phone_id[PHONE_ID_LEN]);
+/* Whether a number other than this one is the device's too. Looks through all: for orders, not for calls. */
+bool subscribers_other_of_mac(const struct subscribers *db, const uint8_t mac[6], const char *number);
 unsigned subscribers_count(const struct subscribers *db);
 /* "(215) 555-0101" -> "2155550101". False: no digits, or more than fit. */
 bool number_digits(const char *number, char out[SUBSCRIBER_NUMBER_LEN]);

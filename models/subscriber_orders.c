@@ -189,6 +189,21 @@ static const char *read_order(const struct subscriber_orders *o, const struct ra
 	return order->kind == ORDER_ENTER && !order->at_ip ? "sc.no_head_end" : NULL;
 }
 
+/*
+ * A device with two numbers, its owner's and one for a repair, keeps its access with the one that is left: its
+ * head-end knows MACs, not numbers. One that is being entered counts: its head-end may have been told already.
+ */
+static bool keeps_access(const struct order *order)
+{
+	const struct subscriber_orders *o = order->orders;
+
+	for (const struct order *other = o->first; other; other = other->next)
+		if (other->kind == ORDER_ENTER && memcmp(other->mac, order->mac, sizeof other->mac) == 0 &&
+		    strcmp(other->digits, order->digits) != 0)
+			return true;
+	return subscribers_other_of_mac(o->config.subscribers, order->mac, order->digits);
+}
+
 void subscriber_orders_take(struct subscriber_orders *o, const struct radius_asked *asked)
 {
 	bool remove = asked->question.code == RADIUS_DISCONNECT_REQUEST;
@@ -204,6 +219,10 @@ void subscriber_orders_take(struct subscriber_orders *o, const struct radius_ask
 		check = read_order(o, asked, &order);
 	if (!check && o->count == SUBSCRIBER_ORDERS_MAX)
 		check = "sc.limit";
+	if (!check && remove && order.at_ip && keeps_access(&order)) {
+		commit(&order);
+		order.at_ip = 0;
+	}
 	if (check || !order.at_ip) /* nothing there to be removed, and no head-end to tell */
 		radius_server_judge(o->config.dynamic, asked, check);
 	else

@@ -1,7 +1,7 @@
 /*
  * The clone detector: a device and its twin, with the same MAC, on two segments; one after the other, both at
- * once, with restarts and silence between the head-ends; between servers in clear (_i 0) and in ESP with the KDC's
- * tickets (_i 1).
+ * once, with restarts and silence between the head-ends, carried from one to the other, under floods; between servers
+ * in clear (_i 0) and in ESP with the KDC's tickets (_i 1).
  */
 #include "tests/models/access_rig.h"
 
@@ -201,6 +201,148 @@ START_TEST(silence_and_restarts)
 }
 END_TEST
 
+/* A device that has moved: its old head-end looks for it, and it need not wait for its old lease's end. */
+START_TEST(a_device_that_moved)
+{
+	struct pair p;
+
+	pair_make(&p, _i, true);
+	hfc_client_boot(p.dev.client);
+	access_run(&p.r, 20 * NS_PER_S);
+	ck_assert_uint_eq(p.dev.configured, 1);
+	hfc_client_power_off(p.dev.client);
+	hfc_client_boot(p.twin.client);
+	access_run(&p.r, 30 * NS_PER_S);
+	ck_assert_uint_eq(p.twin.configured, 1);
+	ck_assert_int_eq(access_get(p.r.he, "leases"), 0);
+	ck_assert_int_eq(access_get(p.he2, "leases"), 1);
+	hfc_client_power_off(p.twin.client); /* and back */
+	hfc_client_boot(p.dev.client);
+	access_run(&p.r, 30 * NS_PER_S);
+	ck_assert_uint_eq(p.dev.configured, 2);
+	ck_assert_int_eq(leases(&p), 1);
+	ck_assert_uint_eq(p.r.refusal_count, 0);
+	pair_end(&p);
+}
+END_TEST
+
+/* It is looked for while it starts anew: what it says to its head-end then counts, whichever head-end's name is first. */
+START_TEST(looked_for_while_it_starts)
+{
+	for (int i = 0; i < 40; i++) {
+		struct pair p;
+		struct device *first, *second;
+
+		pair_make(&p, false, true);
+		first = _i ? &p.twin : &p.dev;
+		second = _i ? &p.dev : &p.twin;
+		hfc_client_boot(first->client);
+		access_run(&p.r, 20 * NS_PER_S);
+		ck_assert_uint_eq(first->configured, 1);
+		hfc_client_boot(second->client);
+		access_run(&p.r, i * 50 * NS_PER_MS);
+		hfc_client_boot(first->client);
+		for (int k = 0; k < 120; k++) {
+			access_run(&p.r, NS_PER_S);
+			ck_assert_int_le(leases(&p), 1);
+		}
+		ck_assert_uint_eq(first->configured, 2);
+		ck_assert_uint_eq(second->configured, 0);
+		pair_end(&p);
+	}
+}
+END_TEST
+
+/* An answer that is no answer to the echo, or comes from elsewhere, does not keep a lease. */
+START_TEST(forged_echoes)
+{
+	struct pair p;
+	struct ip_info info = { .dst = HE_HFC, .proto = IP_PROTO_ICMP };
+	struct packet *reply;
+
+	pair_make(&p, false, true);
+	hfc_client_boot(p.dev.client);
+	access_run(&p.r, 20 * NS_PER_S);
+	info.src = p.r.dev->ifaces->ip;
+	hfc_client_power_off(p.dev.client);
+	hfc_client_boot(p.twin.client);
+	for (int i = 0; i < 200; i++) {
+		reply = packet_new(p.r.sim, 8);
+		memset(packet_append(reply, 8), 0, 8);
+		put_be16(reply->data + 2, 0xffff);
+		ip_send(i & 1 ? p.r.far : p.r.other, &info, reply);
+		access_run(&p.r, 100 * NS_PER_MS);
+	}
+	ck_assert_uint_gt(access_refused(&p.r, p.r.he, "he.echo"), 0);
+	ck_assert_uint_eq(access_refused(&p.r, p.r.he, "he.echo"), access_refused(&p.r, NULL, NULL));
+	ck_assert_uint_eq(p.twin.configured, 1);
+	pair_end(&p);
+}
+END_TEST
+
+static void unheard(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	(void)socket, (void)packet, (void)from;
+}
+
+/* DISCOVERs of many MACs on the second segment, all at once or one by one. */
+static void flood(struct pair *p, struct node *node, unsigned count, sim_ns pause_ns)
+{
+	struct udp_socket socket = { .node = NULL };
+	struct dhcp m = { .type = DHCP_DISCOVER, .xid = 1, .broadcast = true, .class_id = span_of("pktc1.0"),
+		          .chaddr = { 2, 3 } };
+
+	ck_assert(udp_bind(node, &socket, DHCP_CLIENT_PORT, unheard, NULL));
+	for (unsigned i = 0; i < count; i++) {
+		put_be32(m.chaddr + 2, i);
+		dhcp_send(&socket, 0, 0xffffffffu, DHCP_SERVER_PORT, &m);
+		access_run(&p->r, pause_ns);
+	}
+	udp_unbind(&socket);
+}
+
+/* More questions than there are identifiers: they wait for their turn, and a clone among them is found. */
+START_TEST(a_flood_blinds_nobody)
+{
+	struct pair p;
+	struct node *noise;
+
+	pair_make(&p, _i, true);
+	noise = access_node(&p.r, "noise", p.hfc2, NULL, 0, 0);
+	hfc_client_boot(p.dev.client);
+	access_run(&p.r, 20 * NS_PER_S);
+	hfc_client_boot(p.twin.client);
+	for (int i = 0; i < 4; i++) {
+		flood(&p, noise, 600, 0);
+		access_run(&p.r, 500 * NS_PER_MS);
+		ck_assert_uint_eq(p.twin.configured, 0);
+		p.r.refusal_count = 0;
+	}
+	access_run(&p.r, 60 * NS_PER_S);
+	ck_assert_uint_eq(p.twin.configured, 0);
+	ck_assert_int_gt(access_get(p.he2, "clones"), 0);
+	pair_end(&p);
+}
+END_TEST
+
+/* When it is over there is room again for everybody. */
+START_TEST(a_flood_ends)
+{
+	struct pair p;
+	struct node *noise;
+
+	pair_make(&p, _i, true);
+	noise = access_node(&p.r, "noise", p.hfc2, NULL, 0, 0);
+	flood(&p, noise, 3000, NS_PER_MS);
+	access_run(&p.r, 120 * NS_PER_S);
+	p.r.refusal_count = 0;
+	hfc_client_boot(p.twin.client);
+	access_run(&p.r, 60 * NS_PER_S);
+	ck_assert_uint_eq(p.twin.configured, 1);
+	pair_end(&p);
+}
+END_TEST
+
 /* A stranger's or another server's question is none of a head-end. */
 START_TEST(who_asks)
 {
@@ -257,6 +399,11 @@ int main(void)
 	tcase_add_loop_test(t, without_peers, 0, 2);
 	tcase_add_loop_test(t, both_at_once, 0, 2);
 	tcase_add_loop_test(t, silence_and_restarts, 0, 2);
+	tcase_add_loop_test(t, a_device_that_moved, 0, 2);
+	tcase_add_loop_test(t, looked_for_while_it_starts, 0, 2);
+	tcase_add_test(t, forged_echoes);
+	tcase_add_loop_test(t, a_flood_blinds_nobody, 0, 2);
+	tcase_add_loop_test(t, a_flood_ends, 0, 2);
 	tcase_add_test(t, who_asks);
 	tcase_add_loop_test(t, peers_are_names, 0, 6);
 	suite_add_tcase(suite, t);

@@ -9,7 +9,10 @@
 #include "models/device_files.h"
 #include "models/dhcp_server.h"
 #include "models/head_end_filter.h"
+#include "models/dns_server.h"
 #include "models/mac_list.h"
+#include "models/subscriber.h"
+#include "models/subscriber_orders.h"
 #include "models/tftp_server.h"
 
 #define DEV_TEXT "00:11:22:33:44:55"
@@ -1058,6 +1061,256 @@ START_TEST(parameters)
 }
 END_TEST
 
+/* Hostile devices on the segment */
+
+static bool hand_decline(struct hand *h, uint32_t ip)
+{
+	struct dhcp m = hand_message(h, DHCP_DECLINE);
+
+	m.requested_ip = ip;
+	m.server_id = HE_HFC;
+	return hand_say(h, &m);
+}
+
+/* A device that declines whatever it gets keeps DHCP_BLOCKED_MAX addresses from others, and not the whole pool. */
+START_TEST(declines_are_bounded)
+{
+	struct access_rig r;
+	struct hand h, other;
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_make(&other, &r, r.other);
+	for (int i = 0; i < POOL_SIZE; i++) {
+		ck_assert(hand_discover(&h) && h.got.type == DHCP_OFFER);
+		ck_assert(hand_request(&h, h.got.yiaddr));
+		ck_assert(!hand_decline(&h, h.got.yiaddr));
+	}
+	ck_assert_uint_eq(access_refused(&r, r.he, "dhcp.decline"), POOL_SIZE - DHCP_BLOCKED_MAX);
+	access_order(&r, RADIUS_COA_REQUEST, "00:11:22:33:44:66");
+	ck_assert_uint_eq(hand_boot(&other), PAID_FIRST); /* an account's pool is another */
+	access_end(&r);
+}
+END_TEST
+
+/* Nor does a neighbour take an address from a device that has used it for a while, by a decline in its name. */
+START_TEST(declined_by_another)
+{
+	struct access_rig r;
+	struct hand h;
+	struct dhcp m;
+	struct udp_socket thief = { .node = NULL };
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_boot(&h);
+	access_run(&r, DHCP_DECLINE_NS);
+	m = hand_message(&h, DHCP_DECLINE);
+	m.requested_ip = FREE_FIRST;
+	m.server_id = HE_HFC;
+	ck_assert(udp_bind(r.other, &thief, DHCP_CLIENT_PORT, NULL, NULL));
+	dhcp_send(&thief, 0, 0xffffffffu, DHCP_SERVER_PORT, &m);
+	udp_unbind(&thief);
+	access_run(&r, NS_PER_S);
+	ck_assert_uint_eq(access_refused(&r, r.he, "dhcp.decline"), 1);
+	ck_assert(hand_renew(&h));
+	ck_assert_int_eq(h.got.type, DHCP_ACK);
+	access_end(&r);
+}
+END_TEST
+
+/* An exhausted pool costs a question no more than another one: a flood of them ends within the test's time. */
+START_TEST(a_full_pool_is_cheap)
+{
+	struct lease_table *t = lease_table_new();
+	uint8_t mac[6] = { 2, 7 };
+
+	ck_assert(lease_table_pool(t, LEASE_UNPROVISIONED, 0x0a000000, 0x0a00ffff));
+	for (uint32_t i = 0; i < 1u << 20; i++) {
+		put_be32(mac + 2, i);
+		ck_assert_int_eq(lease_offer(t, LEASE_UNPROVISIONED, mac, 0, 10, 20) != NULL, i < LEASES_MAX);
+	}
+	ck_assert_uint_eq(lease_offer(t, LEASE_UNPROVISIONED, mac, 0, 20, 30)->ip, 0x0a000000);
+	lease_table_free(t);
+}
+END_TEST
+
+/* An error is no answer to an error: two ends that know nothing of each other would say so for good. */
+START_TEST(errors_about_errors)
+{
+	struct access_rig r;
+	struct hand h;
+	struct fetch f, stranger;
+	struct tftp error = { .kind = TFTP_ERROR, .error = TFTP_UNKNOWN_TID, .message = span_of("unknown transfer") };
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_boot(&h);
+	fetch_make(&r, &f, r.dev);
+	fetch_make(&r, &stranger, r.dev);
+	fetch_say(&r, &f, TFTP_PORT, &(struct tftp){ .kind = TFTP_READ, .file = span_of("cta-1.0.img") });
+	fetch_say(&r, &stranger, f.server_port, &error);
+	ck_assert_uint_eq(access_refused(&r, r.he, "tftp.unknown_tid"), 1);
+	ck_assert_uint_eq(stranger.packets, 0);
+	ck_assert_int_eq(access_get(r.he, "transfers"), 1);
+	access_end(&r);
+}
+END_TEST
+
+/* A neighbour asks under a device's address until it may ask no more: the device says that it has not, and may. */
+START_TEST(transfers_of_another)
+{
+	struct access_rig r;
+	struct hand h;
+	struct fetch f;
+	struct udp_socket thief[TFTP_TRANSFERS_PER_PEER_MAX] = { { .node = NULL } };
+	struct tftp m = { .kind = TFTP_READ, .file = span_of("cta-1.0.img") };
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_boot(&h);
+	for (unsigned i = 0; i < TFTP_TRANSFERS_PER_PEER_MAX; i++) {
+		ck_assert(udp_bind(r.other, &thief[i], (uint16_t)(60000 + i), NULL, NULL));
+		tftp_send(&thief[i], FREE_FIRST, HE_HFC, TFTP_PORT, &m);
+	}
+	access_run(&r, 100 * NS_PER_MS);
+	ck_assert_int_eq(access_get(r.he, "transfers"), 0);
+	fetch_make(&r, &f, r.dev);
+	fetch_say(&r, &f, TFTP_PORT, &m);
+	ck_assert_int_eq(f.got.kind, TFTP_DATA);
+	access_end(&r);
+}
+END_TEST
+
+/* Files and names are not given to who asks everybody: the answer would have to come from everybody's address. */
+START_TEST(asked_by_broadcast)
+{
+	static const uint32_t to[] = { 0xffffffffu, 0x0a01ffffu };
+	struct access_rig r;
+	struct hand h;
+	struct fetch f;
+	struct dns q = { .id = 7, .type = DNS_A, .question = "kdc1.tollgate.example" };
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_boot(&h);
+	fetch_make(&r, &f, r.dev);
+	tftp_send(&f.socket, FREE_FIRST, to[_i], TFTP_PORT, &(struct tftp){ .kind = TFTP_READ, .file = span_of("cta.cfg") });
+	dns_send(&f.socket, FREE_FIRST, to[_i], DNS_PORT, &q);
+	access_run(&r, NS_PER_S);
+	ck_assert_uint_eq(access_refused(&r, r.he, "tftp.broadcast"), 1);
+	ck_assert_uint_eq(access_refused(&r, r.he, "dns.broadcast"), 1);
+	ck_assert_uint_eq(access_refused(&r, NULL, NULL), 2);
+	ck_assert_uint_eq(f.packets, 0);
+	ck_assert_int_eq(access_get(r.he, "transfers"), 0);
+	access_end(&r);
+}
+END_TEST
+
+/* Every fragment passes the filter by itself, so none passes that the whole would not; nor does a broadcast. */
+START_TEST(fragments_and_broadcasts)
+{
+	struct access_rig r;
+	struct hand h;
+	struct udp_socket out = { .node = NULL };
+	struct packet *p;
+
+	access_make(&r, NULL, 1);
+	hand_make(&h, &r, r.dev);
+	hand_boot(&h);
+	ck_assert(udp_bind(r.dev, &out, 4000, NULL, NULL));
+	p = packet_new(r.sim, 4000);
+	memset(packet_append(p, 4000), 0, 4000);
+	udp_send(&out, 0, FAR_IP, 4000, p);
+	access_run(&r, NS_PER_S);
+	ck_assert_uint_eq(access_refused(&r, r.he, "he.filter"), 3);
+	udp_send(&out, 0, 0x0a0000ff, 4000, packet_new(r.sim, 0)); /* everybody's in the network */
+	access_run(&r, NS_PER_S);
+	ck_assert_uint_eq(ip_counters(r.he)->forwarded, 0);
+	access_end(&r);
+}
+END_TEST
+
+/* A signaling controller's orders about a device with two numbers */
+
+struct controller {
+	struct radius_server *dynamic;
+	struct backend *backend;
+	struct subscribers *subscribers;
+	struct subscriber_orders *orders;
+};
+
+static void on_dynamic(void *ctx, const struct radius_asked *asked)
+{
+	subscriber_orders_take(((struct controller *)ctx)->orders, asked);
+}
+
+static void controller_make(struct controller *c, struct access_rig *r)
+{
+	struct backend_config backend = { .node = r->sc, .ipsec = r->sc_ipsec, .principal = "sc/sc1" };
+	struct subscriber_orders_config config = { .node = r->sc, .questions = r->sc_client, .principal = "sc/sc1" };
+
+	config.backend = c->backend = backend_new(&backend);
+	config.subscribers = c->subscribers = subscribers_new();
+	config.dynamic = config.answers = c->dynamic = radius_server_new(r->sc, r->sc_ipsec, RADIUS_DYNAMIC_PORT, on_dynamic, c);
+	c->orders = subscriber_orders_new(&config);
+	radius_server_reset(c->dynamic);
+}
+
+static void controller_end(struct controller *c)
+{
+	subscriber_orders_free(c->orders);
+	radius_server_free(c->dynamic);
+	subscribers_free(c->subscribers);
+	backend_free(c->backend);
+}
+
+static void order_number(struct access_rig *r, struct radius_client *pca, enum radius_code code, const char *number)
+{
+	struct access_answer a = { .answered = false };
+	struct radius m = { .code = code, .framed_ip = code == RADIUS_COA_REQUEST ? FREE_FIRST : 0 };
+
+	snprintf(m.called_station, sizeof m.called_station, "%s", number);
+	snprintf(m.calling_station, sizeof m.calling_station, DEV_TEXT);
+	snprintf(m.connect_info, sizeof m.connect_info, "%s", code == RADIUS_COA_REQUEST ? "subscriber" : "");
+	ck_assert(radius_client_ask(pca, SC_IP, &m, access_on_answer, &a));
+	access_run(r, NS_PER_S);
+	ck_assert(a.answered);
+	ck_assert_int_eq(a.code, code == RADIUS_COA_REQUEST ? RADIUS_COA_ACK : RADIUS_DISCONNECT_ACK);
+}
+
+/* Its access goes with its last number, not with its first. */
+START_TEST(two_numbers)
+{
+	struct access_rig r;
+	struct controller c;
+	struct ipsec *ipsec;
+	struct secure_module *sm;
+	struct radius_client *pca;
+
+	access_make(&r, NULL, 1);
+	controller_make(&c, &r);
+	sm = world_module(r.world, r.pca, "module");
+	ipsec = ipsec_new(r.pca, sm, true);
+	pca = radius_client_new(r.pca, ipsec);
+	radius_client_reset(pca);
+	order_number(&r, pca, RADIUS_COA_REQUEST, "2155550100");
+	order_number(&r, pca, RADIUS_COA_REQUEST, "2155550101");
+	ck_assert_int_eq(access_get(r.he, "accounts"), 1);
+	order_number(&r, pca, RADIUS_DISCONNECT_REQUEST, "2155550101");
+	ck_assert_uint_eq(subscribers_count(c.subscribers), 1);
+	ck_assert_int_eq(access_get(r.he, "accounts"), 1);
+	order_number(&r, pca, RADIUS_DISCONNECT_REQUEST, "2155550100");
+	ck_assert_uint_eq(subscribers_count(c.subscribers), 0);
+	ck_assert_int_eq(access_get(r.he, "accounts"), 0);
+	radius_client_free(pca);
+	ipsec_free(ipsec);
+	sm_free(sm);
+	controller_end(&c);
+	access_end(&r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("head-end");
@@ -1086,6 +1339,14 @@ int main(void)
 	tcase_add_loop_test(t, names, 0, NAME_ROWS);
 	tcase_add_test(t, many_accounts);
 	tcase_add_loop_test(t, leases_at_random, 0, 4);
+	tcase_add_test(t, declines_are_bounded);
+	tcase_add_test(t, declined_by_another);
+	tcase_add_test(t, a_full_pool_is_cheap);
+	tcase_add_test(t, errors_about_errors);
+	tcase_add_test(t, transfers_of_another);
+	tcase_add_loop_test(t, asked_by_broadcast, 0, 2);
+	tcase_add_test(t, fragments_and_broadcasts);
+	tcase_add_test(t, two_numbers);
 	tcase_add_loop_test(t, parameters, 0, (int)(sizeof wrong / sizeof *wrong));
 	suite_add_tcase(suite, t);
 	return access_main(suite);
