@@ -6,7 +6,8 @@ scenario {
 }
 
 -- associations between servers do not last from one customer to the next: their exchanges are lost like all else
-local net = topology "two_branches" { wan = { delay = args.wan }, operations = true, association_lifetime = "60s" }
+-- each packet costs a number, of which there are too few for the head-ends' questions to each other: move_faults.lua has those
+local net = topology "two_branches" { wan = { delay = args.wan }, operations = true, association_lifetime = "60s", clones = "unknown" }
 local ctas = { {}, {} } -- of a branch, as many as there are numbers
 for branch = 1, 2 do
   for i = 1, 100 do

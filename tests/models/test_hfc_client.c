@@ -9,7 +9,9 @@
 #include "models/dhcp_server.h"
 #include "models/dns_server.h"
 #include "models/hfc_client.h"
+#include "models/tftp_client.h"
 #include "models/tftp_server.h"
+#include "sim/ip_stack.h"
 #include "tests/models/table_walk.h"
 
 #define DEV_TEXT "00:11:22:33:44:55"
@@ -579,28 +581,34 @@ static const struct answer_row {
 	bool right_xid, right_server, from_it, other_device;
 	uint32_t ip, mask, router;
 	const char *check; /* NULL: passed over */
+	uint32_t lease_s;  /* 0: LEASE_S */
 } answer_rows[] = {
-	{ SELECTING, DHCP_OFFER, false, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.xid" },
-	{ SELECTING, DHCP_OFFER, true, true, false, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.server" },
-	{ SELECTING, DHCP_OFFER, true, true, true, true, FREE_FIRST, 0xffff0000, HE_HFC, NULL },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff00f0, HE_HFC, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffffffff, HE_HFC, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0, HE_HFC, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, 0, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, 0x0a020001, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, HE_HFC, 0xffff0000, HE_HFC, "dhcp.offer" },
-	{ SELECTING, DHCP_OFFER, true, true, true, false, 0xe0000001, 0xf0000000, 0xe0000002, "dhcp.offer" },
-	{ SELECTING, DHCP_ACK, true, false, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.server" },
-	{ SELECTING, DHCP_NAK, true, false, true, false, 0, 0, 0, "dhcp.server" },
-	{ SELECTING, DHCP_DISCOVER, true, true, true, false, 0, 0, 0, "dhcp.type" },
-	{ BOUND, DHCP_NAK, false, true, true, false, 0, 0, 0, "dhcp.xid" },
-	{ BOUND, DHCP_NAK, true, true, true, false, 0, 0, 0, "dhcp.state" },
-	{ BOUND, DHCP_NAK, true, false, true, false, 0, 0, 0, "dhcp.server" },
-	{ BOUND, DHCP_NAK, true, true, true, true, 0, 0, 0, NULL },
-	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST + 1, 0xffff0000, HE_HFC, "dhcp.offer" },
-	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST, 0xffffff00, HE_HFC, "dhcp.offer" },
-	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, NULL },
-	{ BOUND, DHCP_OFFER, true, true, true, false, FREE_FIRST + 5, 0xffff0000, HE_HFC, NULL },
+	{ SELECTING, DHCP_OFFER, false, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.xid", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, false, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.server", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, true, FREE_FIRST, 0xffff0000, HE_HFC, NULL, 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff00f0, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffffffff, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, 0, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, 0x0a020001, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, HE_HFC, 0xffff0000, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, 0xe0000001, 0xf0000000, 0xe0000002, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, 0x0a01ffff, 0xffff0000, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, 0x0a010000, 0xffff0000, HE_HFC, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, 0x0a01ffff, "dhcp.offer", 0 },
+	{ SELECTING, DHCP_OFFER, true, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.offer", DHCP_LEASE_MIN_S - 1 },
+	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.offer", 1 },
+	{ SELECTING, DHCP_ACK, true, false, true, false, FREE_FIRST, 0xffff0000, HE_HFC, "dhcp.server", 0 },
+	{ SELECTING, DHCP_NAK, true, false, true, false, 0, 0, 0, "dhcp.server", 0 },
+	{ SELECTING, DHCP_DISCOVER, true, true, true, false, 0, 0, 0, "dhcp.type", 0 },
+	{ BOUND, DHCP_NAK, false, true, true, false, 0, 0, 0, "dhcp.xid", 0 },
+	{ BOUND, DHCP_NAK, true, true, true, false, 0, 0, 0, "dhcp.state", 0 },
+	{ BOUND, DHCP_NAK, true, false, true, false, 0, 0, 0, "dhcp.server", 0 },
+	{ BOUND, DHCP_NAK, true, true, true, true, 0, 0, 0, NULL, 0 },
+	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST + 1, 0xffff0000, HE_HFC, "dhcp.offer", 0 },
+	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST, 0xffffff00, HE_HFC, "dhcp.offer", 0 },
+	{ BOUND, DHCP_ACK, true, true, true, false, FREE_FIRST, 0xffff0000, HE_HFC, NULL, 0 },
+	{ BOUND, DHCP_OFFER, true, true, true, false, FREE_FIRST + 5, 0xffff0000, HE_HFC, NULL, 0 },
 };
 #define ANSWER_ROWS ((int)(sizeof answer_rows / sizeof *answer_rows))
 
@@ -631,7 +639,7 @@ static void answer_as(struct access_rig *r, const struct answer_row *row, uint32
 	struct udp_socket socket = { .node = NULL };
 	struct dhcp m = { .type = row->type, .xid = row->right_xid ? xid : xid + 1, .broadcast = true, .yiaddr = row->ip,
 		          .siaddr = HE_HFC, .mask = row->mask, .router = row->router, .dns = { HE_HFC },
-		          .lease_s = row->type == DHCP_NAK ? 0 : LEASE_S, .server_id = HE_HFC };
+		          .lease_s = row->type == DHCP_NAK ? 0 : row->lease_s ? row->lease_s : LEASE_S, .server_id = HE_HFC };
 
 	memcpy(m.chaddr, row->other_device ? other_mac : dev_mac, 6);
 	if (row->type != DHCP_NAK)
@@ -716,6 +724,116 @@ START_TEST(noise)
 }
 END_TEST
 
+/* Addresses that no server has: a device that sent there would speak to all, or to itself. */
+START_TEST(false_addresses)
+{
+	static const uint32_t ips[] = { 0x7f000001, 0xffffffffu, 0xe0000001, 0x0a01ffff, 0x0a010000, FREE_FIRST, 0x00000001 };
+	struct access_rig r;
+	struct owner o;
+
+	access_make(&r, NULL, 1);
+	directory_service_add(world_directory(r.world), _i & 1 ? "kdc/kdc1" : "sc/sc1", ips[_i / 2]);
+	owner_make(&o, &r, true, "1.0");
+	hfc_client_boot(o.client);
+	ck_assert(!wait_configured(&o, 20 * NS_PER_S));
+	ck_assert_uint_gt(access_refused(&r, r.dev, "cta.dns_address"), 0);
+	owner_end(&o);
+}
+END_TEST
+
+/* A device that is carried about, or believes another's offers, has one default route. */
+START_TEST(one_default_route)
+{
+	struct access_rig r;
+	struct owner o;
+	uint32_t routes;
+
+	access_make(&r, NULL, 1);
+	owner_make(&o, &r, true, "1.0");
+	routes = r.dev->ip->route_count;
+	for (int i = 0; i < 3; i++) {
+		hfc_client_boot(o.client);
+		ck_assert(wait_configured(&o, 10 * NS_PER_S));
+		ck_assert_uint_eq(r.dev->ip->route_count, routes + 1); /* and that to its subnet */
+	}
+	owner_end(&o);
+}
+END_TEST
+
+/* A TFTP server made by hand that never comes to the point */
+
+static void on_request_again(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
+{
+	struct udp_from *last = socket->ctx;
+
+	(void)packet;
+	*last = *from;
+}
+
+static void on_read(void *ctx, const struct der *file)
+{
+	ck_assert_ptr_null(file);
+	++*(unsigned *)ctx;
+}
+
+/* Who says for ever that it is about to send keeps nobody waiting for ever. */
+START_TEST(options_without_end)
+{
+	struct access_rig r;
+	struct udp_socket server = { .node = NULL };
+	struct udp_from from = { .src = 0 };
+	struct tftp_client *client;
+	unsigned ended = 0;
+
+	access_make(&r, NULL, 1);
+	iface_set_ip(r.dev->ifaces, FREE_FIRST, 16);
+	client = tftp_client_new(r.dev);
+	ck_assert(udp_bind(r.far, &server, TFTP_PORT, on_request_again, &from));
+	directory_service_add(world_directory(r.world), "csr/far", FAR_IP);
+	cmts_lease_add(r.he, FREE_FIRST, dev_mac);
+	tftp_client_read(client, FAR_IP, "f", 1000, on_read, &ended);
+	for (int i = 0; i < 200; i++) {
+		access_run(&r, NS_PER_S);
+		if (from.src && !ended)
+			tftp_send(&server, 0, from.src, from.sport, &(struct tftp){ .kind = TFTP_OPTIONS, .block_len = 512 });
+	}
+	ck_assert_uint_eq(ended, 1);
+	tftp_client_free(client);
+	access_end(&r);
+}
+END_TEST
+
+/* It says nothing to an error from a port that it does not know. */
+START_TEST(an_error_is_not_answered)
+{
+	struct access_rig r;
+	struct udp_socket server = { .node = NULL }, stranger = { .node = NULL };
+	struct udp_from from = { .src = 0 };
+	struct tftp_client *client;
+	unsigned ended = 0, before;
+	struct tftp error = { .kind = TFTP_ERROR, .error = TFTP_UNKNOWN_TID, .message = span_of("?") };
+
+	access_make(&r, NULL, 1);
+	iface_set_ip(r.dev->ifaces, FREE_FIRST, 16);
+	cmts_lease_add(r.he, FREE_FIRST, dev_mac);
+	client = tftp_client_new(r.dev);
+	ck_assert(udp_bind(r.far, &server, TFTP_PORT, on_request_again, &from));
+	ck_assert(udp_bind(r.far, &stranger, 0, passed_over, NULL));
+	tftp_client_read(client, FAR_IP, "f", 1000, on_read, &ended);
+	access_run(&r, NS_PER_S);
+	ck_assert_uint_ne(from.src, 0);
+	tftp_send(&server, 0, from.src, from.sport, &(struct tftp){ .kind = TFTP_OPTIONS, .block_len = 512 });
+	access_run(&r, NS_PER_S / 2);
+	before = r.messages;
+	tftp_send(&stranger, 0, from.src, from.sport, &error);
+	access_run(&r, NS_PER_S / 2);
+	ck_assert_uint_eq(r.messages - before, 1);
+	ck_assert_uint_eq(access_refused(&r, r.dev, "tftp.unknown_tid"), 1);
+	tftp_client_free(client);
+	access_end(&r);
+}
+END_TEST
+
 /* The tables */
 
 START_TEST(access_table)
@@ -764,6 +882,10 @@ int main(void)
 	tcase_add_test(t, a_street);
 	tcase_add_loop_test(t, false_servers, 0, LIES);
 	tcase_add_loop_test(t, false_answers, 0, ANSWER_ROWS);
+	tcase_add_loop_test(t, false_addresses, 0, 14);
+	tcase_add_test(t, one_default_route);
+	tcase_add_test(t, options_without_end);
+	tcase_add_test(t, an_error_is_not_answered);
 	tcase_add_test(t, noise);
 	tcase_add_test(t, access_table);
 	tcase_add_test(t, dhcp_table);
