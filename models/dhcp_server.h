@@ -5,7 +5,8 @@
  *
  * It listens on its segment alone and answers by broadcast, since a device without an address hears nothing else,
  * or to the address that a device renews. A question that is repeated is answered again and changes nothing twice.
- * A device has one address: with a new one, of the other pool, its old one ends. A lease whose pool is no longer its device's is renewed while the device has more than it is due to (an account
+ * A device has one address: with a new one, of the other pool, its old one ends.
+ * A lease whose pool is no longer its device's is renewed while the device has more than it is due to (an account
  * came: it will start anew by itself), and refused when it has less (the account went).
  *
  * Refusals: "dhcp.malformed", "dhcp.interface" (came from the network), "dhcp.relayed" (no relay agents here),
