@@ -434,6 +434,7 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 		                                 .lease_ns = args_time(args, "lease", CMTS_LEASE_NS),
 		                                 .version = args_text(args, "software", CMTS_SOFTWARE) };
 	int64_t image_bytes = args_int(args, "image_bytes", CMTS_IMAGE_BYTES);
+	bool asks = world_on(world_of(c->node->sim), "hfc.clone_detection");
 
 	if (!pools[0] && !pools[1])
 		return true;
@@ -445,7 +446,7 @@ static bool make_access(struct cmts *c, const struct args *args, char error[MODE
 		         "\"10.1.64.10-10.1.127.254\", lease = \"10s\" or more");
 		return false;
 	}
-	if (!make_detector(c, world_on(world_of(c->node->sim), "hfc.clone_detection") ? args_text(args, "peers", "") : "", error))
+	if (!make_detector(c, asks ? args_text(args, "peers", "") : "", error))
 		return false;
 	config.kdc_ip = node_first_ip(config.kdc);
 	config.controller_ip = node_first_ip(config.controller);

@@ -5,20 +5,20 @@
  *
  * It listens on its segment alone and answers by broadcast, since a device without an address hears nothing else,
  * or to the address that a device renews. A question that is repeated is answered again and changes nothing twice.
- * A device has one address: with a new one, of the other pool, its old one ends.
- * A lease whose pool is no longer its device's is renewed while the device has more than it is due to (an account
- * came: it will start anew by itself), and refused when it has less (the account went).
+ * A device has one address: with a new one, of the other pool, its old one ends. A lease whose pool is no longer
+ * its device's is renewed while the device has more than it is due to (an account came: it will start anew by
+ * itself), and refused when it has less (the account went).
  *
  * Refusals: "dhcp.malformed", "dhcp.interface" (came from the network), "dhcp.relayed" (no relay agents here),
- * "dhcp.busy" (as many wait for their admission as there is room for), "dhcp.decline" (of an address that its device
- * has used for long, or of more than it may keep from others), "dhcp.class" (no PacketCable device), "dhcp.type", "dhcp.pool_empty", "dhcp.not_offered" (NAK: an address that
- * it has not), "dhcp.renewal" (NAK: it is to start anew), "dhcp.source" (a release from elsewhere), and what its
- * owner's admission says.
+ * "dhcp.busy" (as many wait for their admission as there is room for), "dhcp.decline" (of an address that its
+ * device has used for long, or of more than it may keep from others), "dhcp.class" (no PacketCable device),
+ * "dhcp.type", "dhcp.pool_empty", "dhcp.not_offered" (NAK: an address that it has not), "dhcp.renewal" (NAK: it is
+ * to start anew), "dhcp.source" (a release from elsewhere), and what its owner's admission says.
  *
  * What DHCP cannot stop (RFC 2131 section 7): a neighbour on the segment that takes other devices' MACs. It can have
  * all addresses of the unprovisioned pool by as many MACs, give back or decline another's address, answer in the
- * server's place. It gets no address of the provisioned pool, which goes by the account; what it gets is worth
- * nothing without keys; and what it takes away comes back in time.
+ * server's place. It cannot exhaust the provisioned pool, whose addresses go to MACs with an account; what it gets
+ * is worth nothing without keys; and what it takes away comes back in time.
  */
 #ifndef TOLLGATE_MODELS_DHCP_SERVER_H
 #define TOLLGATE_MODELS_DHCP_SERVER_H
