@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "models/name_index.h"
 #include "sim/sim.h"
 
@@ -148,6 +149,7 @@ static struct account *account_new(struct billing_accounts *b, enum account_kind
 
 static void describe(struct account *a, const struct account_order *o)
 {
+	memcpy(a->data_before, a->data, sizeof a->data_before);
 	snprintf(a->data, sizeof a->data, "%s", o->data);
 	snprintf(a->options, sizeof a->options, "%s", o->options);
 }
@@ -159,13 +161,16 @@ static bool number_in_use(const struct billing_accounts *b, const char *number, 
 	return a && a->open && a->id[0] && a != besides;
 }
 
-/* The customer's name in "name=...;address=...". */
+/* The customer's name in "name=...;address=...": a part of its own, not the end of another's ("nickname="). */
 static void name_of(const char *data, char out[RADIUS_TEXT_MAX])
 {
-	const char *at = strstr(data, "name=");
-	size_t len = at ? strcspn(at + 5, ";") : 0;
+	const char *at = data;
 
-	snprintf(out, RADIUS_TEXT_MAX, "%.*s", (int)len, at ? at + 5 : "");
+	while (at && strncmp(at, "name=", 5) != 0) {
+		at = strchr(at, ';');
+		at += at ? 1 : 0;
+	}
+	snprintf(out, RADIUS_TEXT_MAX, "%.*s", at ? (int)strcspn(at + 5, ";") : 0, at ? at + 5 : "");
 }
 
 static bool is_denied(const struct billing_accounts *b, const char *data)
@@ -204,13 +209,14 @@ const char *account_open(struct billing_accounts *b, const struct account_order 
 	return NULL;
 }
 
+/* Who was denied meanwhile can still have back what was before: a change must be possible to take back. */
 const char *account_change(struct billing_accounts *b, const struct account_order *o)
 {
 	struct account *a = by_id(b, o->id);
 
 	if (!a || !a->open || strcmp(a->number, o->number) != 0)
 		return "bh.unknown_customer";
-	if (is_denied(b, o->data))
+	if (is_denied(b, o->data) && strcmp(o->data, a->data_before) != 0)
 		return "bh.denied";
 	describe(a, o);
 	return NULL;

@@ -34,6 +34,7 @@ struct account {
 	char id[BILLING_ID_LEN];           /* the customer's; "" */
 	char number[SUBSCRIBER_NUMBER_LEN];
 	char data[RADIUS_TEXT_MAX];        /* "name=...;address=...;pay=..." */
+	char data_before[RADIUS_TEXT_MAX]; /* the last change */
 	char options[RADIUS_TEXT_MAX];
 	bool open;
 	int64_t opened_s;                  /* Unix time; 0: before the run */

@@ -8,8 +8,8 @@
  *
  * Refusals: "he.unknown_lease" (nobody has this address), "he.mac_mismatch" (somebody else has), "he.bad_mark",
  * "he.unknown_question"; "he.check_controller" (an order of another than its segment's controller),
- * "he.unknown_order", "he.unknown_filter", "he.accounts_full". Leases, accounts and marks are on disk: a restart
- * keeps them.
+ * "he.unknown_order", "he.unknown_filter", "he.accounts_full". Leases, accounts, marks and the answers
+ * to orders are on disk: a restart keeps them.
  */
 #include "models/cmts.h"
 
@@ -21,6 +21,7 @@
 #include "models/directory.h"
 #include "models/head_end_access.h"
 #include "models/mac_list.h"
+#include "models/order_answers.h"
 #include "models/presence.h"
 #include "models/radius_server.h"
 
@@ -51,6 +52,7 @@ struct cmts {
 	char controller[KRB_NAME_MAX + 1]; /* whose orders it takes; "": any controller's */
 	struct lease_table *leases;
 	struct mac_list *accounts;
+	struct order_answers *answered;
 	uint8_t (*bad)[MAC_LEN];
 	unsigned bad_count, bad_room;
 	uint64_t asked, refused;
@@ -276,15 +278,16 @@ static void on_question(void *ctx, const struct radius_asked *asked)
 	sim_changed(c->node->sim, c->node);
 }
 
-/* Orders of a signaling controller (V10 and its undoing). Each may be repeated: what is so already is said to be so. */
+/*
+ * Orders of a signaling controller (V10 and its undoing). Each may be repeated, and is answered as the first time: an
+ * opening that was held back on its way must not open again what was closed meanwhile.
+ */
 
 static const char *judge_order(struct cmts *c, const struct radius_asked *asked)
 {
 	const struct radius *q = &asked->question;
 	uint8_t mac[MAC_LEN];
 
-	if (strncmp(asked->principal, "sc/", 3) != 0 || (c->controller[0] && strcmp(asked->principal, c->controller) != 0))
-		return "he.check_controller";
 	if (!device_mac_read(q->user_name, mac))
 		return "he.unknown_order";
 	if (q->code == RADIUS_DISCONNECT_REQUEST) {
@@ -301,8 +304,14 @@ static const char *judge_order(struct cmts *c, const struct radius_asked *asked)
 static void on_order(void *ctx, const struct radius_asked *asked)
 {
 	struct cmts *c = ctx;
+	const char *check = "he.check_controller";
 
-	radius_server_judge(c->orders, asked, judge_order(c, asked));
+	if (strncmp(asked->principal, "sc/", 3) == 0 && (!c->controller[0] || strcmp(asked->principal, c->controller) == 0) &&
+	    !order_answers_find(c->answered, asked, &check)) {
+		check = judge_order(c, asked);
+		order_answers_keep(c->answered, asked, check);
+	}
+	radius_server_judge(c->orders, asked, check);
 	sim_changed(c->node->sim, c->node);
 }
 
@@ -332,6 +341,7 @@ static void destroy(struct node *node)
 	ipsec_free(c->ipsec);
 	lease_table_free(c->leases);
 	mac_list_free(c->accounts);
+	order_answers_free(c->answered);
 	free(c->bad);
 	sm_free(c->sm);
 	free(c);
@@ -478,6 +488,7 @@ static bool create(struct node *node, const struct args *args, char error[MODEL_
 	c->leases = lease_table_new();
 	c->accounts = mac_list_new();
 	c->presence = presence_new(node, hfc, on_presence, c);
+	c->answered = order_answers_new();
 	make_parts(c, args_node(args, "kdc"));
 	if (args_node(args, "controller"))
 		snprintf(c->controller, sizeof c->controller, "sc/%s", args_node(args, "controller")->name);

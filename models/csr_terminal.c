@@ -138,20 +138,28 @@ bool csr_terminal_set_pin(struct csr_terminal *t, const char *number, const char
 	return true;
 }
 
-/* A line has another number now, or none any more. */
+/*
+ * A line has another number now, or none any more. Of a number that ended without this terminal the PIN is still here:
+ * it is not the next customer's.
+ */
 static void keep_pin(struct csr_terminal *t, const struct csr_request *r)
 {
 	const struct pin *old = r->wish.number[0] ? pin_of(t, r->wish.number) : NULL;
 	char digits[PIN_MAX + 1] = "";
 
-	if (strcmp(r->wish.kind, "repair") == 0)
+	if (strcmp(r->wish.kind, "repair") == 0) {
+		if (strcmp(r->wish.number, r->number) != 0) /* not the owner's, which is to come back */
+			pin_remove(t, r->number);
 		return;
+	}
 	if (r->wish.pin[0])
 		snprintf(digits, sizeof digits, "%s", r->wish.pin);
 	else if (old && strcmp(r->wish.kind, "move") == 0)
 		snprintf(digits, sizeof digits, "%s", old->digits);
 	if (strcmp(r->wish.kind, "move") == 0 || strcmp(r->wish.kind, "terminate") == 0)
 		pin_remove(t, r->wish.number);
+	if (strcmp(r->wish.kind, "change") != 0) /* nor does who had the new number before speak for it */
+		pin_remove(t, r->number);
 	if (digits[0] && r->number[0] && strcmp(r->wish.kind, "terminate") != 0)
 		pin_put(t, r->number, digits);
 }

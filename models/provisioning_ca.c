@@ -13,7 +13,8 @@
  * nobody's ("pca.bind_call"). Each certificate of a device starts later than those before it [0161].
  *
  * Refusals: "pca.check_service" (who keys with it is no server of the directory, or not at its address),
- * "pca.check_controller", "pca.check_centre" (the question is not for this server to ask), "pca.mac_mismatch"
+ * "pca.check_controller", "pca.check_centre" (the question is not for this server to ask),
+ * "pca.check_segment" (a controller reports an address that is in no segment of its own), "pca.mac_mismatch"
  * (certificate and name differ), "pca.device_certificate" (not of a manufacturer), "pca.denied", "pca.device_limit",
  * "pca.state_in_use" (another request had this name), those of provisioning_request.h and provisioning_flow.h, and what
  * billing host, controllers and CTAs refuse by.
@@ -82,6 +83,8 @@ static const char *take_device(struct pca *p, const struct radius_asked *asked)
 	check = judge_certificate(p, q, mac);
 	if (check)
 		return check;
+	if (!directory_serves(world_directory(world_of(p->node->sim)), asked->principal, q->framed_ip))
+		return "pca.check_segment";
 	if (device_denied(p->store, mac))
 		return "pca.denied";
 	return device_report(p->store, mac, q->framed_ip, asked->principal, q->certificate, q->certificate_len,
@@ -243,10 +246,6 @@ static void given_up(void *ctx, struct transaction *t)
 
 static void done_well(struct pca *p, struct transaction *t)
 {
-	struct work_order *order = t->work_order[0] ? work_orders_find(p->orders, t->work_order) : NULL;
-
-	if (order)
-		order->used = true;
 	if (t->kind == FLOW_CHANGE) {
 		snprintf(t->after->options, sizeof t->after->options, "%s", t->new_options);
 		snprintf(t->after->data, sizeof t->after->data, "%s", t->new_data);
@@ -260,8 +259,13 @@ static void done_well(struct pca *p, struct transaction *t)
 static void finished(void *ctx, struct transaction *t, bool done)
 {
 	struct pca *p = ctx;
+	struct work_order *order = t->work_order[0] ? work_orders_find(p->orders, t->work_order) : NULL;
 
 	t->device->busy = NULL;
+	if (order) {
+		order->taken = false;
+		order->used = done;
+	}
 	if (done)
 		done_well(p, t);
 	else if (t->after && t->after->pending)

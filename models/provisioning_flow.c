@@ -8,6 +8,7 @@
 #include "models/directory.h"
 #include "models/message.h"
 #include "models/name_index.h"
+#include "models/subscriber_orders.h"
 
 struct flows {
 	struct flow_config config;
@@ -247,6 +248,10 @@ static void on_answer(void *ctx, const struct radius *answer, uint64_t tag)
 		return;
 	}
 	message_accept(t->flows->config.node, tag);
+	if (strcmp(answer->reply_message, SUBSCRIBER_ORDERS_UNKNOWN) == 0) {
+		no_answer(t); /* the controller had none itself */
+		return;
+	}
 	if (!acknowledges(request->code, answer->code)) {
 		refused(t, answer->reply_message[0] ? answer->reply_message : "pca.refused");
 		return;

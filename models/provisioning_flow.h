@@ -16,7 +16,8 @@
  *   is refused by that check. The certificate of a change is an exception: the one that the CTA has stays good, so the
  *   change stands without.
  * - no answer: asked again, with a pause that doubles up to FLOW_PAUSE_MAX_NS, until there is one: a server that is
- *   away will have the answer in the end, and until then nobody knows what it has done. After the patience of the
+ *   away will have the answer in the end, and until then nobody knows what it has done; a controller whose head-end
+ *   does not answer ("sc.head_end_timeout") does not know either. After the patience of the
  *   configuration whoever asked is told that it failed ("pca.billing_away", "pca.controller_away"), and when the answer
  *   comes the step is taken back too. A termination is never given up: whoever asked waits. A CTA that takes no
  *   certificate for so long has refused it ("pca.cta_away").

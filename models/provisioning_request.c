@@ -117,7 +117,7 @@ static const char *find_order(struct wanted *w)
 {
 	struct work_order *order = work_orders_find(w->ground->orders, w->q->class_);
 
-	if (!order || order->used || (order->has_mac && memcmp(order->mac, w->device->mac, 6) != 0))
+	if (!order || order->used || order->taken || (order->has_mac && memcmp(order->mac, w->device->mac, 6) != 0))
 		return "pca.work_order";
 	w->order = order;
 	w->data = order->customer;
@@ -165,15 +165,20 @@ static const char *judge_repair(struct wanted *w)
 	return judge_account(w, true);
 }
 
-/* The customer's own device may be anywhere by now: where the call comes from is where a certificate is offered. */
+/*
+ * The customer's own device may be anywhere by now: where the call comes from is where a certificate is offered, unless
+ * another device is known to be there.
+ */
 static const char *judge_change(struct wanted *w)
 {
+	const struct binding *there;
 	const char *check = find_customer(w);
 
 	if (check)
 		return check;
 	w->device = w->customer->device;
-	w->cta_ip = w->q->framed_ip;
+	there = binding_find(w->ground->store, w->q->framed_ip);
+	w->cta_ip = there && there->device != w->device ? 0 : w->q->framed_ip;
 	if (!w->data[0])
 		w->data = w->customer->data;
 	return NULL;
@@ -280,8 +285,10 @@ static const char *make(const struct wanted *w, struct transaction **out)
 	t->cta_ip = w->cta_ip;
 	t->binding = w->kind != FLOW_CHANGE && w->binding ? w->binding->serial : 0;
 	t->lifetime_s = lifetime_of(w);
-	if (w->order)
+	if (w->order) {
+		w->order->taken = true;
 		snprintf(t->work_order, sizeof t->work_order, "%s", w->order->number);
+	}
 	*out = t;
 	return NULL;
 }

@@ -11,8 +11,8 @@
  * Refusals: "pca.malformed" (no or too long a state, a number that is none), "pca.unknown_request",
  * "pca.unknown_device" (nobody reported one at this address), "pca.bind_call" (another device was reported there since
  * the call began, or it is another that calls), "pca.denied", "pca.busy" (something is under way with the device),
- * "pca.device_in_use", "pca.customer_data" (neither data nor work order), "pca.work_order" (unknown, used up, or for
- * another device), "pca.number_location" (not a number of its segment), "pca.number_taken", "pca.no_number" (none
+ * "pca.device_in_use", "pca.customer_data" (neither data nor work order), "pca.work_order" (unknown, used up or
+ * about to be, or for another device), "pca.number_location" (not a number of its segment), "pca.number_taken", "pca.no_number" (none
  * left), "pca.unknown_customer", "pca.not_owner" (a move by another device than the number's), "pca.same_segment" (a
  * move to where it is), "pca.limit".
  *

@@ -133,6 +133,14 @@ static void bind_address(struct provisioning_store *s, uint32_t ip, struct devic
 	r->b.serial = ++s->bindings_made;
 }
 
+/* Whether an address is on record or can be. */
+static bool has_room_for(const struct provisioning_store *s, uint32_t ip)
+{
+	char text[IP_TEXT_LEN];
+
+	return name_index_count(s->by_ip) < PROVISIONING_BINDINGS_MAX || name_index_get(s->by_ip, ip_text(ip, text));
+}
+
 static struct device *device_new(struct provisioning_store *s, const uint8_t mac[6])
 {
 	struct device *d;
@@ -168,6 +176,8 @@ struct device *device_report(struct provisioning_store *s, const uint8_t mac[6],
 	const struct binding *b = binding_find(s, ip);
 	bool same;
 
+	if (!has_room_for(s, ip))
+		return NULL;
 	if (!d)
 		d = device_new(s, mac);
 	if (!d)

@@ -74,10 +74,13 @@ static enum radius_code answer_code(enum radius_code request, bool accept)
 void radius_server_judge(struct radius_server *s, const struct radius_asked *asked, const char *check)
 {
 	struct radius answer = { .code = answer_code(asked->question.code, !check) };
+	char about[RADIUS_TEXT_MAX];
 
 	if (check) {
 		snprintf(answer.reply_message, sizeof answer.reply_message, "%s", check);
-		trace_refuse(s->node, check, asked->ip, asked->tag, asked->question.user_name);
+		snprintf(about, sizeof about, "%s", asked->question.user_name);
+		radius_mask_secrets(about);
+		trace_refuse(s->node, check, asked->ip, asked->tag, about);
 	} else {
 		message_accept(s->node, asked->tag);
 	}

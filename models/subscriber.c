@@ -1,4 +1,4 @@
-/* The subscriber database; see subscriber.h. Two chained hash tables over the same records. */
+/* The subscriber database; see subscriber.h. Three chained hash tables over the same records. */
 #include "models/subscriber.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #define BUCKETS_FIRST 16
 
 struct subscribers {
-	struct subscriber **by_number, **by_id;
+	struct subscriber **by_number, **by_id, **by_mac;
 	uint32_t buckets, count;
 };
 
@@ -47,6 +47,28 @@ static struct subscriber **id_bucket(const struct subscribers *db, const uint8_t
 	return &db->by_id[hash_bytes(id, PHONE_ID_LEN) & (db->buckets - 1)];
 }
 
+static struct subscriber **mac_bucket(const struct subscribers *db, const uint8_t mac[6])
+{
+	return &db->by_mac[hash_bytes(mac, 6) & (db->buckets - 1)];
+}
+
+static void enter_mac(struct subscribers *db, struct subscriber *s)
+{
+	struct subscriber **bucket = mac_bucket(db, s->mac);
+
+	s->next_mac = *bucket;
+	*bucket = s;
+}
+
+static void leave_mac(struct subscribers *db, struct subscriber *s)
+{
+	struct subscriber **at = mac_bucket(db, s->mac);
+
+	while (*at != s)
+		at = &(*at)->next_mac;
+	*at = s->next_mac;
+}
+
 static void enter(struct subscribers *db, struct subscriber *s)
 {
 	struct subscriber **bucket = number_bucket(db, s->number);
@@ -56,6 +78,7 @@ static void enter(struct subscribers *db, struct subscriber *s)
 	bucket = id_bucket(db, s->phone_id);
 	s->next_id = *bucket;
 	*bucket = s;
+	enter_mac(db, s);
 }
 
 static void grow(struct subscribers *db)
@@ -65,6 +88,8 @@ static void grow(struct subscribers *db)
 
 	db->buckets *= 2;
 	free(db->by_id);
+	free(db->by_mac);
+	db->by_mac = sim_alloc(db->buckets * sizeof *db->by_mac);
 	db->by_number = sim_alloc(db->buckets * sizeof *db->by_number);
 	db->by_id = sim_alloc(db->buckets * sizeof *db->by_id);
 	for (uint32_t b = 0; b < count; b++)
@@ -84,6 +109,7 @@ struct subscribers *subscribers_new(void)
 	db->buckets = BUCKETS_FIRST;
 	db->by_number = sim_alloc(db->buckets * sizeof *db->by_number);
 	db->by_id = sim_alloc(db->buckets * sizeof *db->by_id);
+	db->by_mac = sim_alloc(db->buckets * sizeof *db->by_mac);
 	return db;
 }
 
@@ -100,6 +126,7 @@ void subscribers_free(struct subscribers *db)
 		}
 	free(db->by_number);
 	free(db->by_id);
+	free(db->by_mac);
 	free(db);
 }
 
@@ -138,9 +165,13 @@ bool subscribers_put(struct subscribers *db, struct crypto *crypto, const char *
 		s = sim_alloc(sizeof *s);
 		memcpy(s->number, digits, sizeof digits);
 		crypto_sha1(crypto, (const uint8_t *)digits, strlen(digits), s->phone_id);
+		memcpy(s->mac, mac, sizeof s->mac);
 		enter(db, s);
+	} else if (memcmp(s->mac, mac, sizeof s->mac) != 0) {
+		leave_mac(db, s);
+		memcpy(s->mac, mac, sizeof s->mac);
+		enter_mac(db, s);
 	}
-	memcpy(s->mac, mac, sizeof s->mac);
 	s->ip = ip;
 	return true;
 }
@@ -157,18 +188,20 @@ bool subscribers_remove(struct subscribers *db, const char *number)
 	for (at = id_bucket(db, s->phone_id); *at != s;)
 		at = &(*at)->next_id;
 	*at = s->next_id;
+	leave_mac(db, s);
 	free(s);
 	db->count--;
 	return true;
 }
 
-bool subscribers_other_of_mac(const struct subscribers *db, const uint8_t mac[6], const char *number)
+const struct subscriber *subscribers_next_of_mac(const struct subscribers *db, const uint8_t mac[6],
+                                                 const struct subscriber *after)
 {
-	for (uint32_t b = 0; b < db->buckets; b++)
-		for (const struct subscriber *s = db->by_number[b]; s; s = s->next_number)
-			if (memcmp(s->mac, mac, sizeof s->mac) == 0 && strcmp(s->number, number) != 0)
-				return true;
-	return false;
+	const struct subscriber *s = after ? after->next_mac : *mac_bucket(db, mac);
+
+	while (s && memcmp(s->mac, mac, sizeof s->mac) != 0)
+		s = s->next_mac;
+	return s;
 }
 
 unsigned subscribers_count(const struct subscribers *db)

@@ -14,7 +14,7 @@ struct subscriber {
 	uint8_t phone_id[PHONE_ID_LEN];
 	uint8_t mac[6];
 	uint32_t ip;                        /* where its CTA can be woken; 0: not known */
-	struct subscriber *next_number, *next_id;
+	struct subscriber *next_number, *next_id, *next_mac;
 };
 
 struct subscribers;
@@ -26,8 +26,9 @@ bool subscribers_remove(struct subscribers *db, const char *number);
 /* NULL: none. Borrowed until the next put or remove. */
 struct subscriber *subscribers_by_number(const struct subscribers *db, const char *number);
 struct subscriber *subscribers_by_phone_id(const struct subscribers *db, const uint8_t phone_id[PHONE_ID_LEN]);
-/* Whether a number other than this one is the device's too. Looks through all: for orders, not for calls. */
-bool subscribers_other_of_mac(const struct subscribers *db, const uint8_t mac[6], const char *number);
+/* The records of a MAC one after the other: after is NULL or the one before; NULL: no more. */
+const struct subscriber *subscribers_next_of_mac(const struct subscribers *db, const uint8_t mac[6],
+                                                 const struct subscriber *after);
 unsigned subscribers_count(const struct subscribers *db);
 /* "(215) 555-0101" -> "2155550101". False: no digits, or more than fit. */
 bool number_digits(const char *number, char out[SUBSCRIBER_NUMBER_LEN]);

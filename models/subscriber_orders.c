@@ -6,6 +6,7 @@
 #include <string.h>
 #include "models/access_message.h"
 #include "models/directory.h"
+#include "models/order_answers.h"
 
 #define INFO_SUBSCRIBER "subscriber"
 #define INFO_DEVICE "device"
@@ -25,6 +26,7 @@ struct order { /* waiting for another server's answer */
 
 struct subscriber_orders {
 	struct subscriber_orders_config config;
+	struct order_answers *answered; /* on disk */
 	struct order *first;
 	unsigned count;
 };
@@ -44,6 +46,9 @@ static void done(struct order *order, const char *check)
 	struct subscriber_orders *o = order->orders;
 	struct order **at = &o->first;
 
+	if (order->kind != ORDER_DEVICE && (!check || strcmp(check, SUBSCRIBER_ORDERS_UNKNOWN) != 0))
+		order_answers_keep(o->answered, &order->asked, check);
+
 	radius_server_judge(server_of(order), &order->asked, check);
 	while (*at != order)
 		at = &(*at)->next;
@@ -55,7 +60,7 @@ static void done(struct order *order, const char *check)
 
 /* The head-end, or the CA, has spoken */
 
-static void commit(struct order *order)
+static void commit(const struct order *order)
 {
 	struct subscriber_orders *o = order->orders;
 	struct crypto *crypto = world_crypto(world_of(o->config.node->sim));
@@ -88,7 +93,7 @@ static void on_answer(void *ctx, const struct radius *answer, uint64_t tag)
 
 	if (!answer) {
 		backend_drop(o->config.backend, order->at_ip);
-		done(order, order->kind == ORDER_DEVICE ? "sc.pca_timeout" : "sc.head_end_timeout");
+		done(order, order->kind == ORDER_DEVICE ? "sc.pca_timeout" : SUBSCRIBER_ORDERS_UNKNOWN);
 		return;
 	}
 	message_accept(o->config.node, tag);
@@ -139,7 +144,7 @@ static void on_ready(void *ctx, bool ready)
 
 	fill(order, &question);
 	if (!ready || !radius_client_ask(o->config.questions, order->at_ip, &question, on_answer, order))
-		done(order, order->kind == ORDER_DEVICE ? "sc.pca_timeout" : "sc.head_end_timeout");
+		done(order, order->kind == ORDER_DEVICE ? "sc.pca_timeout" : SUBSCRIBER_ORDERS_UNKNOWN);
 }
 
 /* Taking orders */
@@ -172,6 +177,24 @@ static uint32_t head_end_ip(const struct subscriber_orders *o, uint32_t device_i
 	return principal ? directory_service_ip(directory(o), principal) : 0;
 }
 
+/*
+ * A device with two numbers, its owner's and a repair facility's [0176], keeps its access with the one that is left: its
+ * head-end knows MACs, not numbers. One that is being entered counts: the head-end may have been told already.
+ */
+static bool has_other_number(const struct subscriber_orders *o, const struct order *order)
+{
+	const struct subscriber *known = NULL;
+
+	for (const struct order *other = o->first; other; other = other->next)
+		if (other->kind == ORDER_ENTER && memcmp(other->mac, order->mac, sizeof other->mac) == 0 &&
+		    strcmp(other->digits, order->digits) != 0 && other->at_ip == order->at_ip)
+			return true;
+	while ((known = subscribers_next_of_mac(o->config.subscribers, order->mac, known)))
+		if (strcmp(known->number, order->digits) != 0 && head_end_ip(o, known->ip) == order->at_ip)
+			return true;
+	return false;
+}
+
 static const char *read_order(const struct subscriber_orders *o, const struct radius_asked *asked, struct order *order)
 {
 	const struct radius *q = &asked->question;
@@ -186,22 +209,21 @@ static const char *read_order(const struct subscriber_orders *o, const struct ra
 		return "sc.number_taken";
 	known = subscribers_by_number(o->config.subscribers, order->digits);
 	order->at_ip = head_end_ip(o, order->kind == ORDER_ENTER ? q->framed_ip : known ? known->ip : 0);
+	if (order->kind == ORDER_REMOVE && order->at_ip && has_other_number(o, order))
+		order->at_ip = 0; /* which is why its head-end is to keep it */
 	return order->kind == ORDER_ENTER && !order->at_ip ? "sc.no_head_end" : NULL;
 }
 
-/*
- * A device with two numbers, its owner's and one for a repair, keeps its access with the one that is left: its
- * head-end knows MACs, not numbers. One that is being entered counts: its head-end may have been told already.
- */
-static bool keeps_access(const struct order *order)
+/* Refused, or nobody else is to be told. */
+static void conclude(struct subscriber_orders *o, const struct order *order, const char *check)
 {
-	const struct subscriber_orders *o = order->orders;
-
-	for (const struct order *other = o->first; other; other = other->next)
-		if (other->kind == ORDER_ENTER && memcmp(other->mac, order->mac, sizeof other->mac) == 0 &&
-		    strcmp(other->digits, order->digits) != 0)
-			return true;
-	return subscribers_other_of_mac(o->config.subscribers, order->mac, order->digits);
+	if (!check) {
+		commit(order);
+		sim_changed(o->config.node->sim, o->config.node);
+	}
+	if (!check || strcmp(check, "sc.number_taken") == 0)
+		order_answers_keep(o->answered, &order->asked, check);
+	radius_server_judge(o->config.dynamic, &order->asked, check);
 }
 
 void subscriber_orders_take(struct subscriber_orders *o, const struct radius_asked *asked)
@@ -213,20 +235,17 @@ void subscriber_orders_take(struct subscriber_orders *o, const struct radius_ask
 	same = check ? NULL : same_order(o, order.kind, asked);
 	if (same) {
 		same->asked = *asked;
-		return;
-	}
-	if (!check)
-		check = read_order(o, asked, &order);
-	if (!check && o->count == SUBSCRIBER_ORDERS_MAX)
-		check = "sc.limit";
-	if (!check && remove && order.at_ip && keeps_access(&order)) {
-		commit(&order);
-		order.at_ip = 0;
-	}
-	if (check || !order.at_ip) /* nothing there to be removed, and no head-end to tell */
+	} else if (check || order_answers_find(o->answered, asked, &check)) {
 		radius_server_judge(o->config.dynamic, asked, check);
-	else
-		begin(o, &order);
+	} else {
+		check = read_order(o, asked, &order);
+		if (!check && o->count == SUBSCRIBER_ORDERS_MAX)
+			check = "sc.limit";
+		if (check || !order.at_ip)
+			conclude(o, &order, check);
+		else
+			begin(o, &order);
+	}
 }
 
 void subscriber_orders_device(struct subscriber_orders *o, const struct radius_asked *asked)
@@ -252,6 +271,7 @@ struct subscriber_orders *subscriber_orders_new(const struct subscriber_orders_c
 	struct subscriber_orders *o = sim_alloc(sizeof *o);
 
 	o->config = *config;
+	o->answered = order_answers_new();
 	return o;
 }
 
@@ -273,6 +293,7 @@ void subscriber_orders_free(struct subscriber_orders *o)
 	if (!o)
 		return;
 	subscriber_orders_reset(o);
+	order_answers_free(o->answered);
 	free(o);
 }
 

@@ -4,7 +4,8 @@
  * CA about a device that comes with its manufacturer's certificate.
  *
  * An order has a name (State) that stays over its repetitions: one that comes while it is worked on joins it, one that comes
- * afterwards is worked on again and changes nothing. Nothing is entered before the head-end's answer. Refusals: "sc.check_pca"
+ * afterwards has the same answer and changes nothing (models/order_answers.h), unless that was that the head-end is silent. Nothing
+ * is entered before the head-end's answer. A device that has another number here is not taken off its head-end's list. Refusals: "sc.check_pca"
  * (not a provisioning CA), "sc.malformed_order", "sc.number_taken" (by another device), "sc.no_head_end", "sc.head_end_timeout",
  * the head-end's own; "sc.pca_timeout" for a device. An operator without a provisioning CA approves every device.
  */
@@ -17,6 +18,8 @@
 #include "models/subscriber.h"
 
 #define SUBSCRIBER_ORDERS_MAX 4096 /* under way */
+/* The refusal that says nothing of what came of an order: it is to be given again, under the same name. */
+#define SUBSCRIBER_ORDERS_UNKNOWN "sc.head_end_timeout"
 
 struct subscriber_orders;
 struct subscriber_orders_config { /* borrowed parts of the controller */

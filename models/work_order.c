@@ -48,7 +48,7 @@ bool work_orders_add(struct work_orders *o, const struct work_order *order)
 	w = sim_alloc(sizeof *w);
 	*w = *order;
 	w->next = NULL;
-	w->used = false;
+	w->used = w->taken = false;
 	*o->tail = w;
 	o->tail = &w->next;
 	name_index_set(o->by_number, w->number, w);

@@ -1,6 +1,7 @@
 /*
  * Work orders [0142]: what the operator knows of a customer before an installer comes, found by the number that the
- * installer says. An order is used up once, by the account that is opened for it. They are on the disk of the
+ * installer says. An order is used up once, by the account that is opened for it, and is
+ * nobody else's while that is under way. They are on the disk of the
  * provisioning CA.
  */
 #ifndef TOLLGATE_MODELS_WORK_ORDER_H
@@ -20,6 +21,7 @@ struct work_order {
 	char wish[24];                   /* telephone number, digits; "" any */
 	bool has_mac;                    /* for this device only */
 	uint8_t mac[6];
+	bool taken;                      /* by a transaction that has not come to its end */
 	bool used;
 };
 

@@ -112,9 +112,13 @@ void dtmf_describe(const uint8_t *bytes, size_t len, wire_field *field, void *ct
 	if (!dtmf_parse(bytes, len, &e))
 		return;
 	key[0] = dtmf_digit(e.event);
-	field_number(field, ctx, "event", e.event, WIRE_FACT);
-	if (key[0])
-		field(ctx, "key", key, WIRE_FACT);
+	if (key[0] >= '0' && key[0] <= '9') {
+		field(ctx, "key", "digit", WIRE_FACT);
+	} else {
+		field_number(field, ctx, "event", e.event, WIRE_FACT);
+		if (key[0])
+			field(ctx, "key", key, WIRE_FACT);
+	}
 	field(ctx, "end", e.end ? "yes" : "no", WIRE_FACT);
 	field_number(field, ctx, "duration", e.duration, WIRE_TIME);
 }

@@ -69,6 +69,7 @@ enum dtmf_result {
 enum dtmf_result dtmf_receive(struct dtmf_receiver *receiver, uint32_t timestamp, const uint8_t *payload, size_t len,
                               char *digit);
 
+/* Which digit it is is not said: it may be a PIN's. */
 void dtmf_describe(const uint8_t *bytes, size_t len, wire_field *field, void *ctx);
 
 #endif

@@ -211,6 +211,48 @@ const char *radius_kind(enum radius_code code)
 	return kinds[code];
 }
 
+/* What of a customer's data ("name=...;pay=4111...") is not for the record: how he pays, his PIN, and what may be a card. */
+
+#define CARD_DIGITS_MIN 12
+
+static void mask(char *from, const char *end)
+{
+	for (; from < end; from++)
+		*from = '*';
+}
+
+static void mask_parts(char *text)
+{
+	for (char *part = text, *end; part; part = *end ? end + 1 : NULL) {
+		end = part + strcspn(part, ";");
+		part += strspn(part, " ");
+		if (strncmp(part, "pay=", 4) == 0 || strncmp(part, "pin=", 4) == 0)
+			mask(part + 4, end);
+	}
+}
+
+/* Digits with spaces or dashes between them. */
+static void mask_cards(char *text)
+{
+	while (*text) {
+		size_t len = strspn(text, "0123456789 -"), digits = 0;
+
+		for (size_t i = 0; i < len; i++)
+			digits += text[i] >= '0' && text[i] <= '9';
+		if (digits >= CARD_DIGITS_MIN)
+			mask(text, text + len);
+		text += len ? len : 1;
+	}
+}
+
+void radius_mask_secrets(char *text)
+{
+	if (!strchr(text, '='))
+		return;
+	mask_parts(text);
+	mask_cards(text);
+}
+
 /* Random, a time, or a fact: enum field_class. */
 static int class_of(uint8_t number)
 {
@@ -227,13 +269,15 @@ void radius_describe(const uint8_t *bytes, size_t len,
 		return;
 	for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
 		const struct attribute *a = &attributes[i];
-		const char *at = (const char *)&m + a->offset;
+		char *at = (char *)&m + a->offset;
 		uint32_t v;
 
 		if (!present(&m, a))
 			continue;
 		memcpy(&v, at, 4);
-		if (a->type == TYPE_INTEGER)
+		if (a->type == TYPE_TEXT)
+			radius_mask_secrets(at);
+		else if (a->type == TYPE_INTEGER)
 			snprintf(text, sizeof text, "%u", v);
 		else
 			snprintf(text, sizeof text, "%u.%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);

@@ -55,6 +55,9 @@ size_t radius_write(const struct radius *message, uint8_t *out, size_t size);
 void radius_sign(uint8_t *bytes, size_t len, const uint8_t request[16]);
 bool radius_check(const uint8_t *bytes, size_t len, const uint8_t request[16]);
 const char *radius_kind(enum radius_code code);
+/* Puts '*' over what of a customer's data is not for the record. In place. */
+void radius_mask_secrets(char *text);
+/* Of customers' data it does not say how they pay, nor PINs. */
 void radius_describe(const uint8_t *bytes, size_t len,
                      void (*field)(void *ctx, const char *path, const char *value, int class_), void *ctx);
 

@@ -101,6 +101,10 @@ void t140_describe(const uint8_t *bytes, size_t len,
 	snprintf(value, sizeof value, "%u", number);
 	field(ctx, "block", value, 0);
 	text.len = utf8_cut(text, sizeof value - 1);
-	if (span_copy(text, value, sizeof value))
-		field(ctx, "text", value, 0);
+	if (!span_copy(text, value, sizeof value))
+		return;
+	for (char *at = value; *at; at++)
+		if (*at >= '0' && *at <= '9')
+			*at = '#';
+	field(ctx, "text", value, 0);
 }

@@ -37,6 +37,7 @@ enum t140_result {
 enum t140_result t140_receive(struct t140_receiver *receiver, const uint8_t *payload, size_t len, struct span *text,
                               bool *missing);
 
+/* Digits are not said: they may be a card's or a PIN's. */
 void t140_describe(const uint8_t *bytes, size_t len,
                    void (*field)(void *ctx, const char *path, const char *value, int class_), void *ctx);
 

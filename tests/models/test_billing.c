@@ -140,6 +140,52 @@ START_TEST(denied_customers)
 }
 END_TEST
 
+/* Another part of the data that ends like the name is not the name. */
+START_TEST(denied_customers_by_their_name_only)
+{
+	static const struct { const char *data, *check; } rows[] = {
+		{ "nickname=Bob;name=Ada", "bh.denied" }, { "nickname=Ada;name=Bob", "" }, { "name=Ada", "bh.denied" },
+		{ "", "" }, { "nickname=Ada", "" }, { ";;name=Ada;", "bh.denied" },
+	};
+	struct radius q;
+	struct rig r;
+
+	make(&r, &plain);
+	rig_text(r.bh, "deny", "name", "Ada");
+	for (int i = 0; i < (int)(sizeof rows / sizeof *rows); i++) {
+		char id[8], number[16];
+
+		snprintf(id, sizeof id, "C-%d", i + 1);
+		snprintf(number, sizeof number, "215555001%d", i);
+		q = order_of("open", id, number, id);
+		snprintf(q.reply_message, sizeof q.reply_message, "%s", rows[i].data);
+		ck_assert_str_eq(order(&r, &q), rows[i].check);
+	}
+	rig_end(&r);
+}
+END_TEST
+
+/* The provisioning CA takes a change back until it is taken back: of one who was denied meanwhile, too. */
+START_TEST(denied_while_it_changes)
+{
+	struct radius open = order_of("open", "C-1", "2155550001", "a"), q;
+	struct rig r;
+
+	make(&r, &plain);
+	ck_assert_str_eq(order(&r, &open), "");
+	q = order_of("change", "C-1", "2155550001", "b");
+	snprintf(q.reply_message, sizeof q.reply_message, "name=Bob");
+	ck_assert_str_eq(order(&r, &q), "");
+	rig_text(r.bh, "deny", "name", "Ada");
+	q = order_of("change", "C-1", "2155550001", "c");
+	snprintf(q.reply_message, sizeof q.reply_message, "name=Ada;address=2 Elm St");
+	ck_assert_str_eq(order(&r, &q), "bh.denied");
+	q = order_of("change", "C-1", "2155550001", "bu");
+	ck_assert_str_eq(order(&r, &q), "");
+	rig_end(&r);
+}
+END_TEST
+
 /* Who may not */
 
 static const struct stranger {
@@ -346,6 +392,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, orders, 0, 2);
 	tcase_add_test(tc, denied_customers);
+	tcase_add_test(tc, denied_customers_by_their_name_only);
+	tcase_add_test(tc, denied_while_it_changes);
 	tcase_add_loop_test(tc, orders_of_others, 0, STRANGERS);
 	tcase_add_loop_test(tc, forged_order, 0, 2);
 	tcase_add_loop_test(tc, calls_are_billed_once, 0, 2);

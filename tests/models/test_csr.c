@@ -416,6 +416,29 @@ START_TEST(a_pin_speaks_for_its_line)
 }
 END_TEST
 
+/*
+ * A number that ended without this terminal (by the network's own decision) and is given again: the PIN on file for it
+ * does not speak for the next customer, whether or not that one chose any.
+ */
+START_TEST(a_pin_does_not_outlast_its_customer)
+{
+	struct centre c;
+
+	centre_make(&c, &agent);
+	calls_as(&c, NONE, &agent);
+	types(&c, "name=Ann;pin=4711");
+	ck_assert(reads(&c, DONE_NEW));
+	ck_assert_int_eq(ask(&c.rig, "pins"), 1);
+	types(&c, _i ? "want=repair;name=Shop" : "name=Bob");
+	ck_assert(reads(&c, _i ? "done=repair;number=" LINE : DONE_NEW));
+	ck_assert_int_eq(ask(&c.rig, "pins"), 0);
+	types(&c, "want=terminate;number=" LINE ";pin=4711");
+	ck_assert(reads(&c, "refused=csr.verify_caller\n"));
+	hangs_up(&c);
+	centre_free(&c);
+}
+END_TEST
+
 /* The menu */
 
 static const struct {
@@ -905,6 +928,7 @@ int main(void)
 	tcase_add_test(t, an_impostor_changes_nothing);
 	tcase_add_test(t, the_line_itself_may_change_and_terminate);
 	tcase_add_test(t, a_pin_speaks_for_its_line);
+	tcase_add_loop_test(t, a_pin_does_not_outlast_its_customer, 0, 2);
 	tcase_add_loop_test(t, ways_through_the_menu, 0, sizeof ways / sizeof *ways);
 	tcase_add_test(t, a_caller_hangs_up_in_the_middle);
 	tcase_add_test(t, what_nobody_hears_is_forgotten);

@@ -489,6 +489,32 @@ START_TEST(orders)
 }
 END_TEST
 
+/* An order that was held back on its way must not open again what was closed meanwhile. */
+START_TEST(late_orders)
+{
+	static const enum radius_code codes[] = { RADIUS_COA_REQUEST, RADIUS_DISCONNECT_REQUEST, RADIUS_COA_REQUEST };
+	static const char *const names[] = { "P-1/2", "P-1/2u", "P-2/2" };
+	struct radius q[3] = { 0 };
+	struct access_rig r;
+
+	access_make(&r, NULL, 1);
+	for (int i = 0; i < 3; i++) {
+		q[i].code = codes[i];
+		snprintf(q[i].connect_info, sizeof q[i].connect_info, "subscriber");
+		snprintf(q[i].user_name, sizeof q[i].user_name, "%s", DEV_TEXT);
+		snprintf(q[i].filter_id, sizeof q[i].filter_id, "voice");
+		snprintf(q[i].state, sizeof q[i].state, "%s", names[i]);
+		ck_assert(access_ask(&r, &q[i]).code == (i == 1 ? RADIUS_DISCONNECT_ACK : RADIUS_COA_ACK));
+		for (int late = 0; late <= i; late++) {
+			access_ask(&r, &q[late]);
+			ck_assert_int_eq(access_get(r.he, "accounts"), i != 1);
+			r.he->model->restart(r.he);
+		}
+	}
+	access_end(&r);
+}
+END_TEST
+
 /* The filter */
 
 static void count_datagram(struct udp_socket *socket, struct packet *packet, const struct udp_from *from)
@@ -1327,6 +1353,7 @@ int main(void)
 	tcase_add_test(t, entered_leases);
 	tcase_add_test(t, dhcp_from_elsewhere);
 	tcase_add_loop_test(t, orders, 0, ORDER_ROWS);
+	tcase_add_test(t, late_orders);
 	tcase_add_loop_test(t, the_filter, 0, STANDINGS);
 	tcase_add_test(t, filter_by_name);
 	tcase_add_loop_test(t, tftp_requests, 0, READ_ROWS);

@@ -124,6 +124,13 @@ START_TEST(change_of_service)
 	ck_assert_uint_eq(r.cta[1].taken, 0);
 	ck_assert_str_eq(sc_options(&r.sc1, "2155550200"), "");
 	check_agreement(&r);
+	/* nor is it sent where another device is known to be (I6) */
+	report(&r.sc1, &r.cta[1]);
+	ck_assert_uint_eq(r.cta[1].transfers, 1);
+	request(&r, "change", &r.cta[1], "2155550200", "");
+	ck_assert(r.terminal.accepted);
+	ck_assert_uint_eq(r.terminal.validity_s, 0);
+	ck_assert_uint_eq(r.cta[1].transfers, 1);
 	/* nobody is said to call: nothing is sent */
 	request(&r, "change", NULL, "2155550200", "fax");
 	ck_assert(r.terminal.accepted);
@@ -254,6 +261,38 @@ START_TEST(work_orders)
 	}
 	ck_assert_str_eq(sc_options(&r.sc1, "2155550204"), "fax");
 	ck_assert_int_eq(rig_get(r.pca, "work_orders"), 0);
+	check_agreement(&r);
+	rig_end(&r);
+}
+END_TEST
+
+/* Two installers say the same work order at the same time: one account is opened for it. */
+START_TEST(a_work_order_is_used_once)
+{
+	struct rig r;
+	struct radius first, second;
+	struct arg order[] = { { "number", value_text("4711") }, { "customer", value_text(DATA) } };
+
+	rig_make(&r, &plain);
+	report(&r.sc1, &r.cta[0]);
+	report(&r.sc1, &r.cta[1]);
+	ck_assert_str_eq(rig_verb(r.pca, "work_order", order, 2).error, "");
+	for (int i = 0; i < 2; i++) {
+		first = request_of("new", &r.cta[0], "", "");
+		second = request_of("new", &r.cta[1], "", "");
+		first.user_name[0] = second.user_name[0] = '\0';
+		snprintf(first.class_, sizeof first.class_, "4711");
+		snprintf(second.class_, sizeof second.class_, "4711");
+		r.cta[0].silent = true;
+		r.cta[0].deny = i ? NULL : "cta.trouble";
+		request_start(&r, &first);
+		rig_run(&r, 10 * NS_PER_S);
+		ck_assert_str_eq(server_ask(&r.csr, PCA_IP, &second).answer.reply_message, "pca.work_order");
+		r.cta[0].silent = false;
+		request_end(&r);
+		ck_assert_int_eq(r.terminal.accepted, i); /* refused: it is there for another try */
+		ck_assert_int_eq(rig_get(r.pca, "work_orders"), !i);
+	}
 	check_agreement(&r);
 	rig_end(&r);
 }
@@ -620,6 +659,28 @@ START_TEST(taking_back_refused)
 }
 END_TEST
 
+/* What a controller does not know of its head-end is nobody's refusal: it is asked again, under the same name. */
+START_TEST(a_head_end_is_away)
+{
+	struct rig r;
+
+	rig_make(&r, &plain);
+	prepare(&r, _i ? CASE_TERMINATE : CASE_NEW);
+	r.sc1.deny = r.sc1.deny_removal = "sc.head_end_timeout";
+	start_case(&r, _i ? CASE_TERMINATE : CASE_NEW);
+	for (int i = 0; i < 12; i++) {
+		rig_run(&r, 10 * NS_PER_S);
+		ck_assert(!r.terminal.answered);
+		r.sc1.states = 0; /* this answer is not kept */
+	}
+	r.sc1.deny = r.sc1.deny_removal = NULL;
+	request_end(&r);
+	ck_assert(r.terminal.accepted);
+	check_agreement(&r);
+	rig_end(&r);
+}
+END_TEST
+
 /* Somebody is away */
 
 START_TEST(the_cta_is_away)
@@ -761,6 +822,34 @@ START_TEST(reports_are_judged)
 	ck_assert_str_eq(reply.answer.reply_message, b->check);
 	ck_assert_uint_eq(rig_refused(&r, r.pca, b->check), 1);
 	ck_assert_int_eq(rig_get(r.pca, "devices"), 0);
+	rig_end(&r);
+}
+END_TEST
+
+/* A controller that is broken into reports a device of another's segment, to have its customer's number. */
+START_TEST(reports_of_anothers_segment)
+{
+	static const char *const names[] = { "sc/sc1", "sc/sc2" };
+	struct directory *directory;
+	struct radius q;
+	struct rig r;
+
+	rig_make(&r, &plain);
+	directory = world_directory(r.world);
+	directory_head_end_add(directory, CTA_IP, 32, "he/he1");
+	directory_segment_set(directory, "he/he1", names[0]);
+	directory_head_end_add(directory, CTA_IP + 1, 32, "he/he2");
+	directory_segment_set(directory, "he/he2", names[1]);
+	report(&r.sc1, &r.cta[0]);
+	q = report_of(&r.cta[0]);
+	ck_assert_str_eq(server_ask(&r.sc2, PCA_IP, &q).answer.reply_message, "pca.check_segment");
+	ck_assert_uint_eq(rig_refused(&r, r.pca, "pca.check_segment"), 1);
+	q = report_of(&r.cta[1]);
+	ck_assert_str_eq(server_ask(&r.sc1, PCA_IP, &q).answer.reply_message, "pca.check_segment");
+	ck_assert_int_eq(rig_get(r.pca, "devices"), 1);
+	request(&r, "new", &r.cta[0], "", "");
+	ck_assert_str_eq(r.terminal.number, "2155550200");
+	check_agreement(&r);
 	rig_end(&r);
 }
 END_TEST
@@ -1294,6 +1383,7 @@ static void add_faults(Suite *suite)
 	tcase_add_loop_test(tc, each_step_refused, 0, REFUSED_STEPS);
 	tcase_add_loop_test(tc, each_step_refused_and_each_message_harmed, 0, REFUSED_STEPS);
 	tcase_add_test(tc, taking_back_refused);
+	tcase_add_loop_test(tc, a_head_end_is_away, 0, 2);
 	tcase_add_test(tc, the_cta_is_away);
 	tcase_add_loop_test(tc, a_server_is_away, 0, 2 * (CASE_TERMINATE + 1));
 	suite_add_tcase(suite, tc);
@@ -1305,6 +1395,7 @@ static void add_hostile(Suite *suite)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, reports_are_judged, 0, BAD_REPORTS);
+	tcase_add_test(tc, reports_of_anothers_segment);
 	tcase_add_test(tc, devices_are_denied);
 	tcase_add_loop_test(tc, the_record_is_bound_to_the_call, 0, OVERWRITTEN);
 	tcase_add_loop_test(tc, the_record_is_not_bound_to_the_call, 0, OVERWRITTEN);
@@ -1335,6 +1426,7 @@ int main(void)
 	tcase_add_test(tc, segment_move);
 	tcase_add_loop_test(tc, repair, 0, 2);
 	tcase_add_test(tc, work_orders);
+	tcase_add_test(tc, a_work_order_is_used_once);
 	tcase_add_test(tc, callers_by_name);
 	tcase_add_test(tc, repetitions);
 	tcase_add_test(tc, starts_increase);

@@ -66,6 +66,35 @@ START_TEST(a_number_has_one_record)
 }
 END_TEST
 
+START_TEST(a_device_may_have_several_numbers)
+{
+	static const uint8_t one[6] = { 2, 0, 0, 0, 0, 1 }, two[6] = { 2, 0, 0, 0, 0, 2 };
+	struct crypto *crypto = crypto_new();
+	struct subscribers *db = subscribers_new();
+	const struct subscriber *s = NULL;
+	char number[SUBSCRIBER_NUMBER_LEN];
+	unsigned found = 0;
+
+	for (int i = 0; i < RECORDS; i++) {
+		number_of(i, number);
+		ck_assert(subscribers_put(db, crypto, number, i % 2 ? one : two, 1));
+	}
+	for (int i = 0; i < RECORDS; i += 3) { /* another device's now, or nobody's */
+		number_of(i, number);
+		ck_assert(i % 2 ? subscribers_put(db, crypto, number, two, 1) : subscribers_remove(db, number));
+	}
+	while ((s = subscribers_next_of_mac(db, one, s)))
+		found++;
+	ck_assert_uint_eq(found, RECORDS / 2 - (RECORDS + 3) / 6);
+	found = 0;
+	while ((s = subscribers_next_of_mac(db, two, s)))
+		found++;
+	ck_assert_uint_eq(found, subscribers_count(db) - (RECORDS / 2 - (RECORDS + 3) / 6));
+	subscribers_free(db);
+	crypto_free(crypto);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("subscribers");
@@ -75,6 +104,7 @@ int main(void)
 
 	tcase_add_test(t, records_are_found_both_ways);
 	tcase_add_test(t, a_number_has_one_record);
+	tcase_add_test(t, a_device_may_have_several_numbers);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -3,6 +3,7 @@
  * many of four; blocks, their numbers and their gaps.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "models/wire/t140.h"
 
@@ -130,6 +131,23 @@ START_TEST(the_first_block_may_be_missing)
 }
 END_TEST
 
+static void take_field(void *ctx, const char *path, const char *value, int class_)
+{
+	(void)class_;
+	if (strcmp(path, "text") == 0)
+		snprintf(ctx, 64, "%s", value);
+}
+
+START_TEST(digits_are_not_described)
+{
+	uint8_t payload[T140_HEADER_LEN + T140_BLOCK_MAX];
+	char text[64] = "";
+
+	t140_describe(payload, t140_write(3, span_of("pay=4111 1;pin=47"), payload), take_field, text);
+	ck_assert_str_eq(text, "pay=#### #;pin=##");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text in voice");
@@ -143,6 +161,7 @@ int main(void)
 	tcase_add_test(t, cut_between_characters);
 	tcase_add_test(t, blocks_come_once_and_in_order);
 	tcase_add_test(t, the_first_block_may_be_missing);
+	tcase_add_test(t, digits_are_not_described);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_set_fork_status(runner, CK_NOFORK); /* forked cases would hide leaks from the sanitizer */

@@ -324,6 +324,36 @@ START_TEST(radius_carries_certificates) /* of every length around the pieces' bo
 }
 END_TEST
 
+static void take_text(void *ctx, const char *path, const char *value, int class_)
+{
+	(void)class_;
+	if (strcmp(path, "User-Name") == 0)
+		snprintf(ctx, RADIUS_TEXT_MAX, "%s", value);
+}
+
+START_TEST(radius_describes_no_secrets)
+{
+	static const char *const rows[][2] = {
+		{ "name=Ann;address=1 Elm St;pay=4111", "name=Ann;address=1 Elm St;pay=****" },
+		{ "pay=invoice;name=Ann; pin=4711", "pay=*******;name=Ann; pin=****" },
+		{ "name=Ann;card=4111-1111 1111 1111;a=2", "name=Ann;card=*******************;a=2" },
+		{ "phone=2155550101;display=3", "phone=2155550101;display=3" },
+		{ "00112233445566778899aabb", "00112233445566778899aabb" }, /* an identifier */
+		{ "02:00:00:00:00:01", "02:00:00:00:00:01" }, { "=", "=" }, { ";;pay=", ";;pay=" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct radius in = { .code = RADIUS_ACCESS_REQUEST };
+		uint8_t bytes[RADIUS_MESSAGE_MAX];
+		char text[RADIUS_TEXT_MAX] = "";
+
+		snprintf(in.user_name, sizeof in.user_name, "%s", rows[i][0]);
+		radius_describe(bytes, radius_write(&in, bytes, sizeof bytes), take_text, text);
+		ck_assert_str_eq(text, rows[i][1]);
+	}
+}
+END_TEST
+
 START_TEST(radius_refuses) /* unknown codes, and more certificate than there may be */
 {
 	struct radius in = { .code = RADIUS_COA_REQUEST, .certificate_len = RADIUS_CERTIFICATE_MAX }, out;
@@ -366,6 +396,7 @@ int main(void)
 	tcase_add_test(t, pktc_wake_up_without_nonce);
 	tcase_add_test(t, radius_round_trip);
 	tcase_add_test(t, radius_carries_certificates);
+	tcase_add_test(t, radius_describes_no_secrets);
 	tcase_add_test(t, radius_refuses);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(suite, t);

@@ -251,6 +251,9 @@ START_TEST(describes)
 
 	dtmf_describe((const uint8_t *)"\12\x8a\1\x40", DTMF_PAYLOAD_LEN, collect, all);
 	ck_assert_str_eq(all, "event=10;key=*;end=yes;duration=320;");
+	all[0] = '\0';
+	dtmf_describe((const uint8_t *)"\7\x8a\1\x40", DTMF_PAYLOAD_LEN, collect, all); /* may be a PIN's */
+	ck_assert_str_eq(all, "key=digit;end=yes;duration=320;");
 }
 END_TEST
 
