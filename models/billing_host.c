@@ -17,7 +17,8 @@
  * "bh.check_provisioning", "bh.check_controller" (not that server's to say), "bh.malformed", "bh.unknown_request",
  * "bh.state_in_use" (another request had this name), "bh.customer_exists", "bh.unknown_customer", "bh.number_in_use",
  * "bh.denied" (a customer whom the operator does not want), "bh.limit", "bh.record_differs" (a call was recorded
- * already, otherwise; the first record stays).
+ * already, otherwise; the first record stays), "bh.check_segment" (a controller's record on the account of a number that
+ * is another controller's).
  *
  * Accounts, records and answers are on disk. A restart loses associations and tickets.
  */
@@ -164,13 +165,22 @@ static const char *judge_record(const struct radius_asked *asked, char account[S
 	return NULL;
 }
 
-/* A record that cannot be taken any more is acknowledged all the same, so that it does not come for ever. */
-static void acknowledge_differing(struct billing *b, const struct radius_asked *asked)
+/* What a controller that is broken into says of another segment's customers is not believed (attack S2). */
+static bool is_anothers(const struct billing *b, const struct radius_asked *asked, const char *account)
+{
+	const char *owner = directory_number(world_directory(world_of(b->node->sim)), account);
+
+	return strncmp(asked->principal, "sc/", 3) == 0 && owner && strncmp(owner, "sc/", 3) == 0 &&
+	       strcmp(owner, asked->principal) != 0;
+}
+
+/* A record that will never be taken is acknowledged all the same, so that it does not come for ever. */
+static void acknowledge_refused(struct billing *b, const struct radius_asked *asked, const char *check)
 {
 	static const struct radius response = { .code = RADIUS_ACCOUNTING_RESPONSE };
 
 	b->refused++;
-	trace_refuse(b->node, "bh.record_differs", asked->ip, asked->tag, asked->question.acct_session_id);
+	trace_refuse(b->node, check, asked->ip, asked->tag, asked->question.acct_session_id);
 	radius_server_answer(b->records, asked, &response);
 }
 
@@ -198,15 +208,16 @@ static void on_record(void *ctx, const struct radius_asked *asked)
 		                    .account = account, .caller = q->calling_station,
 		                    .callee = q->called_station, .seconds = q->acct_session_s, .cause = q->acct_cause };
 	const char *check = judge_record(asked, account);
-	enum billed billed = check ? BILLED : account_bill(b->accounts, &call);
+	bool others = !check && is_anothers(b, asked, account);
+	enum billed billed = check || others ? BILLED : account_bill(b->accounts, &call);
 
 	if (billed == BILLED_NO_ROOM)
 		check = "bh.limit";
 	b->repeated += billed == BILLED_BEFORE;
-	if (!check && billed == BILLED)
+	if (!check && !others && billed == BILLED)
 		trace_billed(b, &call);
-	if (billed == BILLED_OTHERWISE) {
-		acknowledge_differing(b, asked);
+	if (others || billed == BILLED_OTHERWISE) {
+		acknowledge_refused(b, asked, others ? "bh.check_segment" : "bh.record_differs");
 	} else {
 		b->refused += check != NULL;
 		radius_server_judge(b->records, asked, check);

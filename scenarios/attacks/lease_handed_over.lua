@@ -7,6 +7,7 @@ scenario { title = "Lease handed over in mid-call", tags = { "attack", "lifecycl
 local net = topology "two_branches" { operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1 }
 local mallory = net:attacker "mallory" { on = net.hfc1, device = true }
+local invariants = shared "invariants" (net, { ctas = { alice }, breaks = { I6 = true } })
 
 run(function()
   alice:boot()
@@ -43,6 +44,7 @@ run(function()
       file:expect { "her number, for his key", ready = true, own_key = true, within = "60s" }
       net.pca:expect { issued = 1 }
       expect_refusals { "hers is another", by = "cta.certificate_key", at = alice, count = at_least(1), within = "10s" }
+      claim("I6 is broken", invariants.broken "I6" > 0)
       call:expect { heard = contains "refused=cta.certificate_key", within = "60s" }
       alice:expect { certificates = 0 }
     end,

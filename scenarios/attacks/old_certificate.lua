@@ -6,6 +6,7 @@ scenario { title = "Old operator certificate", tags = { "attack", "lifecycle" },
 local net = topology "two_branches" { operations = true }
 local alice = net:cta "alice" { dhcp = true, branch = 1 }
 local mallory = net:attacker "mallory" { on = net.hfc1 }
+local invariants = shared "invariants" (net, { ctas = { alice }, breaks = { I8 = true } })
 
 local function ask(want, answer)
   local call = alice:dial "411"
@@ -53,6 +54,8 @@ run(function()
     succeeded = function()
       old:expect { answer = "taken", within = "10s" }
       alice:expect { "its start is below the highest seen", certificates = 3, certificate_starts = first_start }
+      wait "3s"
+      claim("I8 is broken", invariants.broken "I8" > 0)
     end,
   }
 end)

@@ -1,12 +1,13 @@
 --- An unprovisioned CTA, whose ticket by its device certificate opens only the operator's own numbers, dials a customer's. The signaling
 --- controller holds every call against the ticket; where it does not, the call stands and there is a record of it that no
 --- account pays (attack T5; patent [0134], [0138]).
-scenario { title = "Toll call on a restricted ticket", tags = { "attack" }, attack = "T5" }
+scenario { title = "Toll call on a restricted ticket", tags = { "attack" }, attack = "T5", media = true }
 
 local net = topology "two_branches" {}
 local eve = net:cta "eve" { branch = 1 }
 local bob = net:cta "bob" { provisioned = "610-555-0102", branch = 2 }
 local sc1 = net.sc1
+local invariants = shared "invariants" (net, { ctas = { eve }, breaks = { I5 = true } })
 
 run(function()
   eve:boot()
@@ -25,7 +26,8 @@ run(function()
     end,
     succeeded = function()
       call:expect { state = "talking", within = "5s" }
-      wait "2s"
+      wait "5s"
+      claim("I5 is broken", invariants.broken "I5" > 0)
       call:expect { from = bob, rtp_received = at_least(90) }
       call:hangup()
       both(eve, bob):expect { line = "Idle", within = "2s" }

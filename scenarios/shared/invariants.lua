@@ -9,12 +9,30 @@
 --- I5   an unprovisioned CTA reaches only those: nobody else accepts a packet of it
 --- I6   an issued certificate carries the caller's key: no CTA is brought one for another
 --- I8   no return to an older credential: a CTA never holds a certificate that starts earlier than one that it has held
+--- An attack that breaks one of them says so, breaks = { I6 = true }: while its switches are as they should be that one is claimed like the
+--- others, and once they are off broken "I6" says how often it was found broken.
+---
 --- I10  provisioning CA, billing host, controllers and head-ends agree about every account: agree()
 return function(net, given)
   local life = shared "lifecycle" (net, given)
   local states = {} -- of each CTA when it was looked at last
+  local found = {} -- how often each of those in given.breaks was broken
 
-  never { "I6: a certificate for another's key", message = { by = "cta.certificate_key" } }
+  local function may_break(name)
+    return given.breaks and given.breaks[name] and attacked()
+  end
+
+  local function broken(name, title, because)
+    if may_break(name) then
+      found[name] = (found[name] or 0) + 1
+    else
+      claim(name .. ": " .. title, false, because)
+    end
+  end
+
+  if not may_break "I6" then
+    never { "I6: a certificate for another's key", message = { by = "cta.certificate_key" } }
+  end
 
   local function others_than(cta)
     local allowed = { [cta.name] = true }
@@ -44,10 +62,10 @@ return function(net, given)
     }
     -- without a ticket in between it was unprovisioned all the time
     if before.unprovisioned and state.unprovisioned and before.tickets == state.tickets and state.reached ~= before.reached then
-      claim("I5: " .. cta.name .. " without an account reaches nobody else", false, (state.reached - before.reached) .. " messages")
+      broken("I5", cta.name .. " without an account reaches nobody else", (state.reached - before.reached) .. " messages")
     end
     if cta.certificate_starts and cta.certificate_starts < before.latest then
-      claim("I8: " .. cta.name .. " does not go back to an older certificate", false, cta.certificate_starts .. " < " .. before.latest)
+      broken("I8", cta.name .. " does not go back to an older certificate", cta.certificate_starts .. " < " .. before.latest)
     end
     states[cta.name] = state
   end
@@ -63,5 +81,10 @@ return function(net, given)
     end)
   end)
 
-  return { agree = life.agree }
+  return {
+    agree = life.agree,
+    broken = function(name)
+      return name == "I6" and messages { by = "cta.certificate_key" } or found[name] or 0
+    end,
+  }
 end

@@ -304,6 +304,32 @@ START_TEST(calls_are_billed_once)
 END_TEST
 
 /* The first record stays; the account stays after its closing, and the number's next customer does not pay for it. */
+/* A controller that is broken into bills another segment's customer. */
+START_TEST(records_of_anothers_segment)
+{
+	struct radius q = order_of("open", "C-1", "6105550200", "a");
+	struct directory *directory;
+	struct rig r;
+
+	make(&r, &plain);
+	directory = world_directory(r.world);
+	ck_assert_str_eq(order(&r, &q), "");
+	directory_number_set(directory, "6105550200", "sc/sc2");
+	directory_number_set(directory, "2155550200", "sc/sc1");
+	q = record_of("call-1", "6105550200", 3600);
+	ck_assert(record(&r, &q)); /* and is not to say it for ever */
+	ck_assert_uint_eq(rig_refused(&r, r.bh, "bh.check_segment"), 1);
+	ck_assert_int_eq(rig_int(r.bh, "seconds", "6105550200"), 0);
+	ck_assert_int_eq(rig_get(r.bh, "records"), 0);
+	q = record_of("call-2", "2155550200", 60);
+	ck_assert(record(&r, &q));
+	q = record_of("call-3", "2155550299", 60); /* a number that ended meanwhile */
+	ck_assert(record(&r, &q));
+	ck_assert_int_eq(rig_get(r.bh, "records"), 2);
+	rig_end(&r);
+}
+END_TEST
+
 START_TEST(records_and_accounts)
 {
 	struct rig r;
@@ -398,6 +424,7 @@ int main(void)
 	tcase_add_loop_test(tc, forged_order, 0, 2);
 	tcase_add_loop_test(tc, calls_are_billed_once, 0, 2);
 	tcase_add_test(tc, records_and_accounts);
+	tcase_add_test(tc, records_of_anothers_segment);
 	tcase_add_loop_test(tc, records_are_judged, 0, BAD_RECORDS);
 	tcase_add_loop_test(tc, on_a_bad_link, 0, 10);
 	suite_add_tcase(suite, tc);
