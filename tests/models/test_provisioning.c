@@ -1371,6 +1371,123 @@ START_TEST(forgotten_transfers)
 }
 END_TEST
 
+/* Whatever is asked for, by several at once, however it is harmed: in the end everything ends, and all agree. */
+
+#define CHAOS_RUNS 8
+#define CHAOS_ROUNDS 12
+#define CHAOS_TERMINALS 3
+
+static unsigned pick(struct rng *rng, unsigned of)
+{
+	return (unsigned)rng_below(rng, of);
+}
+
+static struct radius any_request(struct rng *rng, const struct rig *r)
+{
+	static const char *const kinds[] = { "new", "new", "change", "change", "terminate", "move", "move", "repair",
+		                             "repair", "restore" };
+	static const char *const orders[] = { "", "", "1", "2" };
+	const struct cta *c = &r->cta[pick(rng, CTAS)];
+	struct radius q;
+	char number[16] = "";
+
+	if (pick(rng, 4) == 0)
+		snprintf(number, sizeof number, "%s%02u", pick(rng, 2) ? "21555502" : "61055502", pick(rng, 6));
+	else if (pick(rng, 4))
+		snprintf(number, sizeof number, "%s", rig_text(r->pca, "number", "mac", c->mac_text));
+	q = request_of(kinds[pick(rng, 10)], pick(rng, 8) ? c : NULL, number, pick(rng, 2) ? "fax" : "");
+	snprintf(q.class_, sizeof q.class_, "%s", orders[pick(rng, 4)]);
+	if (pick(rng, 4) == 0)
+		snprintf(q.calling_station, sizeof q.calling_station, "%s", pick(rng, 2) ? number : c->mac_text);
+	if (pick(rng, 6) == 0)
+		q.user_name[0] = '\0';
+	q.acct_session_s = pick(rng, 4) ? 0 : 5;
+	q.session_timeout_s = pick(rng, 3) * 1800;
+	return q;
+}
+
+static void any_trouble(struct rng *rng, struct rig *r)
+{
+	static const char *const checks[] = { NULL, NULL, NULL, "test.trouble" };
+	struct cta *c = &r->cta[pick(rng, CTAS)];
+	struct server *sc = pick(rng, 2) ? &r->sc1 : &r->sc2;
+	struct radius q = report_of(c);
+
+	switch (pick(rng, 12)) {
+	case 0:
+	case 1:
+		server_ask(sc, PCA_IP, &q); /* it has moved, or not */
+		break;
+	case 2:
+		c->deny = checks[pick(rng, 4)];
+		break;
+	case 3:
+		sc->deny = checks[pick(rng, 4)];
+		break;
+	case 4:
+		c->silent = pick(rng, 4) == 0;
+		break;
+	case 5:
+		restarts[pick(rng, RESTARTS)](r);
+		break;
+	}
+}
+
+/* As report(), on a link that may lose all repetitions of a question. */
+static void known_at(struct server *sc, const struct cta *c)
+{
+	struct radius q = report_of(c);
+
+	while (server_ask(sc, PCA_IP, &q).answer.code != RADIUS_ACCESS_ACCEPT)
+		rig_run(sc->rig, NS_PER_S);
+}
+
+START_TEST(anything_at_once)
+{
+	struct rig_setup setup = { .seed = (uint64_t)_i + 1, .ipsec = _i % 2 != 0, .patience_s = "40" };
+	struct terminal terminals[CHAOS_TERMINALS];
+	struct rng rng;
+	struct rig r;
+
+	if (_i % 3)
+		setup.link = bad_link;
+	rig_make(&r, &setup);
+	rng_init(&rng, (uint64_t)_i, "test", "chaos");
+	for (int n = 1; n <= 2; n++) {
+		struct arg order[] = { { "number", value_text(n == 1 ? "1" : "2") }, { "customer", value_text(DATA) } };
+
+		ck_assert_str_eq(rig_verb(r.pca, "work_order", order, 2).error, "");
+	}
+	known_at(&r.sc1, &r.cta[0]);
+	known_at(&r.sc2, &r.cta[1]);
+	for (int round = 0; round < CHAOS_ROUNDS; round++) {
+		for (unsigned t = 0; t < CHAOS_TERMINALS; t++) {
+			terminals[t] = (struct terminal){ .server = &r.csr, .question = any_request(&rng, &r) };
+			terminal_ask(&terminals[t]);
+			any_trouble(&rng, &r);
+			rig_run(&r, pick(&rng, 3000) * NS_PER_MS);
+			any_trouble(&rng, &r);
+		}
+		r.sc1.deny = r.sc2.deny = r.cta[0].deny = r.cta[1].deny = NULL;
+		r.cta[0].silent = r.cta[1].silent = false;
+		for (sim_ns end_ns = r.sim->now_ns + QUIET_NS; r.sim->now_ns < end_ns && rig_get(r.pca, "under_way");)
+			rig_run(&r, NS_PER_S);
+		ck_assert_int_eq(rig_get(r.pca, "under_way"), 0);
+		for (unsigned t = 0; t < CHAOS_TERMINALS; t++) {
+			for (int s = 0; s < 200 && !terminals[t].answered; s++)
+				rig_run(&r, NS_PER_S);
+			ck_assert(terminals[t].answered);
+			sim_cancel(r.sim, &terminals[t].timer);
+		}
+		rig_run(&r, 120 * NS_PER_S);
+		check_agreement(&r);
+		r.sc1.states = r.sc2.states = r.refusal_count = 0; /* there is room for so many */
+	}
+	ck_assert_int_ge(rig_get(r.pca, "done"), 1);
+	rig_end(&r);
+}
+END_TEST
+
 static void add_faults(Suite *suite)
 {
 	TCase *tc = tcase_create("faults");
@@ -1385,6 +1502,7 @@ static void add_faults(Suite *suite)
 	tcase_add_test(tc, taking_back_refused);
 	tcase_add_loop_test(tc, a_head_end_is_away, 0, 2);
 	tcase_add_test(tc, the_cta_is_away);
+	tcase_add_loop_test(tc, anything_at_once, 0, CHAOS_RUNS);
 	tcase_add_loop_test(tc, a_server_is_away, 0, 2 * (CASE_TERMINATE + 1));
 	suite_add_tcase(suite, tc);
 }
