@@ -10,15 +10,15 @@
  *
  * From controllers and gateways, Accounting-Requests (stop): acct_session_id, the call; user_name, whose account: a
  * number, or "restricted"; calling_station, called_station, acct_session_s (0: never answered), acct_cause,
- * event_time_s (the call's end). One record is kept for a session of a server, and is what the result database has of the call:
- * times are the record's, in seconds, and the call's identifier is the session's up to ";".
+ * event_time_s (the call's end). One record is kept for a session of a server, and is what the result database has of
+ * the call: times are the record's, in seconds, and the call's identifier is the session's up to ";".
  *
  * Refusals: "bh.check_service" (who keys with it is no server of the directory, or not at its address),
  * "bh.check_provisioning", "bh.check_controller" (not that server's to say), "bh.malformed", "bh.unknown_request",
  * "bh.state_in_use" (another request had this name), "bh.customer_exists", "bh.unknown_customer", "bh.number_in_use",
  * "bh.denied" (a customer whom the operator does not want), "bh.limit", "bh.record_differs" (a call was recorded
- * already, otherwise; the first record stays), "bh.check_segment" (a controller's record on the account of a number that
- * is another controller's).
+ * already, otherwise; the first record stays), "bh.check_segment" (a controller's record on the account of a number
+ * that is another controller's).
  *
  * Accounts, records and answers are on disk. A restart loses associations and tickets.
  */

@@ -1,13 +1,16 @@
 /*
- * What the provisioning CA orders of a signaling controller (flows.md 5, V3 and V9-V11; 7; patent [0140]-[0148]): a subscriber
- * is entered once its head-end has taken the device, and taken out once its head-end has let it go; and what a controller asks the
- * CA about a device that comes with its manufacturer's certificate.
+ * What the provisioning CA orders of a signaling controller (flows.md 5, V3 and V9-V11; 7; patent [0140]-[0148]): a
+ * subscriber is entered once its head-end has taken the device, and taken out once its head-end has let it go; and what
+ * a controller asks the CA about a device that comes with its manufacturer's certificate.
  *
- * An order has a name (State) that stays over its repetitions: one that comes while it is worked on joins it, one that comes
- * afterwards has the same answer and changes nothing (models/order_answers.h), unless that was that the head-end is silent. Nothing
- * is entered before the head-end's answer. A device that has another number here is not taken off its head-end's list. Refusals: "sc.check_pca"
- * (not a provisioning CA), "sc.malformed_order", "sc.number_taken" (by another device), "sc.no_head_end", "sc.head_end_timeout",
- * the head-end's own; "sc.pca_timeout" for a device. An operator without a provisioning CA approves every device.
+ * An order has a name (State) that stays over its repetitions: one that comes while it is worked on joins it, one that
+ * comes afterwards has the same answer and changes nothing (models/order_answers.h), unless that was that the head-end
+ * is silent. Nothing is entered before the head-end's answer. A device that has another number here stays on its
+ * head-end's list.
+ *
+ * Refusals: "sc.check_pca" (not a provisioning CA), "sc.malformed_order", "sc.number_taken" (by another device),
+ * "sc.no_head_end", "sc.head_end_timeout", "sc.limit", the head-end's own; "sc.pca_timeout" for a device. An operator
+ * without a provisioning CA approves every device.
  */
 #ifndef TOLLGATE_MODELS_SUBSCRIBER_ORDERS_H
 #define TOLLGATE_MODELS_SUBSCRIBER_ORDERS_H

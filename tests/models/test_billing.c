@@ -153,7 +153,7 @@ START_TEST(denied_customers_by_their_name_only)
 	make(&r, &plain);
 	rig_text(r.bh, "deny", "name", "Ada");
 	for (int i = 0; i < (int)(sizeof rows / sizeof *rows); i++) {
-		char id[8], number[16];
+		char id[16], number[32];
 
 		snprintf(id, sizeof id, "C-%d", i + 1);
 		snprintf(number, sizeof number, "215555001%d", i);
