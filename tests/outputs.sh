@@ -134,7 +134,9 @@ mkdir -p taken/scenarios/attacks && cp -r scenarios/topologies taken/scenarios/
 for f in "$root"/scenarios/attacks/*.lua; do
 	(cd "$root"; "$tollgate" doc "scenarios/attacks/$(basename "$f")") | sed -n 's/^  switch\.\([^=]*\)=\(.*\)$/\1 \2/p' > switches
 	while read -r name value; do
-		sed "s/^scenario {/scenario { set = { [\"$name\"] = \"$value\" },/" "$f" > "taken/scenarios/attacks/$(basename "$f" .lua).$name.$value.lua"
+		put="s/^scenario {/scenario { set = { [\"$name\"] = \"$value\" },/"
+		! grep -q '  set = {' "$f" || put="s/  set = {/  set = { [\"$name\"] = \"$value\",/" # it sets others of its own
+		sed "$put" "$f" > "taken/scenarios/attacks/$(basename "$f" .lua).$name.$value.lua"
 	done < switches
 done
 count=$(ls taken/scenarios/attacks | wc -l)

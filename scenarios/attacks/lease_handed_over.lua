@@ -39,6 +39,7 @@ run(function()
       call:type "want=new;name=Alice Liddell;address=1 Oxford Road;pay=invoice"
       call:expect { heard = contains "number=", within = "60s" }
       alice:expect { telephony = "ProvisionedAccess", certificates = 1, within = "90s" }
+      claim("I6 holds", invariants.broken "I6" == 0)
     end,
     succeeded = function()
       file:expect { "her number, for his key", ready = true, own_key = true, within = "60s" }

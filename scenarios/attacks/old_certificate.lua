@@ -50,6 +50,7 @@ run(function()
         mallory:bring_certificate({ file = file, to = alice }):expect { answer = "refused", by = "cta.check_start_time", within = "10s" }
       end
       alice:expect { certificates_refused = 3, certificates = 2, telephony = "UnprovisionedAccess" }
+      claim("I8 holds", invariants.broken "I8" == 0)
     end,
     succeeded = function()
       old:expect { answer = "taken", within = "10s" }

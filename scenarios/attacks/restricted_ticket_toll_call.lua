@@ -23,6 +23,7 @@ run(function()
       expect_refusals { by = "sc.enforce_restriction", at = sc1, from = eve, count = 1 }
       expect_messages { "bob hears of no call", kind = "INVITE", to = bob, count = 0 }
       sc1:expect { refused = 1, set_up = 0 }
+      claim("I5 holds", invariants.broken "I5" == 0)
     end,
     succeeded = function()
       call:expect { state = "talking", within = "5s" }
