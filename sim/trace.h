@@ -89,7 +89,7 @@ struct trace_call {
 	const struct node *at;
 };
 
-struct trace_record { /* a billing call record, made by the source SC */
+struct trace_record { /* a billing call record: taken by the billing host, or made by the source SC where there is none */
 	const char *id, *account, *caller, *callee, *reason;
 	sim_ns start_ns, answer_ns, end_ns; /* answer_ns < 0: never answered */
 	const struct node *at;

@@ -47,8 +47,8 @@ static const char help_general[] =
 "  list [scenarios|models|switches]    what there is\n"
 "  doc NAME                            what it is: a model, scenario, switch, attack, topology; language\n"
 "\n"
-"tollgate VERB --help says more, --version which one this is. Exit codes: 0 all claims hold, 1 a claim failed, 2 bad scenario or arguments,\n"
-"3 a defect of Tollgate's own.\n";
+"tollgate VERB --help says more, tollgate --version which one this is. Exit codes: 0 all claims hold, 1 a claim failed,\n"
+"2 bad scenario or arguments, 3 a defect of Tollgate's own.\n";
 
 static const struct {
 	const char *name;

@@ -154,7 +154,7 @@ void scenario_list_free(struct scenario_list *list);
 /* "2s", "1500ms" as in a scenario; false: it is no time. */
 bool host_time_parse(const char *text, sim_ns *out);
 
-/* The folder of the scenarios: $TOLLGATE_SCENARIOS, ./scenarios, or where it was installed. */
+/* The folder of the scenarios: $TOLLGATE_SCENARIOS, else ./scenarios. The program sets the variable where it is installed. */
 const char *host_scenarios_dir(void);
 
 /* `tollgate list`, `tollgate doc`. what NULL: everything. */

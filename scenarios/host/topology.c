@@ -10,9 +10,6 @@
 #include <unistd.h>
 #include "scenarios/host/internal.h"
 
-#ifndef TOLLGATE_DATA_DIR
-#define TOLLGATE_DATA_DIR "/usr/local/share/tollgate"
-#endif
 
 #define REGISTRY_NET "tollgate.net"
 #define REGISTRY_SUBNETS "tollgate.subnets" /* link -> struct subnet */
@@ -482,11 +479,7 @@ const char *host_scenarios_dir(void)
 {
 	const char *dir = getenv("TOLLGATE_SCENARIOS");
 
-	if (dir && *dir)
-		return dir;
-	if (access("scenarios/topologies", F_OK) == 0)
-		return "scenarios";
-	return TOLLGATE_DATA_DIR "/scenarios";
+	return dir && *dir ? dir : "scenarios";
 }
 
 static bool readable(const char *path)

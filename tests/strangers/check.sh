@@ -76,16 +76,19 @@ for end in $ends; do
 	done
 done
 
-# Voice: the exported key of its direction opens it to RTP version 2 of G.711.
+# Voice: the exported key of its direction opens it to RTP version 2 of G.711, or to a telephone event of RFC 2833 (payload type 101: event,
+# flags and volume, duration; here a key of the keypad, 0 to 15, reserved bit not set, and no longer than event and MAC).
 opened=0
 tshark -r "$dir/run.pcapng" -Y "$voice && !esp" -T fields -e ip.src -e udp.srcport -e ip.dst -e udp.dstport -e udp.payload \
 	--disable-protocol rtp --disable-protocol rtcp 2> /dev/null | awk 'NR % 500 == 1' > "$dir/voice.txt"
 while read -r src sport dst dport payload; do
 	opens=
 	for key in $(awk -v s="$src:$sport" -v d="$dst:$dport" '$1 == s && $2 == d { print $3 }' "$dir/keys/rtp_keys"); do
-		head=$(printf '%s' "$payload" | xxd -r -p | openssl enc -d -des-ede3-cbc -nopad -K "$key" -iv 0000000000000000 2> /dev/null |
-			head -c 2 | xxd -p)
+		clear=$(printf '%s' "$payload" | xxd -r -p | openssl enc -d -des-ede3-cbc -nopad -K "$key" -iv 0000000000000000 2> /dev/null |
+			head -c 14 | xxd -p)
+		head=$(printf '%.4s' "$clear") event=$(printf '%s' "$clear" | cut -c25-28)
 		case $head in 80[08][08] | a0[08][08] | 8080 | 8088 | a080 | a088) opens=1 ;; esac
+		case $head:$event in 8065:0?[0-389ab]? | a065:0?[0-389ab]? | 80e5:0?[0-389ab]? | a0e5:0?[0-389ab]?) [ ${#payload} -gt 64 ] || opens=1 ;; esac
 	done
 	[ -n "$opens" ] && opened=$((opened + 1)) || complain "voice packet $src:$sport -> $dst:$dport does not open with its exported key"
 done < "$dir/voice.txt"
