@@ -17,9 +17,8 @@
 #include "models/wire/pktc.h"
 #include "models/wire/rtp.h"
 #include "models/wiretap.h"
+#include "tests/models/attacker_verbs.h"
 #include "tests/sim/net_fixture.h"
-
-extern const struct model model_attacker;
 
 #define ALICE_IP 0x0a010002
 #define BOB_IP 0x0a010003
@@ -27,81 +26,11 @@ extern const struct model model_attacker;
 #define PORT 4000
 #define POOL_SEED 7
 
-/* Verbs and attributes as the host calls them */
-
-#define ARGS(...) ((struct arg[]){ __VA_ARGS__, { NULL, { .type = VALUE_NIL } } })
-#define TEXT(n, t) { n, { .type = VALUE_TEXT, .text = { t, sizeof(t) - 1 } } }
-#define BYTES(n, t) { n, { .type = VALUE_BYTES, .text = { t, sizeof(t) - 1 } } }
-#define INT(n, i) { n, { .type = VALUE_INT, .integer = (i) } }
-#define TIME(n, i) { n, { .type = VALUE_TIME, .integer = (i) } }
-#define BOOL(n, b) { n, { .type = VALUE_BOOL, .boolean = (b) } }
-#define NODE(n, p) { n, { .type = VALUE_NODE, .node = (p) } }
-#define OBJECT(n, p) { n, { .type = VALUE_OBJECT, .object = (p) } }
-
-static struct args args_of(const struct arg *list)
-{
-	struct args args = { list, 0 };
-
-	while (list && list[args.count].name)
-		args.count++;
-	return args;
-}
-
-static struct verb_result call(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = { .error = "" };
-	struct args args = args_of(list);
-
-	for (const struct verb *v = model_attacker.verbs; v->name; v++)
-		if (strcmp(v->name, name) == 0)
-			v->fn(node, &args, &result);
-	return result;
-}
-
-/* A verb that works; its object belongs to the test. */
-static struct object *does(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = call(node, name, list);
-
-	ck_assert_str_eq(result.error, "");
-	if (result.value.type != VALUE_OBJECT)
-		return NULL;
-	result.value.object->refs++;
-	return result.value.object;
-}
-
-static void drop(struct object *object)
-{
-	if (--object->refs == 0)
-		object->class_->free(object);
-}
-
 static void stop(struct object *object)
 {
 	struct verb_result result = { .error = "" };
 
 	object->class_->verbs->fn(object, &(struct args){ NULL, 0 }, &result);
-}
-
-static struct value get(struct object *object, const char *attribute)
-{
-	struct value value;
-	bool known = object->class_->get(object, attribute, &value);
-
-	ck_assert(known == (value.type != VALUE_NIL));
-	return value;
-}
-
-static void has_text(struct object *object, const char *attribute, const char *expected)
-{
-	struct value value = get(object, attribute);
-
-	if (!expected) {
-		ck_assert_int_eq(value.type, VALUE_NIL);
-		return;
-	}
-	ck_assert_int_eq(value.type, VALUE_TEXT);
-	ck_assert_str_eq(value.text.bytes, expected);
 }
 
 /* Two honest nodes and the attacker on one link */

@@ -10,9 +10,8 @@
 #include "models/message.h"
 #include "models/tftp_client.h"
 #include "models/tftp_server.h"
+#include "tests/models/attacker_verbs.h"
 #include "tests/sim/net_fixture.h"
-
-extern const struct model model_attacker;
 
 #define ALICE_IP 0x0a010002
 #define BOB_IP 0x0a010001
@@ -21,72 +20,7 @@ extern const struct model model_attacker;
 #define LEASE_NS (3600 * NS_PER_S)
 #define REQUEST_MAX 8192
 
-#define ARGS(...) ((struct arg[]){ __VA_ARGS__, { NULL, { .type = VALUE_NIL } } })
-#define TEXT(n, t) { n, { .type = VALUE_TEXT, .text = { t, sizeof(t) - 1 } } }
-#define BOOL(n, b) { n, { .type = VALUE_BOOL, .boolean = (b) } }
 #define ASK(b, name) ARGS(NODE("victim", (b).alice), NODE("kdc", (b).bob), TEXT("server", name))
-#define NODE(n, p) { n, { .type = VALUE_NODE, .node = (p) } }
-
-static struct args args_of(const struct arg *list)
-{
-	struct args args = { list, 0 };
-
-	while (list && list[args.count].name)
-		args.count++;
-	return args;
-}
-
-static struct verb_result call(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = { .error = "" };
-	struct args args = args_of(list);
-	const struct verb *v = model_attacker.verbs;
-
-	while (v->name && strcmp(v->name, name) != 0)
-		v++;
-	ck_assert_msg(v->name != NULL, "%s", name);
-	v->fn(node, &args, &result);
-	return result;
-}
-
-static struct object *does(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = call(node, name, list);
-
-	ck_assert_str_eq(result.error, "");
-	result.value.object->refs++;
-	return result.value.object;
-}
-
-static void fails(struct node *node, const char *name, const struct arg *list, const char *why)
-{
-	struct verb_result result = call(node, name, list);
-
-	ck_assert_msg(strstr(result.error, why) != NULL, "%s: \"%s\", not \"%s\"", name, result.error, why);
-	ck_assert_int_eq(result.value.type, VALUE_NIL);
-}
-
-static void drop(struct object *object)
-{
-	if (--object->refs == 0)
-		object->class_->free(object);
-}
-
-static struct value get(struct object *object, const char *attribute)
-{
-	struct value value;
-
-	object->class_->get(object, attribute, &value);
-	return value;
-}
-
-static void has_text(struct object *object, const char *attribute, const char *expected)
-{
-	struct value value = get(object, attribute);
-
-	ck_assert_int_eq(value.type, VALUE_TEXT);
-	ck_assert_str_eq(value.text.bytes, expected);
-}
 
 /* Alice, a machine that is KDC and head-end, the attacker */
 

@@ -11,9 +11,8 @@
 #include "models/tftp_client.h"
 #include "models/tftp_server.h"
 #include "models/wire/tftp.h"
+#include "tests/models/attacker_verbs.h"
 #include "tests/sim/net_fixture.h"
-
-extern const struct model model_attacker;
 
 #define ALICE_IP 0x0a010002
 #define BOB_IP 0x0a010003
@@ -24,82 +23,6 @@ extern const struct model model_attacker;
 #define RECORDED_MOST 65536 /* as the attacker says */
 #define CLIENT_PORT 49200
 #define SERVER_PORT 50000
-
-/* Verbs and attributes as the host calls them */
-
-#define ARGS(...) ((struct arg[]){ __VA_ARGS__, { NULL, { .type = VALUE_NIL } } })
-#define TEXT(n, t) { n, { .type = VALUE_TEXT, .text = { t, sizeof(t) - 1 } } }
-#define INT(n, i) { n, { .type = VALUE_INT, .integer = (i) } }
-#define BOOL(n, b) { n, { .type = VALUE_BOOL, .boolean = (b) } }
-#define NODE(n, p) { n, { .type = VALUE_NODE, .node = (p) } }
-#define OBJECT(n, p) { n, { .type = VALUE_OBJECT, .object = (p) } }
-
-static struct args args_of(const struct arg *list)
-{
-	struct args args = { list, 0 };
-
-	while (list && list[args.count].name)
-		args.count++;
-	return args;
-}
-
-static struct verb_result call(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = { .error = "" };
-	struct args args = args_of(list);
-	const struct verb *v = model_attacker.verbs;
-
-	while (v->name && strcmp(v->name, name) != 0)
-		v++;
-	ck_assert_msg(v->name != NULL, "%s", name);
-	v->fn(node, &args, &result);
-	return result;
-}
-
-/* A verb that works; its object belongs to the test. */
-static struct object *does(struct node *node, const char *name, const struct arg *list)
-{
-	struct verb_result result = call(node, name, list);
-
-	ck_assert_str_eq(result.error, "");
-	result.value.object->refs++;
-	return result.value.object;
-}
-
-static void fails(struct node *node, const char *name, const struct arg *list, const char *why)
-{
-	struct verb_result result = call(node, name, list);
-
-	ck_assert_msg(strstr(result.error, why) != NULL, "%s: \"%s\", not \"%s\"", name, result.error, why);
-	ck_assert_int_eq(result.value.type, VALUE_NIL);
-}
-
-static void drop(struct object *object)
-{
-	if (--object->refs == 0)
-		object->class_->free(object);
-}
-
-static struct value get(struct object *object, const char *attribute)
-{
-	struct value value;
-	bool known = object->class_->get(object, attribute, &value);
-
-	ck_assert(known == (value.type != VALUE_NIL));
-	return value;
-}
-
-static void has_text(struct object *object, const char *attribute, const char *expected)
-{
-	struct value value = get(object, attribute);
-
-	if (!expected) {
-		ck_assert_int_eq(value.type, VALUE_NIL);
-		return;
-	}
-	ck_assert_int_eq(value.type, VALUE_TEXT);
-	ck_assert_str_eq(value.text.bytes, expected);
-}
 
 static bool ready(struct object *object)
 {

@@ -158,6 +158,13 @@ START_TEST(switches_take_their_values_and_no_others)
 }
 END_TEST
 
+START_TEST(switches_are_sorted_and_told_once)
+{
+	for (const struct switch_def *def = switch_table; def[0].name && def[1].name; def++)
+		ck_assert_msg(strcmp(def[0].name, def[1].name) < 0, "%s stands before %s", def[0].name, def[1].name);
+}
+END_TEST
+
 START_TEST(a_server_key_is_its_principals_on_both_sides)
 {
 	struct rig rig;
@@ -187,6 +194,7 @@ int main(void)
 	tcase_add_test(t, the_end_of_a_module_is_the_end_of_its_keys);
 	tcase_add_test(t, the_census_grows_and_shrinks);
 	tcase_add_test(t, switches_take_their_values_and_no_others);
+	tcase_add_test(t, switches_are_sorted_and_told_once);
 	tcase_add_test(t, a_server_key_is_its_principals_on_both_sides);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
